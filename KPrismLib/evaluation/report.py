@@ -1,0 +1,111 @@
+"""The result of an evaluation: everything measured, and the files it is written to."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from KPrismLib.evaluation.measurements import ReferenceChoice, Skipped, SliceMeasurement, VolumeMeasurement
+from KPrismLib.evaluation.settings import EvaluationSettings, Mode
+from KPrismLib.evaluation.summary import MEAN, summarise_mode
+from KPrismLib.imaging.atomic_file import write_atomically
+
+_COLUMNS = ("dataset", "item", "patient", "index", "cls", "mode", "present", "found", "milliseconds")
+
+
+@dataclass
+class EvaluationReport:
+    """What was measured, and how.
+
+    Attributes:
+        settings: How.
+        slices: One measurement per (slice, class, mode).
+        volumes: One per (volume, class, mode); only volumes that were evaluated in full.
+        references: The references that were used.
+        skipped: What was not evaluated, and why.
+    """
+
+    settings: EvaluationSettings
+    slices: list[SliceMeasurement] = field(default_factory=list)
+    volumes: list[VolumeMeasurement] = field(default_factory=list)
+    references: list[ReferenceChoice] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+
+    def summary(self) -> dict[str, Any]:
+        """Every number, as plain dicts and lists.
+
+        ``summary()["datasets"][NAME][MODE]["dice"]`` maps class names and ``mean`` to Dice, or to the list of
+        Dice after 0, 1, 2, ... clicks. ``summary()["mean_of_datasets"][MODE]`` is the paper's "Avg": every
+        dataset counts the same.
+        """
+        datasets = {
+            name: {
+                mode.value: summarise_mode(
+                    [row for row in self.slices if row.dataset == name and row.mode is mode],
+                    [row for row in self.volumes if row.dataset == name and row.mode is mode],
+                    mode,
+                    self.settings,
+                )
+                for mode in self.settings.modes
+                if any(row.dataset == name and row.mode is mode for row in self.slices)
+            }
+            for name in dict.fromkeys(row.dataset for row in self.slices)
+        }
+        return {
+            "settings": asdict(self.settings),
+            "datasets": datasets,
+            "mean_of_datasets": _mean_of_datasets(datasets.values(), self.settings.modes),
+            "skipped": [asdict(entry) for entry in self.skipped],
+            "references": [asdict(choice) for choice in self.references],
+        }
+
+    def to_json(self) -> str:
+        """:meth:`summary` as indented JSON text."""
+        return json.dumps(self.summary(), indent=1, allow_nan=False) + "\n"
+
+    def to_csv(self) -> str:
+        """One line per (slice, class, mode); columns ``dice0``, ``dice1``, ... hold the curve."""
+        longest = max((len(row.curve) for row in self.slices), default=0)
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow([*_COLUMNS, *(f"dice{click}" for click in range(longest))])
+        for row in self.slices:
+            content = asdict(row) | {"mode": row.mode.value}
+            padding = [""] * (longest - len(row.curve))
+            writer.writerow([*(content[column] for column in _COLUMNS), *row.curve, *padding])
+        return text.getvalue()
+
+    def write(self, path: str | Path, *, rows: str | Path | None = None) -> None:
+        """Write the JSON, and the CSV to ``rows`` if given; a file appears whole or not at all.
+
+        Raises:
+            CannotWrite: The disk is full or the folder is missing or read-only.
+        """
+        write_atomically(path, self.to_json().encode())
+        if rows is not None:
+            write_atomically(rows, self.to_csv().encode())
+
+
+def _mean_of_datasets(datasets: Iterable[Mapping[str, Mapping[str, Any]]], modes: Sequence[Mode]) -> dict[str, Any]:
+    """Plain averages over the datasets of what each mode reports for all its pairs."""
+    collected: dict[str, dict[str, list[Any]]] = {}
+    for dataset in datasets:
+        for mode, summary in dataset.items():
+            numbers = collected.setdefault(mode, {})
+            for key in ("dice", "noc90", "noc95"):
+                value = summary.get(key)
+                value = value.get(MEAN) if isinstance(value, Mapping) else value
+                if value is not None:
+                    numbers.setdefault(key, []).append(value)
+    return {
+        mode.value: {key: np.mean(values, axis=0).tolist() for key, values in collected[mode.value].items()}
+        for mode in modes
+        if mode.value in collected
+    }

@@ -1,0 +1,1 @@
+"""Images and masks: files, anatomical planes, segmentations and overlays."""

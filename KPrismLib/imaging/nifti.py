@@ -1,0 +1,67 @@
+"""NIfTI volumes, read and written by nibabel."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+import numpy.typing as npt
+from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
+
+from KPrismLib.errors import InvalidImage
+from KPrismLib.imaging.geometry import Matrix
+
+SUFFIXES = (".nii", ".nii.gz")
+
+_UNREADABLE = (ImageFileError, HeaderDataError, OSError, EOFError, zlib.error, ValueError, KeyError)
+_MILLIMETRES = {"meter": 1000.0, "micron": 0.001}
+
+
+def read_nifti(path: Path) -> tuple[npt.NDArray[Any], Matrix]:
+    """Voxels ``(k, j, i)`` or ``(k, j, i, 3)`` and the 4x4 matrix ``(i, j, k, 1)`` to RAS mm.
+
+    The slope and intercept of the header are applied (as float32); without them the stored type is kept.
+    """
+    try:
+        image: Any = nibabel.load(path)
+        scaled = image.dataobj.slope != 1 or image.dataobj.inter != 0
+        stored = image.dataobj.get_scaled(dtype=np.float32) if scaled else np.asarray(image.dataobj)
+        matrix = np.array(image.affine, dtype=np.float64)
+        unit = image.header.get_xyzt_units()[0]
+    except _UNREADABLE as error:
+        raise InvalidImage(f"{path.name} cannot be read as NIfTI: it is damaged or cut off; copy it again.") from error
+    matrix[:3] *= _MILLIMETRES.get(unit, 1.0)
+    return _slices_first(stored, path.name), matrix
+
+
+def nifti_bytes(labelmap: npt.NDArray[Any], ijk_to_ras: Matrix, *, compress: bool) -> bytes:
+    """A NIfTI file of a label map ``(k, j, i)``; equal input gives equal bytes."""
+    image = nibabel.Nifti1Image(np.ascontiguousarray(labelmap).T, ijk_to_ras)
+    # Both forms: readers differ in which they prefer. The qform cannot hold shear; the sform holds everything.
+    image.set_qform(ijk_to_ras, code=1)
+    image.set_sform(ijk_to_ras, code=1)
+    image.header.set_xyzt_units("mm")
+    image.header.set_intent("label")
+    data: bytes = image.to_bytes()
+    return gzip.compress(data, compresslevel=6, mtime=0) if compress else data
+
+
+def _slices_first(stored: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
+    if stored.dtype.names is not None:  # RGB or RGBA voxels
+        stored = np.stack([stored[channel] for channel in stored.dtype.names[:3]], axis=-1)
+        return np.ascontiguousarray(stored.transpose(2, 1, 0, 3))
+    while stored.ndim > 3 and stored.shape[-1] == 1:
+        stored = stored[..., 0]
+    if stored.ndim == 2:
+        stored = stored[..., np.newaxis]
+    if stored.ndim != 3:
+        raise InvalidImage(
+            f"{name} has {stored.ndim} dimensions {stored.shape}; K-Prism takes one 3-D volume, so extract one time "
+            "point or channel first."
+        )
+    return np.ascontiguousarray(stored.T)

@@ -1,0 +1,154 @@
+"""Sizes and switches of the network; ``base`` is the paper's, ``small`` is the one we ship."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from KPrismLib.errors import InvalidConfig
+
+#: Classes of the paper's twelve training sets (Table 6); CT and MR of one organ share a class.
+PAPER_CLASSES = (
+    "spleen", "right kidney", "left kidney", "gallbladder", "esophagus", "liver", "stomach", "aorta",
+    "inferior vena cava", "pancreas", "right adrenal gland", "left adrenal gland", "duodenum",
+    "left ventricle", "myocardium", "right ventricle", "liver tumour", "kidney tumour", "left atrium",
+    "lung", "breast lesion", "glomerulus", "optic disc", "neoplastic polyp", "non-neoplastic polyp", "skin lesion",
+)  # fmt: skip
+
+ATTENTION_FORMS = ("absorbed", "loop")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkConfig:
+    """Everything that decides the shapes of the network (paper A.3).
+
+    Args:
+        image_size: long side in pixels to which an image is resized before it is padded to a multiple of 16.
+        classes: names of the rows of the semantic table, in order.
+        detail_channels: channels of the encoder's 1/2-scale features that the final mask head uses.
+        encoder_channels: channels at 1/4, 1/8 and 1/16.
+        encoder_blocks: residual blocks at 1/2, 1/4, 1/8 and 1/16.
+        prompt_channels: channels of the first, 1/2-scale, convolution of the mask and the prompt encoder.
+        dim: channels C of queries and decoder features.
+        heads: attention heads.
+        ffn_dim: hidden channels of the query FFN.
+        pixel_ffn_dim: hidden channels of the convolutional pixel FFN.
+        mask_head_dim: hidden channels of the mask heads.
+        num_experts: M of Eq. 11.
+        rounds: how often the decoder visits the three scales; two rounds are the paper's six layers.
+        semantic_queries: p, queries per class.
+        reference_queries: n_s, half foreground, half background.
+        click_radius: radius in pixels of a click's disk in the dense maps (A.2: 1).
+        moe_attention: off for Table 5(a) "w/o MoE CA".
+        moe_ffn: off for Table 5(a) "w/o MoE FFN".
+        dense_prompts: off for Table 5(b, c) "w/o 2-D fusion".
+        sparse_prompts: off for Table 5(b, c) "w/o 1-D queries".
+        attention: ``absorbed`` (default) or ``loop``, the per-expert form that it must equal.
+
+    Raises:
+        InvalidConfig: if a size is not positive, or the heads do not divide the channels.
+    """
+
+    image_size: int
+    classes: tuple[str, ...] = PAPER_CLASSES
+    detail_channels: int
+    encoder_channels: tuple[int, int, int]
+    encoder_blocks: tuple[int, int, int, int]
+    prompt_channels: int
+    dim: int
+    heads: int
+    ffn_dim: int
+    pixel_ffn_dim: int
+    mask_head_dim: int
+    num_experts: int
+    rounds: int = 2
+    semantic_queries: int = 2
+    reference_queries: int = 6
+    click_radius: int = 1
+    moe_attention: bool = True
+    moe_ffn: bool = True
+    dense_prompts: bool = True
+    sparse_prompts: bool = True
+    attention: str = field(default="absorbed")
+
+    def __post_init__(self) -> None:
+        for name in ("image_size", "detail_channels", "dim", "heads", "ffn_dim", "pixel_ffn_dim", "mask_head_dim",
+                     "num_experts", "rounds", "semantic_queries", "prompt_channels"):  # fmt: skip
+            if getattr(self, name) < 1:
+                raise InvalidConfig(f"{name} is {getattr(self, name)}; it must be at least 1.")
+        if self.dim % self.heads or self.dim % 2:
+            raise InvalidConfig(f"dim {self.dim} must be even and divisible by heads {self.heads}.")
+        if self.reference_queries < 2 or self.reference_queries % 2:
+            raise InvalidConfig(f"reference_queries is {self.reference_queries}; it must be even, half is foreground.")
+        if self.image_size % 16:
+            raise InvalidConfig(f"image_size {self.image_size} must be a multiple of 16.")
+        if self.attention not in ATTENTION_FORMS:
+            raise InvalidConfig(f"attention is {self.attention!r}; choose one of {', '.join(ATTENTION_FORMS)}.")
+        if len(set(self.classes)) != len(self.classes):
+            raise InvalidConfig("A class name stands twice in classes; every class needs a name of its own.")
+
+    def replace(self, **changes: Any) -> NetworkConfig:
+        """A copy with ``changes``; an unknown setting raises InvalidConfig."""
+        known = {f.name for f in dataclasses.fields(self)}
+        for name in changes:
+            if name not in known:
+                raise InvalidConfig(f"There is no network setting {name!r}; settings are {', '.join(sorted(known))}.")
+        return dataclasses.replace(self, **changes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; :meth:`from_dict` restores an equal config."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> NetworkConfig:
+        """The config that :meth:`to_dict` wrote; unknown or missing settings raise InvalidConfig."""
+        restored = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+        try:
+            return cls(**restored)
+        except TypeError as error:
+            raise InvalidConfig(f"The network settings do not fit this version of K-Prism: {error}.") from error
+
+
+def base_config(**changes: Any) -> NetworkConfig:
+    """The paper's sizes: C = 256, eight heads, five experts, 512 x 512 (A.3)."""
+    return NetworkConfig(
+        image_size=512,
+        detail_channels=48,
+        encoder_channels=(96, 192, 384),
+        encoder_blocks=(1, 2, 3, 3),
+        prompt_channels=32,
+        dim=256,
+        heads=8,
+        ffn_dim=256,
+        pixel_ffn_dim=256,
+        mask_head_dim=32,
+        num_experts=5,
+    ).replace(**changes)
+
+
+def small_config(**changes: Any) -> NetworkConfig:
+    """Ours: the whole network in 16 MiB of half-precision weights, a click in a fraction of a second on two cores."""
+    return NetworkConfig(
+        image_size=256,
+        detail_channels=32,
+        encoder_channels=(64, 128, 256),
+        encoder_blocks=(1, 2, 3, 2),
+        prompt_channels=16,
+        dim=96,
+        heads=4,
+        ffn_dim=96,
+        pixel_ffn_dim=64,
+        mask_head_dim=32,
+        num_experts=3,
+        click_radius=2,
+    ).replace(**changes)
+
+
+def named_config(name: str, **changes: Any) -> NetworkConfig:
+    """``base`` or ``small``, with ``changes``; another name raises InvalidConfig."""
+    configs = {"base": base_config, "small": small_config}
+    if name not in configs:
+        raise InvalidConfig(f"There is no network {name!r}; choose one of {', '.join(configs)}.")
+    return configs[name](**changes)

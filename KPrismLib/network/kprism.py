@@ -1,0 +1,230 @@
+"""The K-Prism network (Figure 2): three kinds of knowledge in, one mask out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from KPrismLib.network.config import NetworkConfig
+from KPrismLib.network.decoder import Decoder
+from KPrismLib.network.image_encoder import ImageEncoder, Pyramid
+from KPrismLib.network.mask_head import FinalMaskHead
+from KPrismLib.network.positional import FourierPosition
+from KPrismLib.network.prompt_encoder import MaskEncoder, PromptEncoder
+from KPrismLib.network.queries import (
+    ClickQueries,
+    Clicks,
+    PlainQueries,
+    QuerySet,
+    ReferenceQueries,
+    SemanticTable,
+)
+from KPrismLib.network.readout import read_out
+
+STRIDE = 16
+CLICK_STRIDE = 8
+
+
+@dataclass(frozen=True)
+class ImageFeatures:
+    """What is kept of an encoded image; computed once per image, whatever is asked of it later.
+
+    Attributes:
+        maps: encoder features at 1/16, 1/8, 1/4.
+        detail: encoder features at 1/2.
+    """
+
+    maps: Pyramid
+    detail: Tensor
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """(H, W) of the padded network input."""
+        return self.detail.shape[-2] * 2, self.detail.shape[-1] * 2
+
+    def expand(self, batch: int) -> ImageFeatures:
+        """One image's features seen ``batch`` times, without copying."""
+        return ImageFeatures(
+            Pyramid(*(m.expand(batch, -1, -1, -1) for m in self.maps)), self.detail.expand(batch, -1, -1, -1)
+        )
+
+
+@dataclass(frozen=True)
+class ReferenceMemory:
+    """Encoded references: keys (B, C16, n) and values (B, C16, n) of Eq. 5, object queries of Eq. 7."""
+
+    keys: Tensor
+    values: Tensor
+    queries: QuerySet
+
+
+@dataclass(frozen=True)
+class DensePrompt:
+    """2-D prompt of a click round.
+
+    Attributes:
+        clicks: 1-D counterpart, one query per click or stroke sample.
+        maps: (B, 2, H, W) positive and negative disks and strokes in [0, 1].
+        previous_logits: (B, 1, H, W) logits of the mask to refine, or None before the first mask.
+    """
+
+    clicks: Clicks
+    maps: Tensor
+    previous_logits: Tensor | None
+
+
+@dataclass(frozen=True)
+class MaskPrediction:
+    """``logits`` (B, 1, H, W) float32; ``layer_logits`` the coarse masks of the layers, for deep supervision."""
+
+    logits: Tensor
+    layer_logits: list[Tensor]
+
+
+class KPrism(nn.Module):
+    """f_theta of section 3.1.
+
+    Call :meth:`encode_image` (and :meth:`encode_reference`) once, then the module itself for each mask:
+
+    ============================  ==================================================
+    semantic (Eq. 2)              ``class_index``
+    in-context (Eq. 3-7)          ``reference``
+    interactive (Eq. 8-9)         ``prompt``
+    refine semantic (Eq. 8-9)     ``class_index`` and ``prompt``
+    refine in-context (Eq. 8-9)   ``reference`` and ``prompt``
+    ============================  ==================================================
+    """
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.config = config
+        dim, channels = config.dim, config.encoder_channels
+        self.image_encoder = ImageEncoder(
+            detail_channels=config.detail_channels, channels=channels, blocks=config.encoder_blocks
+        )
+        self.projections = nn.ModuleList(nn.Conv2d(c, dim, 1) for c in reversed(channels))
+        self.position = FourierPosition(dim)
+        self.semantic_table = SemanticTable(classes=len(config.classes), queries=config.semantic_queries, dim=dim)
+        if config.dense_prompts:
+            self.mask_encoder = MaskEncoder(stem_channels=config.prompt_channels, channels=channels)
+            self.prompt_encoder = PromptEncoder(stem_channels=config.prompt_channels, channels=channels)
+        if config.sparse_prompts:
+            self.reference_queries = ReferenceQueries(queries=config.reference_queries, dim=dim)
+            self.click_queries = ClickQueries(dim=dim, stride=CLICK_STRIDE, position=self.position)
+        else:
+            self.plain_queries = PlainQueries(queries=config.reference_queries, dim=dim)
+        self.decoder = Decoder(config)
+        self.final_mask_head = FinalMaskHead(
+            dim=dim, detail_channels=config.detail_channels, hidden=config.mask_head_dim
+        )
+
+    def encode_image(self, image: Tensor) -> ImageFeatures:
+        """F = Encoder(I), Eq. 1; ``image`` (B, 3, H, W) as :func:`normalise` returns it, multiples of 16."""
+        maps, detail = self.image_encoder(image)
+        return ImageFeatures(maps, detail)
+
+    def encode_reference(self, features: ImageFeatures, image: Tensor, mask: Tensor) -> ReferenceMemory:
+        """Keys, values and object queries of a support set (Eq. 3-5, 7).
+
+        Args:
+            features: encoded reference images, batch axis B * R.
+            image: (B, R, 3, H, W) the reference images.
+            mask: (B, R, 1, H, W) their masks in {0, 1}.
+        """
+        batch, count = mask.shape[:2]
+        coarse = features.maps.s16
+        keys = coarse.flatten(2).unflatten(0, (batch, count)).transpose(1, 2).flatten(2)  # (B, C16, R * hw)
+        if self.config.dense_prompts:
+            values = self.mask_encoder.values(image.flatten(0, 1), mask.flatten(0, 1).to(image.dtype))
+            values = values.flatten(2).unflatten(0, (batch, count)).transpose(1, 2).flatten(2)
+        else:
+            values = keys
+        if self.config.sparse_prompts:
+            projected = self.projections[0](coarse).flatten(2).transpose(1, 2)  # (B * R, hw, C)
+            fraction = F.avg_pool2d(mask.flatten(0, 1).float(), STRIDE).flatten(1)
+            queries = self.reference_queries(
+                projected.unflatten(0, (batch, count)).flatten(1, 2), fraction.unflatten(0, (batch, count))
+            )
+        else:
+            queries = self.plain_queries(batch)
+        return ReferenceMemory(keys, values, queries)
+
+    def forward(
+        self,
+        features: ImageFeatures,
+        *,
+        class_index: Tensor | None = None,
+        reference: ReferenceMemory | None = None,
+        prompt: DensePrompt | None = None,
+    ) -> MaskPrediction:
+        """Predict a mask; at least one kind of knowledge is needed, class and reference exclude each other.
+
+        Args:
+            features: encoded image, batch B.
+            class_index: (B,) int64 rows of the semantic table.
+            reference: encoded support set.
+            prompt: clicks and previous mask.
+        """
+        if class_index is not None and reference is not None:
+            raise ValueError("Give either a class or references, not both.")
+        if class_index is None and reference is None and prompt is None:
+            raise ValueError("Give a class, references or clicks.")
+        fused = self._fuse(features, reference, prompt)
+        projected = Pyramid(*(p(m) for p, m in zip(self.projections, fused, strict=True)))
+        queries = self._queries(projected, features.image_size, class_index, reference, prompt)
+        positions = Pyramid(
+            *(
+                self.position.grid((m.shape[-2], m.shape[-1]), stride).to(m.dtype)
+                for m, stride in zip(projected, (16, 8, 4), strict=True)
+            )
+        )
+        previous = None if prompt is None else prompt.previous_logits
+        decoded = self.decoder(
+            projected, positions, queries, previous, look_first=reference is not None or prompt is not None
+        )
+        return MaskPrediction(self.final_mask_head(decoded.pixels, features.detail), decoded.layer_logits)
+
+    def _fuse(
+        self, features: ImageFeatures, reference: ReferenceMemory | None, prompt: DensePrompt | None
+    ) -> Pyramid:
+        """F_fuse: Eq. 15 for references (at 1/16 alone), Eq. 8 for clicks."""
+        maps = features.maps
+        if not self.config.dense_prompts:
+            return maps
+        if reference is not None:
+            maps = maps._replace(s16=read_out(reference.keys, reference.values, maps.s16))
+        if prompt is not None:
+            previous = prompt.previous_logits
+            mask = torch.zeros_like(prompt.maps[:, :1]) if previous is None else previous.sigmoid()
+            dense = self.prompt_encoder(torch.cat([prompt.maps, mask.to(prompt.maps.dtype)], dim=1))
+            maps = Pyramid(*(m + d for m, d in zip(maps, dense, strict=True)))
+        return maps
+
+    def _queries(
+        self,
+        projected: Pyramid,
+        image_size: tuple[int, int],
+        class_index: Tensor | None,
+        reference: ReferenceMemory | None,
+        prompt: DensePrompt | None,
+    ) -> QuerySet:
+        """The 1-D prompts side by side, Eq. 9."""
+        sets = []
+        if class_index is not None:
+            sets.append(self.semantic_table(class_index))
+        if reference is not None:
+            sets.append(reference.queries)
+        if prompt is not None:
+            if self.config.sparse_prompts:
+                sets.append(self.click_queries(projected.s8, prompt.clicks, image_size))
+            elif reference is None:
+                sets.append(self.plain_queries(len(projected.s8)))
+        return QuerySet.concatenate(sets)
+
+
+def normalise(pixels: Tensor) -> Tensor:
+    """uint8 or float pixels in 0-255 -> float32 centred on 0, the network's input range."""
+    return (pixels.float() - 127.5) / 64.0

@@ -1,0 +1,1 @@
+"""Training core: packed data, augmentation, the simulated user, the joint objective and the loop."""

@@ -1,0 +1,154 @@
+"""Everything that decides a training run, from a TOML file."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from KPrismLib.errors import InvalidConfig
+from KPrismLib.training.augmentation import AugmentationConfig
+from KPrismLib.training.modes import Mode
+from KPrismLib.training.objective import ObjectiveConfig
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phase:
+    """A stretch of training at one image size; small images first make long training affordable.
+
+    Attributes:
+        size: side of the square canvas in pixels, a multiple of 16.
+        steps: optimiser steps.
+        batch: samples per step and process.
+    """
+
+    size: int
+    steps: int
+    batch: int
+
+    def __post_init__(self) -> None:
+        if self.size % 16 or self.size < 32:
+            raise InvalidConfig(f"A phase has size {self.size}; it must be a multiple of 16, at least 32.")
+        if self.steps < 1 or self.batch < 1:
+            raise InvalidConfig("A phase needs at least one step and one sample per batch.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """A whole run; the defaults are the paper's where the paper says (A.2).
+
+    Attributes:
+        network: ``base`` or ``small``; ``network_settings`` change single settings of it.
+        datasets: dataset folders; relative ones start at the data folder that :meth:`read` is given.
+        dataset_weights: relative frequency of a set; 1 when not named.
+        split: which split to train on.
+        holdout: fraction of its patients kept out for validation.
+        phases: image sizes, in order.
+        learning_rate, final_learning_rate: start (after warm-up) and end of the cosine.
+        warm_up_steps: linear warm-up, from learning_rate / warm_up_steps, never from 0.
+        weight_decay, clip_norm: of AdamW and of the gradient.
+        average_decay: of the moving average of the weights, which is what gets exported.
+        modes: probability of each mode.
+        precision: ``bf16-mixed``, ``16-mixed`` or ``32-true``, as Lightning Fabric names them.
+        checkpoint_every, validate_every: in steps.
+        validation_samples: per mode.
+        seed: of the whole run.
+    """
+
+    network: str = "small"
+    network_settings: Mapping[str, Any] = field(default_factory=dict)
+    datasets: tuple[str, ...]
+    dataset_weights: Mapping[str, float] = field(default_factory=dict)
+    split: str = "train"
+    holdout: float = 0.05
+    phases: tuple[Phase, ...]
+    learning_rate: float = 1e-4
+    final_learning_rate: float = 1e-5
+    warm_up_steps: int = 500
+    weight_decay: float = 0.0
+    clip_norm: float = 1.0
+    average_decay: float = 0.999
+    modes: Mapping[Mode, float] = field(
+        default_factory=lambda: {Mode.SEMANTIC: 0.3, Mode.IN_CONTEXT: 0.3, Mode.INTERACTIVE: 0.4}
+    )
+    precision: str = "bf16-mixed"
+    checkpoint_every: int = 200
+    validate_every: int = 500
+    validation_samples: int = 64
+    seed: int = 0
+    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+
+    def __post_init__(self) -> None:
+        if not self.datasets:
+            raise InvalidConfig("The training configuration names no datasets; list folders under `datasets`.")
+        if not self.phases:
+            raise InvalidConfig("The training configuration has no phases; add a [[phases]] table.")
+        if not 0 <= self.holdout < 1:
+            raise InvalidConfig(f"holdout is {self.holdout}; it must be a fraction between 0 and 1.")
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of all phases."""
+        return sum(p.steps for p in self.phases)
+
+    def phase_at(self, step: int) -> Phase:
+        """The phase that ``step`` (from 0) belongs to; past the end, the last."""
+        for phase in self.phases:
+            if step < phase.steps:
+                return phase
+            step -= phase.steps
+        return self.phases[-1]
+
+    @classmethod
+    def read(cls, path: Path, data: Path | None = None) -> TrainingConfig:
+        """Read a TOML file; its dataset folders are relative to ``data``, or else to the file.
+
+        Raises:
+            InvalidConfig: if the file cannot be read, or a setting is unknown or of the wrong kind.
+        """
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise InvalidConfig(f"There is no training configuration {path}.") from None
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise InvalidConfig(f"{path} is not a readable TOML file: {error}.") from error
+        values["datasets"] = tuple(str(((data or path.parent) / d).resolve()) for d in values.get("datasets", ()))
+        return cls.from_dict(values)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> TrainingConfig:
+        """From plain values; the inverse of :meth:`to_dict`."""
+        known = {f.name for f in dataclasses.fields(cls)}
+        unknown = set(values) - known
+        if unknown:
+            raise InvalidConfig(f"There is no training setting {sorted(unknown)[0]!r}.")
+        settings = dict(values)
+        try:
+            settings["datasets"] = tuple(settings.get("datasets", ()))
+            settings["phases"] = tuple(Phase(**p) for p in settings.get("phases", ()))
+            if "augmentation" in settings:
+                settings["augmentation"] = AugmentationConfig(**settings["augmentation"])
+            if "objective" in settings:
+                settings["objective"] = ObjectiveConfig(**settings["objective"])
+            if "modes" in settings:
+                settings["modes"] = {Mode(name): float(p) for name, p in settings["modes"].items()}
+            return cls(**settings)
+        except (TypeError, ValueError) as error:
+            if isinstance(error, InvalidConfig):
+                raise
+            raise InvalidConfig(f"A training setting is wrong: {error}.") from error
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON and TOML."""
+        values = dataclasses.asdict(self)
+        values["modes"] = {mode.value: p for mode, p in self.modes.items()}
+        return values

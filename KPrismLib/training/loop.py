@@ -1,0 +1,204 @@
+"""The training loop: one process or many, resumable at any moment."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.strategies import DDPStrategy, Strategy
+from torch import Tensor, nn
+
+from KPrismLib.errors import InvalidConfig, TrainingDiverged
+from KPrismLib.network import KPrism, NetworkConfig, named_config
+from KPrismLib.training.batches import BatchMaker
+from KPrismLib.training.checkpoint import Checkpoint
+from KPrismLib.training.config import TrainingConfig
+from KPrismLib.training.log import TrainingLog
+from KPrismLib.training.objective import Objective
+from KPrismLib.training.packing import PackedDataset, open_pack
+from KPrismLib.training.sampling import Sampler
+from KPrismLib.training.schedule import learning_rate
+from KPrismLib.training.validation import validate
+
+CHECKPOINT_NAME = "checkpoint.pt"
+
+
+def network_config(config: TrainingConfig, datasets: list[PackedDataset]) -> NetworkConfig:
+    """The network of a run; its semantic table has a row for every class of the sets, in order of appearance."""
+    names = dict.fromkeys(name for dataset in datasets for name in dataset.classes)
+    return named_config(config.network, classes=tuple(names), **config.network_settings)
+
+
+class Trainer:
+    """One training run in one folder.
+
+    Args:
+        config: the run.
+        folder: for checkpoint, logs and packed data.
+        fabric: devices and precision; launched.
+    """
+
+    def __init__(self, config: TrainingConfig, folder: Path, fabric: Fabric) -> None:
+        self.config = config
+        self.folder = folder
+        self.fabric = fabric
+        long_side = max(phase.size for phase in config.phases)
+        with fabric.rank_zero_first():
+            datasets = open_pack(
+                [Path(d) for d in config.datasets], folder.parent / "packed", split=config.split, long_side=long_side
+            )
+        self.network_config = network_config(config, datasets)
+        torch.manual_seed(config.seed)
+        self.network = KPrism(self.network_config).to(memory_format=torch.channels_last)
+        self.average = KPrism(self.network_config).to(fabric.device, memory_format=torch.channels_last).eval()
+        self.average.load_state_dict(self.network.state_dict())
+        objective = Objective(
+            self.network, config.objective, click_radius=self.network_config.click_radius, seed=config.seed
+        )
+        optimizer = torch.optim.AdamW(
+            self.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        )
+        self.objective, self.optimizer = fabric.setup(objective, optimizer)
+        draw = {"weights": config.dataset_weights, "seed": config.seed, "holdout": config.holdout}
+        self.sampler = Sampler(datasets, **draw, modes=config.modes)
+        self.validation_sampler = Sampler(datasets, **draw, validation=True) if config.holdout else None
+        self.maker = BatchMaker(self.network_config.classes, config.augmentation, config.seed)
+        self.step = 0
+
+    def resume(self) -> bool:
+        """Continue from the folder's checkpoint, if there is one.
+
+        Raises:
+            InvalidConfig: the checkpoint belongs to another network.
+        """
+        path = self.folder / CHECKPOINT_NAME
+        if not path.exists():
+            return False
+        checkpoint = Checkpoint.load(path)
+        if checkpoint.config["network_config"] != _plain(self.network_config):
+            raise InvalidConfig(f"{path} belongs to another network or other classes; choose another output folder.")
+        self.network.load_state_dict(checkpoint.network)
+        self.average.load_state_dict(checkpoint.average)
+        self.optimizer.load_state_dict(checkpoint.optimizer)
+        self.step = checkpoint.step
+        return True
+
+    def warm_start(self, weights: dict[str, Tensor]) -> None:
+        """Start from given weights instead of random ones; their names and shapes must fit exactly."""
+        self.network.load_state_dict(weights)
+        self.average.load_state_dict(weights)
+
+    def save(self) -> None:
+        """Write the checkpoint (on rank 0)."""
+        if self.fabric.is_global_zero:
+            Checkpoint(
+                step=self.step,
+                network=self.network.state_dict(),
+                average=self.average.state_dict(),
+                optimizer=self.optimizer.state_dict(),
+                config={"training": self.config.to_dict(), "network_config": _plain(self.network_config)},
+            ).save(self.folder / CHECKPOINT_NAME)
+
+    def run(self, log: TrainingLog, *, until: int | None = None) -> None:
+        """Train to the last step (or ``until``), with checkpoints, validation and logs on the way.
+
+        Raises:
+            TrainingDiverged: a loss or gradient that is not finite; the last checkpoint is from before.
+        """
+        last = min(self.config.total_steps, until or self.config.total_steps)
+        with log:
+            while self.step < last:
+                started = time.perf_counter()
+                record = self.train_step()
+                record["seconds"] = time.perf_counter() - started
+                if self.fabric.is_global_zero:
+                    log.step(self.step, record)
+                if self.step % self.config.checkpoint_every == 0 or self.step == last:
+                    self.save()
+                if self.validation_sampler and (self.step % self.config.validate_every == 0 or self.step == last):
+                    if self.fabric.is_global_zero:
+                        log.validation(self.step, self.validate())
+                    self.fabric.barrier()
+
+    def train_step(self) -> dict[str, Any]:
+        """One optimiser step; advances ``self.step``."""
+        config, rank = self.config, self.fabric.global_rank
+        phase = config.phase_at(self.step)
+        mode = self.sampler.mode(self.step)
+        samples = self.sampler.batch(self.step, rank, phase.batch, mode)
+        batch = self.maker.make(samples, mode=mode, size=phase.size, step=self.step, rank=rank).to(self.fabric.device)
+        rate = learning_rate(
+            self.step,
+            total=config.total_steps,
+            warm_up=config.warm_up_steps,
+            peak=config.learning_rate,
+            floor=config.final_learning_rate,
+        )
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        loss, dice = self.objective(batch, rank)
+        self.fabric.backward(loss)
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), config.clip_norm)
+        if not math.isfinite(float(loss.detach())) or not math.isfinite(float(norm)):
+            raise TrainingDiverged(
+                f"Loss or gradient is not finite at step {self.step}; lower learning_rate (now {rate:.1e}) and start "
+                "again: the run continues from the last checkpoint."
+            )
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.step += 1
+        self._update_average()
+        return {
+            "mode": mode.value,
+            "size": phase.size,
+            "loss": float(loss.detach()),
+            "dice": float(dice.mean()),
+            "gradient_norm": float(norm),
+            "learning_rate": rate,
+        }
+
+    def validate(self) -> dict[str, float]:
+        """Dice by mode on held-out patients, with the averaged weights."""
+        assert self.validation_sampler is not None
+        plain = dataclasses.replace(
+            self.config.objective, refinements=0, interactive_passes=3, warm_up_clicks=0, scribble_probability=0.0
+        )
+        objective = Objective(
+            self.average, plain, click_radius=self.network_config.click_radius, seed=self.config.seed
+        )
+        with self.fabric.autocast():
+            return validate(
+                objective,
+                self.validation_sampler,
+                BatchMaker(self.network_config.classes, None, self.config.seed),
+                size=self.config.phase_at(self.step).size,
+                samples=self.config.validation_samples,
+                device=self.fabric.device,
+            )
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        """Moving average whose memory grows with the run, so that it forgets the random start."""
+        decay = min(self.config.average_decay, (1 + self.step) / (10 + self.step))
+        averaged, current = list(self.average.parameters()), list(self.network.parameters())
+        torch._foreach_lerp_(averaged, [p.detach() for p in current], 1 - decay)
+
+
+def make_fabric(config: TrainingConfig, *, accelerator: str = "auto", devices: int = 1, nodes: int = 1) -> Fabric:
+    """Fabric for one process, several on one machine (``devices``), or whatever ``torchrun`` set up."""
+    strategy: str | Strategy = "auto"
+    if devices * nodes > 1:
+        # Each mode leaves other parts of the network unused.
+        strategy = DDPStrategy(find_unused_parameters=True)
+    return Fabric(
+        accelerator=accelerator, devices=devices, num_nodes=nodes, strategy=strategy, precision=config.precision
+    )  # type: ignore[arg-type]
+
+
+def _plain(config: NetworkConfig) -> dict[str, Any]:
+    return {name: list(v) if isinstance(v, tuple) else v for name, v in config.to_dict().items()}

@@ -1,0 +1,153 @@
+"""The joint objective of A.2: masks from each kind of knowledge, refined by simulated clicks, every layer supervised."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from KPrismLib.network import DensePrompt, ImageFeatures, KPrism, MaskPrediction, ReferenceMemory
+from KPrismLib.training.batches import Batch
+from KPrismLib.training.modes import Mode
+from KPrismLib.training.simulated_user import SimulatedUser
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectiveConfig:
+    """How a training step is composed.
+
+    Attributes:
+        refinements: most clicks that refine a semantic or in-context mask (A.2: two).
+        always_refine: False draws the number of refinements from 0 to ``refinements``, which saves decoder passes.
+        interactive_passes: click rounds with gradients in the interactive mode (A.2: three).
+        warm_up_clicks: most rounds without gradients before those, so that late clicks are practised too.
+        scribble_probability: how often a prompt is a stroke.
+        refinement_weight: weight of the losses of refinement passes.
+        layer_weight: weight of the mean loss of the decoder layers' masks beside the final mask's.
+    """
+
+    refinements: int = 2
+    always_refine: bool = True
+    interactive_passes: int = 3
+    warm_up_clicks: int = 0
+    scribble_probability: float = 0.15
+    refinement_weight: float = 0.8
+    layer_weight: float = 1.0
+
+
+def dice_loss(logits: Tensor, target: Tensor) -> Tensor:
+    """1 - soft Dice per sample, averaged; ``logits`` and ``target`` (B, 1, H, W), target in [0, 1]."""
+    probability = logits.sigmoid().flatten(1)
+    target = target.flatten(1)
+    overlap = (probability * target).sum(1)
+    return (1 - (2 * overlap + 1) / (probability.sum(1) + target.sum(1) + 1)).mean()
+
+
+def mask_loss(logits: Tensor, target: Tensor) -> Tensor:
+    """L = L_ce + L_dice (A.2) in float32."""
+    logits = logits.float()
+    return F.binary_cross_entropy_with_logits(logits, target) + dice_loss(logits, target)
+
+
+def prediction_loss(prediction: MaskPrediction, target: Tensor, layer_weight: float) -> Tensor:
+    """Loss of the final mask plus the mean over the decoder layers' masks, whose targets are area fractions."""
+    loss = mask_loss(prediction.logits, target)
+    if prediction.layer_logits and layer_weight > 0:
+        layers = [mask_loss(m, F.adaptive_avg_pool2d(target, m.shape[-2:])) for m in prediction.layer_logits]
+        loss = loss + layer_weight * torch.stack(layers).mean()
+    return loss
+
+
+class Objective(nn.Module):
+    """Loss of one batch: everything that happens in a step, in one forward, so that data parallelism can wrap it.
+
+    Args:
+        network: the network to train.
+        config: composition of a step.
+        click_radius: of the drawn disks in pixels.
+        seed: of the whole run.
+    """
+
+    def __init__(self, network: KPrism, config: ObjectiveConfig, *, click_radius: int, seed: int) -> None:
+        super().__init__()
+        self.network = network
+        self.config = config
+        self._click_radius = click_radius
+        self._seed = seed
+
+    def forward(self, batch: Batch, rank: int) -> tuple[Tensor, Tensor]:
+        """Loss and the Dice of the last mask of each sample (B,), for the logs."""
+        shared = np.random.default_rng((self._seed, batch.step, 3))  # the number of passes is the same on all ranks
+        size = (len(batch.image), batch.image.shape[-2], batch.image.shape[-1])
+        user = SimulatedUser(
+            size,
+            radius=self._click_radius,
+            scribble_probability=self.config.scribble_probability,
+            generator=np.random.default_rng((self._seed, batch.step, rank, 4)),
+        )
+        features = self.network.encode_image(batch.image)
+        class_index, reference = self._knowledge(batch)
+        losses = []
+        logits: Tensor | None = None
+        if batch.mode is Mode.INTERACTIVE:
+            logits = self._warm_up(shared, features, user, batch)
+            rounds = self.config.interactive_passes
+        else:
+            prediction = self.network(features, class_index=class_index, reference=reference)
+            losses.append(prediction_loss(prediction, batch.mask, self.config.layer_weight))
+            logits = prediction.logits.detach()
+            most = self.config.refinements
+            rounds = most if self.config.always_refine else int(shared.integers(most + 1))
+        for _ in range(rounds):
+            prediction = self._refine(features, class_index, reference, user, logits, batch.mask)
+            weight = 1.0 if batch.mode is Mode.INTERACTIVE else self.config.refinement_weight
+            losses.append(weight * prediction_loss(prediction, batch.mask, self.config.layer_weight))
+            logits = prediction.logits.detach()
+        return torch.stack(losses).mean(), hard_dice(logits, batch.mask)
+
+    def _knowledge(self, batch: Batch) -> tuple[Tensor | None, ReferenceMemory | None]:
+        if batch.mode is Mode.SEMANTIC:
+            return batch.class_index, None
+        if batch.reference_image is None or batch.reference_mask is None:
+            return None, None
+        flat = batch.reference_image.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        encoded = self.network.encode_image(flat)
+        return None, self.network.encode_reference(encoded, batch.reference_image, batch.reference_mask)
+
+    @torch.no_grad()
+    def _warm_up(
+        self, shared: np.random.Generator, features: ImageFeatures, user: SimulatedUser, batch: Batch
+    ) -> Tensor | None:
+        logits: Tensor | None = None
+        for _ in range(int(shared.integers(self.config.warm_up_clicks + 1))):
+            logits = self._refine(features, None, None, user, logits, batch.mask).logits
+        return logits
+
+    def _refine(
+        self,
+        features: ImageFeatures,
+        class_index: Tensor | None,
+        reference: ReferenceMemory | None,
+        user: SimulatedUser,
+        logits: Tensor | None,
+        mask: Tensor,
+    ) -> MaskPrediction:
+        target = mask[:, 0].bool().cpu().numpy()
+        shown = np.zeros_like(target) if logits is None else (logits[:, 0] >= 0).cpu().numpy()
+        user.react(shown, target)
+        device = mask.device
+        prompt = DensePrompt(user.clicks(device), user.maps(device), logits)
+        prediction: MaskPrediction = self.network(
+            features, class_index=class_index, reference=reference, prompt=prompt
+        )
+        return prediction
+
+
+def hard_dice(logits: Tensor, target: Tensor) -> Tensor:
+    """Dice of the thresholded masks, (B, 1, H, W) -> (B,)."""
+    predicted = (logits >= 0).flatten(1).float()
+    target = target.flatten(1)
+    return 2 * (predicted * target).sum(1) / (predicted.sum(1) + target.sum(1)).clamp_min(1)

@@ -1,0 +1,163 @@
+"""Packed slices: every training slice of every set as small uint8 arrays, decoded once and read often.
+
+Training visits each slice many times; decoding JPEG and gzip each time would cost more than the network does on a
+processor. A pack is one folder with a flat byte file per set and an index; slices keep their own size up to
+``long_side``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from skimage.transform import resize
+
+from KPrismLib.dataset import DatasetFolder, class_mask, classes_of
+from KPrismLib.errors import InvalidDataset
+
+FORMAT = 2
+
+
+@dataclass(frozen=True)
+class PackedSlice:
+    """Where one slice lies in the pack, and which classes it shows.
+
+    Attributes:
+        dataset: name of the set.
+        patient: whose image it is; references come from another one.
+        item: id of the item in ``dataset.json``; ``index`` its slice.
+        height, width, channels: shape of the pixels.
+        offset: first byte in the set's file; pixels come first, then labels.
+        classes: names of the classes with at least ``MINIMUM_PIXELS`` pixels.
+    """
+
+    dataset: str
+    patient: str
+    item: str
+    index: int
+    height: int
+    width: int
+    channels: int
+    offset: int
+    classes: tuple[str, ...]
+
+
+#: A structure of fewer pixels is skipped as a training target: it is mostly annotation noise.
+MINIMUM_PIXELS = 12
+
+
+@dataclass(frozen=True)
+class PackedDataset:
+    """One set of the pack."""
+
+    name: str
+    free_orientation: bool
+    classes: dict[str, tuple[int, ...]]
+    slices: tuple[PackedSlice, ...]
+    data: NDArray[np.uint8]
+
+    def load(self, entry: PackedSlice) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """Pixels (H, W, channels) and labels (H, W) of one slice, both views of the packed bytes."""
+        area = entry.height * entry.width
+        pixels = self.data[entry.offset : entry.offset + area * entry.channels]
+        labels = self.data[entry.offset + area * entry.channels :][:area]
+        return (
+            pixels.reshape(entry.height, entry.width, entry.channels),
+            labels.reshape(entry.height, entry.width),
+        )
+
+
+def has_free_orientation(modality: str) -> bool:
+    """Whether mirrored or turned images of a modality are as natural as the original.
+
+    A photograph of skin has no left and right; in a tomogram a mirrored right kidney would be called a left one.
+    """
+    return any(word in modality.lower() for word in ("dermoscopy", "endoscopy", "pathology", "ultrasound"))
+
+
+def pack_folder(folder: DatasetFolder, split: str, target: Path, *, long_side: int) -> None:
+    """Write one set's slices with foreground (slices without any label are left out of training).
+
+    Raises:
+        InvalidDataset: when the split has no slice with a label.
+    """
+    classes = classes_of(folder)
+    chunks: list[bytes] = []
+    entries = []
+    offset = 0
+    for item in folder.items(split):
+        for piece in folder.load(item):
+            pixels, labels = _fit(piece.pixels, piece.labels.astype(np.uint8), long_side)
+            shown = [n for n, v in classes.items() if class_mask(labels, v).sum() >= MINIMUM_PIXELS]
+            if not shown:
+                continue
+            data = pixels.tobytes() + labels.tobytes()
+            height, width, channels = pixels.shape
+            entries.append([piece.patient, piece.item, piece.index, height, width, channels, offset, shown])
+            chunks.append(data)
+            offset += len(data)
+    if not entries:
+        raise InvalidDataset(f"{folder.name} has no labelled slice in its split {split!r}; check the splits.")
+    (target / f"{folder.name}.bytes").write_bytes(b"".join(chunks))
+    index = {
+        "format": FORMAT,
+        "long_side": long_side,
+        "split": split,
+        "name": folder.name,
+        "free_orientation": has_free_orientation(folder.description.modality),
+        "classes": classes,
+        "slices": entries,
+    }
+    (target / f"{folder.name}.json").write_text(json.dumps(index), encoding="utf-8")
+
+
+def _fit(
+    pixels: NDArray[np.uint8], labels: NDArray[np.uint8], long_side: int
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    if pixels.ndim == 2:
+        pixels = pixels[..., None]
+    scale = long_side / max(labels.shape)
+    if scale < 1:
+        size = tuple(max(1, round(s * scale)) for s in labels.shape)
+        pixels = np.rint(resize(pixels.astype(np.float32), size, order=1, anti_aliasing=True)).astype(np.uint8)
+        labels = resize(labels, size, order=0, anti_aliasing=False, preserve_range=True).astype(np.uint8)
+    return np.ascontiguousarray(pixels), np.ascontiguousarray(labels)
+
+
+def open_pack(folders: Iterable[Path], cache: Path, *, split: str, long_side: int) -> list[PackedDataset]:
+    """Packed sets, in order; those that are not packed yet, or changed since, are packed now.
+
+    Args:
+        folders: dataset folders.
+        cache: folder for the packed files.
+        split: usually ``train``.
+        long_side: larger slices are reduced to this.
+    """
+    opened = []
+    for path in folders:
+        folder = DatasetFolder.open(path)
+        description = (path / "dataset.json").read_bytes()
+        key = hashlib.sha256(f"{FORMAT} {long_side} {split} ".encode() + description).hexdigest()[:12]
+        target = cache / key
+        if not (target / "complete").exists():
+            target.mkdir(parents=True, exist_ok=True)
+            pack_folder(folder, split, target, long_side=long_side)
+            (target / "complete").touch()
+        opened.append(_open_one(target, folder.name))
+    return opened
+
+
+def _open_one(target: Path, name: str) -> PackedDataset:
+    index = json.loads((target / f"{name}.json").read_text(encoding="utf-8"))
+    return PackedDataset(
+        name=name,
+        free_orientation=index["free_orientation"],
+        classes={n: tuple(v) for n, v in index["classes"].items()},
+        slices=tuple(PackedSlice(name, *entry[:-1], tuple(entry[-1])) for entry in index["slices"]),
+        data=np.memmap(target / f"{name}.bytes", dtype=np.uint8, mode="r"),
+    )

@@ -1,0 +1,100 @@
+"""What a training step sees, as a function of the step alone.
+
+Every draw comes from a generator seeded by (seed, step, rank): a run that is killed and resumed at step n sees the
+same samples as one that was not, without any state to save. The mode is drawn without the rank, so that all ranks
+work on the same mode.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from KPrismLib.errors import InvalidDataset
+from KPrismLib.training.modes import MODE_PROBABILITIES, Mode
+from KPrismLib.training.packing import PackedDataset, PackedSlice
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A slice and the class to segment in it, with a reference slice of another patient for the in-context mode."""
+
+    dataset: PackedDataset
+    target: PackedSlice
+    name: str
+    reference: PackedSlice | None
+
+
+class Sampler:
+    """Draws samples: a set by weight, a class of the set evenly, a slice that shows it.
+
+    Args:
+        datasets: packed sets.
+        weights: relative frequency of each set by name; sets that are not named weigh 1.
+        seed: of the whole run.
+        holdout: fraction of patients kept out for validation; ``validation`` selects which side is drawn.
+        modes: probability of each mode.
+    """
+
+    def __init__(
+        self,
+        datasets: Sequence[PackedDataset],
+        *,
+        weights: Mapping[str, float],
+        seed: int,
+        holdout: float = 0.0,
+        validation: bool = False,
+        modes: Mapping[Mode, float] = MODE_PROBABILITIES,
+    ) -> None:
+        self._datasets = list(datasets)
+        unknown = set(weights) - {d.name for d in datasets}
+        if unknown:
+            raise InvalidDataset(f"A weight is given for {', '.join(sorted(unknown))}, which is not among the sets.")
+        self._seed = seed
+        self._modes = {m: p for m, p in modes.items() if p > 0}
+        self._by_class: list[dict[str, list[PackedSlice]]] = []
+        kept = []
+        for dataset in datasets:
+            slices = [s for s in dataset.slices if _held_out(s.patient, holdout) == validation or holdout == 0]
+            table: dict[str, list[PackedSlice]] = {}
+            for entry in slices:
+                for name in entry.classes:
+                    table.setdefault(name, []).append(entry)
+            self._by_class.append(table)
+            kept.append(weights.get(dataset.name, 1.0) if table else 0.0)
+        if sum(kept) <= 0:
+            raise InvalidDataset("No training slice is left; check the splits and the weights of the sets.")
+        self._probabilities = np.asarray(kept) / sum(kept)
+
+    def mode(self, step: int) -> Mode:
+        """The mode of a step, the same on every rank."""
+        generator = np.random.default_rng((self._seed, step))
+        names = list(self._modes)
+        weights = np.asarray([self._modes[m] for m in names])
+        return names[generator.choice(len(names), p=weights / weights.sum())]
+
+    def batch(self, step: int, rank: int, size: int, mode: Mode) -> list[Sample]:
+        """``size`` samples of one step on one rank; in-context samples carry a reference."""
+        generator = np.random.default_rng((self._seed, step, rank, 1))
+        return [self._draw(generator, mode) for _ in range(size)]
+
+    def _draw(self, generator: np.random.Generator, mode: Mode) -> Sample:
+        while True:
+            index = int(generator.choice(len(self._datasets), p=self._probabilities))
+            table = self._by_class[index]
+            name = list(table)[generator.integers(len(table))]
+            slices = table[name]
+            target = slices[generator.integers(len(slices))]
+            if mode is not Mode.IN_CONTEXT:
+                return Sample(self._datasets[index], target, name, None)
+            others = [s for s in slices if s.patient != target.patient]
+            if others:
+                return Sample(self._datasets[index], target, name, others[generator.integers(len(others))])
+
+
+def _held_out(patient: str, fraction: float) -> bool:
+    """A fixed, evenly spread share of patients, independent of the order of the files."""
+    return (zlib.crc32(patient.encode()) % 10_000) < fraction * 10_000

@@ -1,0 +1,88 @@
+"""The imagined user of training: clicks on the largest error, now and then a stroke through it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+from skimage.draw import disk, line
+from torch import Tensor
+
+from KPrismLib.evaluation.simulated_click import SimulatedClick, next_click
+from KPrismLib.network import Clicks
+from KPrismLib.prompts import STROKE_QUERIES, sample_stroke
+
+
+@dataclass
+class _Prompted:
+    """What one sample has been told so far."""
+
+    points: list[tuple[int, int, bool]] = field(default_factory=list)
+
+
+class SimulatedUser:
+    """Looks at predictions and targets of a batch and adds one prompt to each sample.
+
+    Args:
+        size: (B, H, W) of the batch.
+        radius: of the drawn disks in pixels.
+        scribble_probability: how often a prompt is a stroke instead of a click.
+        generator: source of randomness for strokes.
+    """
+
+    def __init__(
+        self,
+        size: tuple[int, int, int],
+        *,
+        radius: int,
+        scribble_probability: float,
+        generator: np.random.Generator,
+    ) -> None:
+        self._shape = size[1:]
+        self._radius = radius
+        self._scribble_probability = scribble_probability
+        self._generator = generator
+        self._maps = np.zeros((size[0], 2, *size[1:]), dtype=np.float32)
+        self._prompted = [_Prompted() for _ in range(size[0])]
+
+    def react(self, predictions: NDArray[np.bool_], targets: NDArray[np.bool_]) -> None:
+        """Add one click or stroke to each sample; ``predictions`` and ``targets`` are (B, H, W) bool."""
+        for index, (prediction, target) in enumerate(zip(predictions, targets, strict=True)):
+            click = next_click(prediction, target)
+            if click is None:
+                continue
+            scribbles = self._generator.random() < self._scribble_probability
+            points = self._stroke(prediction != target, click) if scribbles else [(click.row, click.column)]
+            channel = 0 if click.positive else 1
+            for row, column in points:
+                rows, columns = disk((row, column), self._radius + 0.5, shape=self._shape)
+                self._maps[index, channel, rows, columns] = 1.0
+            chosen = sample_stroke(points, STROKE_QUERIES)
+            self._prompted[index].points.extend((row, column, click.positive) for row, column in chosen)
+
+    def clicks(self, device: torch.device) -> Clicks:
+        """All prompts so far as 1-D clicks, filled up with invalid ones to the same number."""
+        count = max(1, max(len(p.points) for p in self._prompted))
+        array = np.zeros((len(self._prompted), count, 4), dtype=np.int64)
+        for index, prompted in enumerate(self._prompted):
+            for place, (row, column, positive) in enumerate(prompted.points):
+                array[index, place] = row, column, positive, 1
+        tensor = torch.from_numpy(array).to(device)
+        return Clicks(tensor[..., :2], tensor[..., 2].bool(), tensor[..., 3].bool())
+
+    def maps(self, device: torch.device) -> Tensor:
+        """(B, 2, H, W) positive and negative maps."""
+        return torch.from_numpy(self._maps.copy()).to(device)
+
+    def _stroke(self, wrong: NDArray[np.bool_], click: SimulatedClick) -> Sequence[tuple[int, int]]:
+        """A straight stroke through the clicked error, between two of its pixels; stays within the error."""
+        numbered, _ = ndimage.label(wrong, structure=np.ones((3, 3), dtype=bool))
+        rows, columns = np.nonzero(numbered == numbered[click.row, click.column])
+        first, last = self._generator.integers(len(rows), size=2)
+        path = zip(*line(int(rows[first]), int(columns[first]), int(rows[last]), int(columns[last])), strict=True)
+        inside = [(int(r), int(c)) for r, c in path if wrong[r, c]]
+        return inside or [(click.row, click.column)]
