@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from KPrismLib.errors import InvalidConfig, InvalidImage
-from KPrismLib.imaging.quantiles import percentiles, value_range
+from KPrismLib.imaging.voxel_values import percentiles, value_range
 
 _Array = npt.NDArray[Any]
 
@@ -68,7 +68,8 @@ class IntensityWindow:
         if self.rule == IDENTITY and pixels.dtype == np.uint8:
             return pixels
         # Always in double precision: the same value gives the same pixel from an int16 file and a float32 node.
-        scaled = (pixels.astype(np.float64) - self.low) * (255.0 / (self.high - self.low))
+        # Multiplied before it is divided: a value at a half stays at a half.
+        scaled = (pixels.astype(np.float64) - self.low) * 255.0 / (self.high - self.low)
         if not np.isfinite(scaled).all():
             raise InvalidImage("The image holds NaN or infinite values; replace them by numbers first.")
         return np.rint(np.clip(scaled, 0.0, 255.0)).astype(np.uint8)

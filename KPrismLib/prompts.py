@@ -1,9 +1,10 @@
-"""Clicks and scribbles of a user, and how they become the network's 1-D and 2-D prompts."""
+"""Clicks and scribbles of a user, in image pixels, and what can be wrong with them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 #: A stroke is drawn whole into the dense map; this many points along it become click queries.
 STROKE_QUERIES = 4
@@ -17,6 +18,11 @@ class Click:
     column: int
     positive: bool = True
 
+    @property
+    def points(self) -> tuple[tuple[int, int], ...]:
+        """The clicked pixel; a click is a stroke of one point."""
+        return ((self.row, self.column),)
+
 
 @dataclass(frozen=True)
 class Scribble:
@@ -26,9 +32,35 @@ class Scribble:
     positive: bool = True
 
 
+Prompt: TypeAlias = Click | Scribble
+
+
+def outside(prompt: Prompt, shape: tuple[int, int]) -> str | None:
+    """A sentence if a point of ``prompt`` lies outside an image of ``shape`` (rows, columns), else None."""
+    for row, column in prompt.points:
+        if not (0 <= row < shape[0] and 0 <= column < shape[1]):
+            return (
+                f"Row {row}, column {column} lies outside the image; rows go from 0 to {shape[0] - 1}, "
+                f"columns from 0 to {shape[1] - 1}."
+            )
+    return None
+
+
+def contradiction(prompt: Prompt, earlier: Sequence[Prompt]) -> str | None:
+    """A sentence if ``prompt`` is a click on the pixel of an ``earlier`` click of the other sign, else None."""
+    if not isinstance(prompt, Click):
+        return None
+    for other in earlier:
+        if isinstance(other, Click) and other.points == prompt.points and other.positive != prompt.positive:
+            return (
+                f"Row {prompt.row}, column {prompt.column} already has a "
+                f"{'positive' if other.positive else 'negative'} click; undo it, or click beside it."
+            )
+    return None
+
+
 def sample_stroke(points: Sequence[tuple[int, int]], count: int) -> list[tuple[int, int]]:
-    """At most ``count`` of ``points``, evenly spread over the stroke; a click is a stroke of one point."""
+    """At most ``count`` of ``points``, evenly spread over the stroke."""
     if len(points) <= count:
         return list(points)
-    last = len(points) - 1
-    return [points[round((index + 0.5) * last / count)] for index in range(count)]
+    return [points[int((index + 0.5) * len(points) / count)] for index in range(count)]

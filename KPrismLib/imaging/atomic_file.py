@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import tempfile
+import secrets
 from pathlib import Path
 
 from KPrismLib.errors import CannotWrite
@@ -23,19 +24,16 @@ def write_atomically(path: str | Path, data: bytes) -> Path:
         raise CannotWrite(f"Cannot write {target.name}: the folder {target.parent} does not exist; create it first.")
     if target.is_dir():
         raise CannotWrite(f"Cannot write {target.name}: there is a folder of that name; choose another file name.")
-    temporary: Path | None = None
+    # A short random name, not derived from the target's: that one may already be as long as the system allows.
+    temporary = target.with_name(f".kprism-{secrets.token_hex(8)}.tmp")
     try:
-        # A short random name, not derived from the target's: that one may already be as long as the system allows.
-        handle, temporary_name = tempfile.mkstemp(prefix=".kprism-", suffix=".tmp", dir=target.parent)
-        temporary = Path(temporary_name)
-        with os.fdopen(handle, "wb") as stream:
+        with temporary.open("xb") as stream:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
-        _allow_what_open_would(temporary)
         temporary.replace(target)
     except BaseException as error:
-        if temporary is not None:
+        with contextlib.suppress(OSError):  # what failed first is what the user must hear
             temporary.unlink(missing_ok=True)
         if isinstance(error, OSError):
             reason = error.strerror or str(error)
@@ -45,11 +43,3 @@ def write_atomically(path: str | Path, data: bytes) -> Path:
             ) from error
         raise
     return target
-
-
-def _allow_what_open_would(path: Path) -> None:
-    """``mkstemp`` makes a private file; give it the permissions that a plain ``open`` gives a new one."""
-    if os.name == "posix":
-        mask = os.umask(0)
-        os.umask(mask)
-        path.chmod(0o666 & ~mask)

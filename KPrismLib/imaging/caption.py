@@ -10,21 +10,26 @@ from PIL import Image, ImageDraw, ImageFont
 
 _BACKGROUND = (20, 20, 22)
 _TEXT = (235, 235, 238)
+_SMALLEST_FONT = 9
 
 Strip = npt.NDArray[np.uint8]
 
 
 def title_strip(title: str, width: int) -> Strip:
-    """One line of text, made smaller when it is too long, uint8 ``(rows, width, 3)``."""
-    size = _font_size(width)
+    """One line of text, made smaller and then cut when it is too long, uint8 ``(rows, width, 3)``."""
+    margin = _font_size(width)
+    room, size = width - 2 * margin, margin
     font = ImageFont.load_default(size)
-    room = width - 2 * size
-    while size > 8 and font.getlength(title) > room:
+    while size > _SMALLEST_FONT and font.getlength(title) > room:
         size -= 1
         font = ImageFont.load_default(size)
-    height = round(2.2 * _font_size(width))
+    shown = title
+    while shown and font.getlength(shown) > room:
+        title = title[:-1]
+        shown = f"{title.rstrip()}…"
+    height = round(2.2 * margin)
     sheet = Image.new("RGB", (width, height), _BACKGROUND)
-    ImageDraw.Draw(sheet).text((_font_size(width), height / 2), title, fill=_TEXT, font=font, anchor="lm")
+    ImageDraw.Draw(sheet).text((margin, height / 2), shown, fill=_TEXT, font=font, anchor="lm")
     return np.asarray(sheet)
 
 

@@ -1,7 +1,7 @@
 """DICOM files and the series they form.
 
 pydicom reads the headers, which decide what belongs together; ITK (GDCM) decodes the pixels, applies rescale slope and
-intercept, and turns palettes and YBR into RGB.
+intercept, inverts MONOCHROME1 so that low is dark, and turns palettes and YBR into RGB.
 """
 
 from __future__ import annotations
@@ -35,7 +35,6 @@ _TAGS = [
     "SeriesInstanceUID",
     "SeriesDescription",
     "Modality",
-    "PhotometricInterpretation",
     "Rows",
     "Columns",
     "InstanceNumber",
@@ -53,7 +52,6 @@ class _Header:
     series_uid: str
     description: str
     modality: str | None
-    inverted: bool
     size: tuple[int, int]
     number: int
     position: npt.NDArray[np.float64] | None
@@ -80,7 +78,7 @@ def read_dicom_file(path: Path) -> Volume:
             image = sitk.ReadImage(name, imageIO="GDCMImageIO")
     except RuntimeError as error:
         raise InvalidImage(
-            f"{path.name} is a DICOM file whose pixels are damaged, cut off or of a kind unknown."
+            f"The pixels of {path.name} are damaged, cut off or of an unknown kind; copy it again."
         ) from error
     return _volume(image, image_matrix(image), header, path)
 
@@ -109,7 +107,7 @@ def read_dicom_series(folder: Path, series_uid: str | None = None) -> Volume:
             image = reader.Execute()
     except RuntimeError as error:
         raise InvalidImage(
-            f"A slice of the DICOM series in {folder.name} is damaged or cut off; copy it again."
+            f"A slice of the DICOM series in {folder.name} is damaged or cut off; copy the series again."
         ) from error
     matrix = image_matrix(image)
     first, last = headers[0].position, headers[-1].position
@@ -123,11 +121,7 @@ def read_dicom_series(folder: Path, series_uid: str | None = None) -> Volume:
 
 def _volume(image: sitk.Image, matrix: Matrix, header: _Header, source: Path) -> Volume:
     array = _smallest_integers(image_array(image, source.name))
-    if header.inverted:
-        # MONOCHROME1 shows low values bright; mirrored within the range of the data, dark is low again.
-        array = (int(array.min()) + int(array.max()) - array.astype(np.int64)).astype(array.dtype)
-    picture = not header.has_geometry
-    return Volume(array, matrix, header.modality, is_picture=picture, source=source)
+    return Volume(array, matrix, header.modality, is_picture=not header.has_geometry, source=source)
 
 
 def _smallest_integers(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -167,7 +161,6 @@ def _header(path: Path) -> _Header | None:
         series_uid=str(data.get("SeriesInstanceUID", "")),
         description=str(data.get("SeriesDescription") or "no description"),
         modality=str(data.get("Modality") or "") or None,
-        inverted=data.get("PhotometricInterpretation") == "MONOCHROME1",
         size=(int(data.Rows), int(data.Columns)),
         number=int(data.get("InstanceNumber") or 0),
         position=None if not position else np.array(position, dtype=np.float64),

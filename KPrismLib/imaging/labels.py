@@ -16,6 +16,7 @@ from KPrismLib.imaging.geometry import Matrix
 from KPrismLib.imaging.reading import existing, read_volume
 from KPrismLib.imaging.segment_fields import read_segment_fields
 from KPrismLib.imaging.volume import Volume
+from KPrismLib.imaging.voxel_values import labels_in
 
 _LARGEST_LABEL = 65535
 
@@ -57,7 +58,7 @@ class LabelVolume:
             InvalidMask: fractions, negative numbers or labels above 65535.
         """
         numbers = _whole_numbers(array, source.name if source is not None else "the mask")
-        found = _values(numbers)
+        found = labels_in(numbers)
         if is_picture and found == [255]:
             numbers, found = (numbers != 0).astype(np.uint8), [1]  # black and white: one label, not the 255th
         every = sorted({*found, *(names or {})})
@@ -156,7 +157,7 @@ def _read_picture(source: Path) -> LabelVolume:
             )
         numbers = numbers[..., 0]
     volume = Volume(numbers, Volume.from_picture(numbers[0]).ijk_to_ras, is_picture=True, source=source)
-    if source.suffix.lower() in (".jpg", ".jpeg") and len(_values(numbers)) > 1:
+    if source.suffix.lower() in (".jpg", ".jpeg") and len(labels_in(numbers)) > 1:
         raise InvalidMask(
             f"{source.name} is a JPEG, whose compression invents grey values between the labels; save the mask as PNG."
         )
@@ -201,11 +202,3 @@ def _whole_numbers(array: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
     if low < 0 or high > _LARGEST_LABEL:
         raise InvalidMask(f"{name} holds values from {low} to {high}; labels must lie between 0 and {_LARGEST_LABEL}.")
     return array.astype(np.uint8 if high <= 255 else np.uint16, copy=False)
-
-
-def _values(numbers: npt.NDArray[Any]) -> list[int]:
-    """The labels that occur, without background; counted slice by slice, as a whole volume at once takes 8x memory."""
-    found = np.zeros(_LARGEST_LABEL + 1, dtype=bool)
-    for plane in numbers:
-        found[np.unique(plane)] = True
-    return [int(value) for value in np.flatnonzero(found) if value]

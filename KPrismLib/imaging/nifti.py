@@ -30,7 +30,7 @@ def read_nifti(path: Path) -> tuple[npt.NDArray[Any], Matrix]:
     try:
         image: Any = nibabel.load(path)
         scaled = image.dataobj.slope != 1 or image.dataobj.inter != 0
-        stored = image.dataobj.get_scaled(dtype=np.float32) if scaled else np.asarray(image.dataobj)
+        stored = np.asarray(image.dataobj, dtype=np.float32 if scaled else None)
         matrix = np.array(image.affine, dtype=np.float64)
         unit = image.header.get_xyzt_units()[0]
     except _UNREADABLE as error:

@@ -20,6 +20,7 @@ from KPrismLib.imaging.geometry import ras_to_lps
 from KPrismLib.imaging.nifti import nifti_bytes
 from KPrismLib.imaging.segment_fields import SegmentField, segment_header
 from KPrismLib.imaging.volume import Volume
+from KPrismLib.imaging.voxel_values import labels_in
 from KPrismLib.terminology import term_for
 
 
@@ -81,15 +82,16 @@ def write_segmentation(
 def _checked(labelmap: npt.NDArray[Any], segments: Sequence[Segment], volume: Volume) -> npt.NDArray[Any]:
     if labelmap.dtype not in (np.bool_, np.uint8, np.uint16):
         raise InvalidMask(f"A label map must be bool, uint8 or uint16, not {labelmap.dtype}; convert it first.")
+    labelmap = labelmap.view(np.uint8) if labelmap.dtype == np.bool_ else labelmap
     if labelmap.shape != volume.shape:
         raise GeometryMismatch(f"The label map has shape {labelmap.shape} but the image {volume.shape}.")
     labels = [segment.label for segment in segments]
     if len(set(labels)) < len(labels) or not all(1 <= label <= 65535 for label in labels):
         raise InvalidMask(f"Segments need different labels between 1 and 65535, not {labels}.")
-    nameless = sorted({int(value) for plane in labelmap for value in np.unique(plane)} - {0, *labels})
+    nameless = sorted(set(labels_in(labelmap)) - set(labels))
     if nameless:
         raise InvalidMask(f"The label map holds {nameless}, for which there is no segment; name every number in it.")
-    return labelmap.astype(np.uint8) if labelmap.dtype == np.bool_ else labelmap
+    return labelmap
 
 
 def _seg_nrrd(labelmap: npt.NDArray[Any], segments: Sequence[Segment], volume: Volume) -> bytes:

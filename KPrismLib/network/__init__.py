@@ -1,12 +1,21 @@
 """The network, one file for each box of the paper's Figure 2."""
 
 from KPrismLib.network.config import NetworkConfig, base_config, named_config, small_config
-from KPrismLib.network.kprism import DensePrompt, ImageFeatures, KPrism, MaskPrediction, ReferenceMemory, normalise
+from KPrismLib.network.kprism import (
+    DensePrompt,
+    EncodedReference,
+    ImageFeatures,
+    KPrism,
+    MaskPrediction,
+    ReferenceMemory,
+    normalise,
+)
 from KPrismLib.network.queries import Clicks
 
 __all__ = [
     "Clicks",
     "DensePrompt",
+    "EncodedReference",
     "ImageFeatures",
     "KPrism",
     "MaskPrediction",

@@ -44,7 +44,7 @@ class PixelFeedForward(nn.Module):
         update = self.second(F.relu(self.first(x), inplace=True))
         mean = F.pad(update.mean((2, 3)), (2, 2))  # (B, C + 4)
         weight = (mean.unfold(1, 5, 1) @ self.channel_mix).sigmoid()  # (B, C)
-        return x + update * weight[..., None, None]
+        return torch.addcmul(x, update, weight[..., None, None])
 
 
 class DecoderLayer(nn.Module):
@@ -95,7 +95,7 @@ class DecoderLayer(nn.Module):
         )
         tokens = self.norms[1](tokens + attended)
         tokens = self.norms[2](tokens + self.ffn(tokens))
-        flat = self.norms[3](flat + self.write.pixels_from_queries(flat, pixel_position, tokens, position, valid))
+        flat = self.norms[3](self.write.pixels_from_queries(flat, pixel_position, tokens, position, valid))
         pixels = flat.transpose(1, 2).unflatten(2, size)
         return tokens, self.pixel_ffn(pixels)
 
@@ -111,7 +111,7 @@ class ResidualResampling(nn.Module):
         """(B, C, h, w) -> (B, C, *size)."""
         if size[0] > x.shape[-2]:
             return F.interpolate(self.convolution(x), size=size, mode="bilinear", align_corners=False)
-        return self.convolution(F.adaptive_avg_pool2d(x, size))
+        return self.convolution(F.avg_pool2d(x, x.shape[-2] // size[0]))
 
 
 def blocked_pixels(logits: Tensor, foreground: Tensor, size: torch.Size) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -53,6 +54,23 @@ class ImageFeatures:
 
 
 @dataclass(frozen=True)
+class EncodedReference:
+    """One or more encoded references of one size, before they join a support set; n = R * h * w positions at 1/16.
+
+    Attributes:
+        keys: (B, C16, n) of Eq. 5.
+        values: (B, C16, n) of Eq. 5.
+        pooled: (B, n, C) projected features that Eq. 7 averages.
+        fraction: (B, n) share of foreground in each position.
+    """
+
+    keys: Tensor
+    values: Tensor
+    pooled: Tensor
+    fraction: Tensor
+
+
+@dataclass(frozen=True)
 class ReferenceMemory:
     """Encoded references: keys (B, C16, n) and values (B, C16, n) of Eq. 5, object queries of Eq. 7."""
 
@@ -87,7 +105,7 @@ class MaskPrediction:
 class KPrism(nn.Module):
     """f_theta of section 3.1.
 
-    Call :meth:`encode_image` (and :meth:`encode_reference`) once, then the module itself for each mask:
+    Call :meth:`encode_image` (and :meth:`encode_reference`, :meth:`remember`) once, then the module itself for each mask:
 
     ============================  ==================================================
     semantic (Eq. 2)              ``class_index``
@@ -126,8 +144,8 @@ class KPrism(nn.Module):
         maps, detail = self.image_encoder(image)
         return ImageFeatures(maps, detail)
 
-    def encode_reference(self, features: ImageFeatures, image: Tensor, mask: Tensor) -> ReferenceMemory:
-        """Keys, values and object queries of a support set (Eq. 3-5, 7).
+    def encode_reference(self, features: ImageFeatures, image: Tensor, mask: Tensor) -> EncodedReference:
+        """Keys, values and what the object queries pool, of R references of one size (Eq. 3-5).
 
         Args:
             features: encoded reference images, batch axis B * R.
@@ -135,21 +153,30 @@ class KPrism(nn.Module):
             mask: (B, R, 1, H, W) their masks in {0, 1}.
         """
         batch, count = mask.shape[:2]
+
+        def joined(maps: Tensor) -> Tensor:
+            """(B * R, C, h, w) -> (B, C, R * h * w)."""
+            return maps.flatten(2).unflatten(0, (batch, count)).transpose(1, 2).flatten(2)
+
         coarse = features.maps.s16
-        keys = coarse.flatten(2).unflatten(0, (batch, count)).transpose(1, 2).flatten(2)  # (B, C16, R * hw)
+        keys = joined(coarse)
+        values = keys
         if self.config.dense_prompts:
-            values = self.mask_encoder.values(image.flatten(0, 1), mask.flatten(0, 1).to(image.dtype))
-            values = values.flatten(2).unflatten(0, (batch, count)).transpose(1, 2).flatten(2)
-        else:
-            values = keys
+            values = joined(self.mask_encoder.values(image.flatten(0, 1), mask.flatten(0, 1).to(image.dtype)))
+        pooled = joined(self.projections[0](coarse)).transpose(1, 2)
+        fraction = F.avg_pool2d(mask.flatten(0, 1).float(), STRIDE).flatten(1).unflatten(0, (batch, count)).flatten(1)
+        return EncodedReference(keys, values, pooled, fraction)
+
+    def remember(self, references: Sequence[EncodedReference]) -> ReferenceMemory:
+        """One support set from references of any sizes; the object queries pool over all of them (Eq. 7)."""
+        keys = torch.cat([r.keys for r in references], dim=2)
+        values = torch.cat([r.values for r in references], dim=2)
         if self.config.sparse_prompts:
-            projected = self.projections[0](coarse).flatten(2).transpose(1, 2)  # (B * R, hw, C)
-            fraction = F.avg_pool2d(mask.flatten(0, 1).float(), STRIDE).flatten(1)
             queries = self.reference_queries(
-                projected.unflatten(0, (batch, count)).flatten(1, 2), fraction.unflatten(0, (batch, count))
+                torch.cat([r.pooled for r in references], dim=1), torch.cat([r.fraction for r in references], dim=1)
             )
         else:
-            queries = self.plain_queries(batch)
+            queries = self.plain_queries(len(keys))
         return ReferenceMemory(keys, values, queries)
 
     def forward(

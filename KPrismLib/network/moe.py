@@ -91,24 +91,36 @@ class MoECrossAttention(nn.Module):
         Returns:
             (B, q, C).
         """
-        if self.form == "loop":
-            attend = per_expert
+        query = tokens + position
+        if self._absorbs(tokens.shape[1]):
+            outputs = absorbed_queries_from_pixels(self.weights, self.heads, query, pixels, pixel_position, blocked)
         else:
-            attend = absorbed_queries_from_pixels if self._absorbs(tokens.shape[1]) else projected
-        outputs = attend(self.weights, self.heads, tokens + position, pixels + pixel_position, pixels, blocked)
+            attend = per_expert if self.form == "loop" else projected
+            outputs = attend(self.weights, self.heads, query, pixels + pixel_position, pixels, blocked)
         return mix(outputs, None if self.gate is None else self.gate(tokens))
 
     def pixels_from_queries(
         self, pixels: Tensor, pixel_position: Tensor, tokens: Tensor, position: Tensor, valid: Tensor | None
     ) -> Tensor:
-        """Pixels read queries; ``valid`` (B, q) bool keeps dummies out, None when all are valid. -> (B, N, C)."""
+        """Pixels read queries and add what they read to themselves.
+
+        Args:
+            pixels: (B, N, C); ``pixel_position``: (N, C), P_K.
+            tokens: (B, q, C); ``position``: (B, q, C), P_Q.
+            valid: (B, q) bool keeps dummies out, None when all are valid.
+
+        Returns:
+            (B, N, C), residual included.
+        """
         blocked = None if valid is None else ~valid[:, None]
         gate = None if self.gate is None else self.gate(pixels)
-        query, key = pixels + pixel_position, tokens + position
+        key = tokens + position
         if self._absorbs(tokens.shape[1]):
-            return absorbed_pixels_from_queries(self.weights, self.heads, query, key, tokens, blocked, gate)
+            return absorbed_pixels_from_queries(
+                self.weights, self.heads, pixels, pixel_position, key, tokens, blocked, gate
+            )
         attend = per_expert if self.form == "loop" else projected
-        return mix(attend(self.weights, self.heads, query, key, tokens, blocked), gate)
+        return pixels + mix(attend(self.weights, self.heads, pixels + pixel_position, key, tokens, blocked), gate)
 
 
 class MoEFeedForward(nn.Module):

@@ -53,19 +53,18 @@ class SemanticTable(nn.Module):
         return QuerySet(tokens, self.position.expand_as(tokens), flags, flags)
 
 
-def pooling_weights(mask: Tensor) -> Tensor:
+def pooling_weights(fraction: Tensor) -> Tensor:
     """m of Eq. 7 for foreground and background.
 
     A region that is smaller than half a cell leaves the thresholded mask empty; its pixel-area fractions then
     serve as soft weights, so that a tiny structure still pools its own features.
 
     Args:
-        mask: (B, R, h * w) area fraction of foreground in each cell, in [0, 1].
+        fraction: (B, n) area fraction of foreground in each position, in [0, 1].
 
     Returns:
-        (B, 2, R * h * w) non-negative weights, foreground first; each row sums to 1 (or 0 for an empty region).
+        (B, 2, n) non-negative weights, foreground first; each row sums to 1 (or 0 for an empty region).
     """
-    fraction = mask.flatten(1)
     soft = torch.stack([fraction, 1 - fraction], dim=1)
     hard = torch.stack([fraction >= 0.5, fraction < 0.5], dim=1).to(soft.dtype)
     weights = torch.where(hard.sum(-1, keepdim=True) > 0, hard, soft)
@@ -84,9 +83,9 @@ class ReferenceQueries(nn.Module):
         self.embedding = nn.Parameter(torch.randn(queries, dim) * 0.5)
         self.position = nn.Parameter(torch.randn(queries, dim) * 0.02)
 
-    def forward(self, features: Tensor, mask: Tensor) -> QuerySet:
-        """``features`` (B, R * h * w, C) projected to C channels, ``mask`` (B, R, h * w) area fractions."""
-        pooled = pooling_weights(mask).to(features.dtype) @ features  # (B, 2, C)
+    def forward(self, features: Tensor, fraction: Tensor) -> QuerySet:
+        """``features`` (B, n, C) of all reference positions, projected to C channels; ``fraction`` (B, n)."""
+        pooled = pooling_weights(fraction).to(features.dtype) @ features  # (B, 2, C)
         tokens = pooled.repeat_interleave(self.half, dim=1) + self.embedding
         foreground = (torch.arange(2 * self.half, device=tokens.device) < self.half).expand(tokens.shape[:2])
         return QuerySet(tokens, self.position.expand_as(tokens), foreground, torch.ones_like(foreground))

@@ -115,7 +115,8 @@ class Objective(nn.Module):
             return None, None
         flat = batch.reference_image.flatten(0, 1).contiguous(memory_format=torch.channels_last)
         encoded = self.network.encode_image(flat)
-        return None, self.network.encode_reference(encoded, batch.reference_image, batch.reference_mask)
+        part = self.network.encode_reference(encoded, batch.reference_image, batch.reference_mask)
+        return None, self.network.remember([part])
 
     @torch.no_grad()
     def _warm_up(

@@ -9,11 +9,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import ndimage
-from skimage.draw import disk, line
+from skimage.draw import line
 from torch import Tensor
 
 from KPrismLib.evaluation.simulated_click import SimulatedClick, next_click
 from KPrismLib.network import Clicks
+from KPrismLib.prompt_maps import draw_disks
 from KPrismLib.prompts import STROKE_QUERIES, sample_stroke
 
 
@@ -42,7 +43,6 @@ class SimulatedUser:
         scribble_probability: float,
         generator: np.random.Generator,
     ) -> None:
-        self._shape = size[1:]
         self._radius = radius
         self._scribble_probability = scribble_probability
         self._generator = generator
@@ -58,9 +58,7 @@ class SimulatedUser:
             scribbles = self._generator.random() < self._scribble_probability
             points = self._stroke(prediction != target, click) if scribbles else [(click.row, click.column)]
             channel = 0 if click.positive else 1
-            for row, column in points:
-                rows, columns = disk((row, column), self._radius + 0.5, shape=self._shape)
-                self._maps[index, channel, rows, columns] = 1.0
+            draw_disks(self._maps[index, channel], points, self._radius)
             chosen = sample_stroke(points, STROKE_QUERIES)
             self._prompted[index].points.extend((row, column, click.positive) for row, column in chosen)
 

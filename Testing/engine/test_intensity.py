@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from KPrismLib.errors import InvalidConfig, InvalidImage
-from KPrismLib.imaging.quantiles import percentiles
+from KPrismLib.imaging.voxel_values import percentiles
 from KPrismLib.intensity import FIXED_WINDOWS, IntensityWindow, looks_like_hounsfield, window_for
 
 

@@ -1,4 +1,4 @@
-"""Range and percentiles of whole volumes, exact, the same for every dtype that holds the same values."""
+"""What values a whole volume holds: its range, its percentiles (exact, whatever the dtype), its labels."""
 
 from __future__ import annotations
 
@@ -37,6 +37,15 @@ def percentiles(array: _Array, percents: Sequence[float]) -> list[float]:
         below, above = at_rank[math.floor(rank)], at_rank[math.ceil(rank)]
         result.append(below + (above - below) * (rank - math.floor(rank)))
     return result
+
+
+def labels_in(labelmap: _Array) -> list[int]:
+    """The numbers that occur in a uint8 or uint16 label map, in order, without the background 0."""
+    found = np.zeros(1 << 16, dtype=bool)
+    for piece in _pieces(labelmap):
+        counts = np.bincount(piece)
+        found[: len(counts)] |= counts > 0
+    return [int(value) for value in np.flatnonzero(found) if value]
 
 
 def _order_statistics(array: _Array, ranks: Sequence[int]) -> list[float]:

@@ -1,0 +1,60 @@
+"""Choosing a device, and saying clearly when it is missing or full."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from KPrismLib.errors import DeviceUnavailable, InvalidConfig, OutOfMemory
+
+CHOICES = ("auto", "cpu", "cuda", "mps")
+
+
+def choose_device(name: str) -> torch.device:
+    """``auto`` (CUDA, else MPS, else CPU), ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+
+    Raises:
+        DeviceUnavailable: the device does not exist here.
+        InvalidConfig: no such name.
+    """
+    kind = name.split(":")[0]
+    if kind not in CHOICES:
+        raise InvalidConfig(f"There is no device {name!r}; choose one of {', '.join(CHOICES)}.")
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    if kind == "cuda":
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        _, _, number = name.partition(":")
+        if int(number or 0) >= count:
+            raise DeviceUnavailable(f"There is no device {name} (CUDA devices found: {count}); use --device cpu.")
+    if kind == "mps" and not torch.backends.mps.is_available():
+        raise DeviceUnavailable("There is no MPS device on this computer; use --device cpu.")
+    return torch.device(name)
+
+
+@contextmanager
+def memory_guard(device: torch.device) -> Iterator[None]:
+    """Turn the many faces of running out of memory into :class:`OutOfMemory`."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise OutOfMemory(f"The device {device} is out of memory; close other programs or use --device cpu.") from error
+    except MemoryError as error:
+        raise OutOfMemory("The computer is out of memory; close other programs or segment a smaller image.") from error
+    except RuntimeError as error:
+        # PyTorch's CPU and MPS allocators raise a plain RuntimeError.
+        if "not enough memory" in str(error) or "out of memory" in str(error).lower():
+            raise OutOfMemory(f"The device {device} is out of memory; close other programs.") from error
+        raise
+
+
+def synchronise(device: torch.device) -> None:
+    """Wait for queued work, so that a measured time is the time."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()

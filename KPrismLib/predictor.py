@@ -1,0 +1,266 @@
+"""Predictor: numpy in, numpy out, over the network's three kinds of knowledge."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from KPrismLib.canvas import Canvas, image_tensor
+from KPrismLib.class_names import row_of_class
+from KPrismLib.devices import choose_device, memory_guard, synchronise
+from KPrismLib.encoded_image import EncodedImage, ReferenceSet, Segmentation
+from KPrismLib.errors import InvalidImage, InvalidMask, InvalidPrompt, InvalidReference
+from KPrismLib.intensity import IntensityWindow, window_for
+from KPrismLib.network import DensePrompt, EncodedReference, KPrism, NetworkConfig, normalise
+from KPrismLib.session import Session
+from KPrismLib.weights import load_weights
+
+#: More references than this make the read-out slower than they make it better (Table 10 ends at nine).
+MAXIMUM_REFERENCES = 64
+
+Pixels = NDArray[Any]
+
+
+class Predictor:
+    """K-Prism ready to segment; thread-safe as long as one thread calls it at a time.
+
+    Pixel coordinates are always (row, column), (0, 0) is the top left pixel. Masks are ``bool`` arrays of the image's
+    (rows, columns).
+
+    Args:
+        network: the network, in evaluation mode after this call.
+        device: where it runs.
+        name: what to call it in reports.
+
+    Example:
+        >>> predictor = Predictor.load("small")                     # doctest: +SKIP
+        >>> image = predictor.encode(pixels)                        # doctest: +SKIP
+        >>> predictor.segment(image, cls="liver").mask.sum()        # doctest: +SKIP
+    """
+
+    def __init__(self, network: KPrism, *, device: str | torch.device = "cpu", name: str = "") -> None:
+        self.device = device if isinstance(device, torch.device) else choose_device(device)
+        with memory_guard(self.device):
+            self.network = network.to(self.device, memory_format=torch.channels_last).eval().requires_grad_(False)
+        self.name = name
+
+    @classmethod
+    def load(cls, model: str | Path = "small", *, device: str = "auto") -> Predictor:
+        """A predictor with shipped weights (``small``) or a weights file.
+
+        Raises:
+            InvalidWeights: unknown name, missing or damaged file.
+            DeviceUnavailable: the asked device does not exist.
+        """
+        chosen = choose_device(device)
+        weights = load_weights(model)
+        return cls(weights.build(), device=chosen, name=str(model))
+
+    @property
+    def config(self) -> NetworkConfig:
+        """Sizes and switches of the network."""
+        return self.network.config
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes that the semantic mode knows."""
+        return self.config.classes
+
+    def encode(
+        self,
+        pixels: Pixels,
+        *,
+        window: IntensityWindow | str | None = None,
+        spacing: tuple[float, float] | None = None,
+    ) -> EncodedImage:
+        """Encode an image once; clicks, classes and references then cost the decoder only.
+
+        Args:
+            pixels: (rows, columns) or (rows, columns, 3), any real dtype.
+            window: intensity window, the name of a rule, or None for ``auto`` on these pixels. For a slice of a volume
+                give the window of the whole volume, so that every path to the slice gives the same mask.
+            spacing: pixel size along (rows, columns), where pixels are not square.
+
+        Raises:
+            InvalidImage: wrong dimensions, empty, NaN or infinite, constant.
+            OutOfMemory: the device is full.
+        """
+        start = time.perf_counter()
+        checked = _checked_pixels(pixels)
+        if not isinstance(window, IntensityWindow):
+            window = window_for(checked, rule=window or "auto")
+        canvas = Canvas.fit(checked.shape[:2], self.config.image_size, spacing)
+        with torch.inference_mode(), memory_guard(self.device):
+            features = self.network.encode_image(self._input(checked, window, canvas))
+            synchronise(self.device)
+        return EncodedImage(features, canvas, window, _milliseconds(start))
+
+    def reference(
+        self,
+        pairs: Sequence[tuple[Pixels, NDArray[Any]]],
+        *,
+        window: IntensityWindow | str | None = None,
+        spacing: tuple[float, float] | None = None,
+    ) -> ReferenceSet:
+        """Encode reference slices; references may differ in size from each other and from the images they serve.
+
+        Args:
+            pairs: (pixels, mask) each; the mask is bool or non-zero inside, of the pixels' (rows, columns).
+            window: as for :meth:`encode`.
+            spacing: as for :meth:`encode`.
+
+        Raises:
+            InvalidReference: no pair, too many, or image and mask of different size.
+            InvalidMask: an empty mask.
+            InvalidImage: as for :meth:`encode`.
+        """
+        start = time.perf_counter()
+        if not pairs:
+            raise InvalidReference("There is no reference; give at least one image with its mask.")
+        parts = [self._encode_reference(pixels, mask, window, spacing) for pixels, mask in pairs]
+        combined = self.combine(parts)
+        return ReferenceSet(combined.memory, combined.parts, _milliseconds(start))
+
+    def combine(self, parts: Sequence[EncodedReference]) -> ReferenceSet:
+        """A reference set from already encoded references.
+
+        Raises:
+            InvalidReference: no part, or more than 64.
+        """
+        if not 1 <= len(parts) <= MAXIMUM_REFERENCES:
+            raise InvalidReference(f"Give 1 to {MAXIMUM_REFERENCES} references, not {len(parts)}.")
+        with torch.inference_mode(), memory_guard(self.device):
+            memory = self.network.remember(parts)
+        return ReferenceSet(memory, tuple(parts), 0.0)
+
+    def segment(
+        self, image: EncodedImage, *, cls: str | None = None, reference: ReferenceSet | None = None
+    ) -> Segmentation:
+        """Segment by class (Eq. 2) or by example (Eq. 3-7).
+
+        Raises:
+            UnknownClass: ``cls`` is not among :attr:`classes`; the message suggests the nearest.
+            InvalidPrompt: neither or both kinds of knowledge.
+        """
+        if cls is None and reference is None:
+            raise InvalidPrompt("Nothing says what to segment; give a class, references, or start a session to click.")
+        start = time.perf_counter()
+        logits = self.predict_logits(image, cls=cls, reference=reference, prompt=None)
+        return self.to_segmentation(image, logits, start)
+
+    def session(
+        self,
+        image: EncodedImage,
+        *,
+        cls: str | None = None,
+        reference: ReferenceSet | None = None,
+        mask: NDArray[np.bool_] | None = None,
+    ) -> Session:
+        """Start interactive work; class or references give the first mask, clicks and scribbles refine it.
+
+        Args:
+            image: the encoded image.
+            cls: refine the semantic mask of this class.
+            reference: refine the in-context mask.
+            mask: bool (rows, columns), a mask to start from instead of predicting the first one.
+
+        Raises:
+            UnknownClass, InvalidPrompt: as for :meth:`segment`.
+            InvalidMask: ``mask`` has another size.
+        """
+        return Session(self, image, cls=cls, reference=reference, mask=mask)
+
+    def predict_logits(
+        self,
+        image: EncodedImage,
+        *,
+        cls: str | None,
+        reference: ReferenceSet | None,
+        prompt: DensePrompt | None,
+    ) -> Tensor:
+        """One pass of the decoder; -> (1, 1, H, W) float32 logits on the canvas."""
+        if cls is not None and reference is not None:
+            raise InvalidPrompt("Give either a class or references, not both; clicks can refine either.")
+        index = None
+        if cls is not None:
+            index = torch.tensor([row_of_class(cls, self.classes)], device=self.device)
+        with torch.inference_mode(), memory_guard(self.device):
+            prediction = self.network(
+                image.features,
+                class_index=index,
+                reference=None if reference is None else reference.memory,
+                prompt=prompt,
+            )
+            synchronise(self.device)
+        return prediction.logits
+
+    def to_segmentation(self, image: EncodedImage, logits: Tensor, start: float) -> Segmentation:
+        """Canvas logits to an image-sized mask; ``start`` is when the prediction began (``perf_counter``)."""
+        with torch.inference_mode(), memory_guard(self.device):
+            probability = image.canvas.recover(logits)[0, 0].sigmoid().cpu().numpy()
+        return Segmentation(probability >= 0.5, probability, _milliseconds(start), image.window)
+
+    def _input(self, pixels: Pixels, window: IntensityWindow, canvas: Canvas) -> Tensor:
+        tensor = image_tensor(window.apply(pixels)).to(self.device)
+        return normalise(canvas.place(tensor)).contiguous(memory_format=torch.channels_last)
+
+    def _encode_reference(
+        self,
+        pixels: Pixels,
+        mask: NDArray[Any],
+        window: IntensityWindow | str | None,
+        spacing: tuple[float, float] | None,
+    ) -> EncodedReference:
+        checked = _checked_pixels(pixels)
+        mask = np.asarray(mask)
+        if mask.shape != checked.shape[:2]:
+            raise InvalidReference(
+                f"The reference image is {_size(checked.shape)} but its mask {_size(mask.shape)}; they must match."
+            )
+        if not mask.any():
+            raise InvalidMask("The reference mask is empty; choose a slice in which the structure is segmented.")
+        if not isinstance(window, IntensityWindow):
+            window = window_for(checked, rule=window or "auto")
+        canvas = Canvas.fit(checked.shape[:2], self.config.image_size, spacing)
+        with torch.inference_mode(), memory_guard(self.device):
+            image = self._input(checked, window, canvas)
+            features = self.network.encode_image(image)
+            placed = canvas.place(torch.tensor(mask != 0).float()[None, None].to(self.device))
+            hard = (placed >= 0.5).float()
+            # A structure thinner than half a canvas pixel would vanish; it then keeps its soft area.
+            encoded = self.network.encode_reference(features, image[None], (hard if hard.any() else placed)[None])
+            synchronise(self.device)
+        return encoded
+
+
+def _checked_pixels(pixels: Pixels) -> Pixels:
+    """The pixels as an array of real numbers (rows, columns[, 3]), or InvalidImage."""
+    pixels = np.asarray(pixels)
+    if not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3)):
+        raise InvalidImage(f"An image must be rows x columns, or rows x columns x 3 colours, not {_size(pixels.shape)}.")
+    if pixels.size == 0:
+        raise InvalidImage("The image is empty; it has no pixels.")
+    if pixels.dtype == bool:
+        pixels = pixels.astype(np.uint8) * 255
+    if pixels.dtype.kind not in "uif":
+        raise InvalidImage(f"The image has values of type {pixels.dtype}; real numbers are needed.")
+    if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
+        raise InvalidImage("The image contains NaN or infinite values; replace them before segmenting.")
+    if pixels.min() == pixels.max():
+        raise InvalidImage(f"Every pixel of the image is {pixels.flat[0]}; there is nothing to see in it.")
+    return pixels
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return " x ".join(str(extent) for extent in shape)
+
+
+def _milliseconds(start: float) -> float:
+    return (time.perf_counter() - start) * 1000

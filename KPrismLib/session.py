@@ -1,0 +1,170 @@
+"""An interactive session: prompts in order, a mask after each, undo and redo that restore exactly."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from KPrismLib.encoded_image import EncodedImage, ReferenceSet, Segmentation
+from KPrismLib.errors import InvalidMask, InvalidPrompt
+from KPrismLib.prompt_maps import draw_prompts
+from KPrismLib.prompts import Click, Prompt, Scribble, contradiction, outside
+
+if TYPE_CHECKING:
+    from KPrismLib.predictor import Predictor
+
+#: Logit of a mask that is given rather than predicted: certain, but not beyond what clicks can turn.
+GIVEN_LOGIT = 4.0
+
+
+@dataclass(frozen=True, eq=False)
+class _State:
+    """After some prompts: what was said, and what was answered. ``logits`` (1, 1, H, W) live on the canvas."""
+
+    prompts: tuple[Prompt, ...]
+    logits: Tensor | None
+    result: Segmentation
+
+
+class Session:
+    """Made by :meth:`Predictor.session`; every prompt costs the prompt encoder and the decoder only.
+
+    All results are kept, so that undo and redo bring back the very same arrays without computing.
+    """
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        image: EncodedImage,
+        *,
+        cls: str | None,
+        reference: ReferenceSet | None,
+        mask: NDArray[np.bool_] | None,
+    ) -> None:
+        self._predictor = predictor
+        self._image = image
+        self._cls = cls
+        self._reference = reference
+        self._states = [self._first(mask)]
+        self._position = 0
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """bool (rows, columns); all False before the first prompt of a session without class and references."""
+        return self.result.mask
+
+    @property
+    def probability(self) -> NDArray[np.float32]:
+        """float32 (rows, columns) in [0, 1]."""
+        return self.result.probability
+
+    @property
+    def result(self) -> Segmentation:
+        """The current segmentation."""
+        return self._states[self._position].result
+
+    @property
+    def prompts(self) -> tuple[Prompt, ...]:
+        """Clicks and scribbles that led to the current mask, oldest first."""
+        return self._states[self._position].prompts
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether a prompt can be taken back."""
+        return self._position > 0
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether a prompt that was taken back can be given again."""
+        return self._position < len(self._states) - 1
+
+    def click(self, row: int, column: int, *, positive: bool = True) -> Segmentation:
+        """Click on a pixel: ``positive`` adds what is there, negative removes it.
+
+        Raises:
+            InvalidPrompt: outside the image, or the opposite of an earlier click on the same pixel.
+        """
+        return self._add(Click(int(row), int(column), bool(positive)))
+
+    def scribble(self, points: Iterable[tuple[int, int]], *, positive: bool = True) -> Segmentation:
+        """Draw a stroke through (row, column) points, joined by straight lines.
+
+        Raises:
+            InvalidPrompt: no point, or a point outside the image.
+        """
+        path = tuple((int(row), int(column)) for row, column in points)
+        if not path:
+            raise InvalidPrompt("The scribble has no points; draw at least one.")
+        return self._add(Scribble(path, bool(positive)))
+
+    def undo(self) -> Segmentation:
+        """Take the last prompt back; the mask before it returns exactly.
+
+        Raises:
+            InvalidPrompt: nothing to undo.
+        """
+        if not self.can_undo:
+            raise InvalidPrompt("There is nothing to undo in this session.")
+        self._position -= 1
+        return self.result
+
+    def redo(self) -> Segmentation:
+        """Give the prompt again that :meth:`undo` took back.
+
+        Raises:
+            InvalidPrompt: nothing to redo.
+        """
+        if not self.can_redo:
+            raise InvalidPrompt("There is nothing to redo in this session.")
+        self._position += 1
+        return self.result
+
+    def _first(self, mask: NDArray[np.bool_] | None) -> _State:
+        start = time.perf_counter()
+        image = self._image
+        if mask is not None:
+            given = np.asarray(mask)
+            if given.shape != image.shape:
+                raise InvalidMask(
+                    f"The mask to start from is {given.shape[0]} x {given.shape[-1]} but the image "
+                    f"{image.shape[0]} x {image.shape[1]}; they must match."
+                )
+            given = given != 0
+            placed = image.canvas.place(torch.tensor(given).float()[None, None])
+            logits = ((placed * 2 - 1) * GIVEN_LOGIT).to(self._predictor.device)
+            return _State((), logits, Segmentation(given, given.astype(np.float32), 0.0, image.window))
+        if self._cls is not None or self._reference is not None:
+            logits = self._predictor.predict_logits(image, cls=self._cls, reference=self._reference, prompt=None)
+            return _State((), logits, self._predictor.to_segmentation(image, logits, start))
+        empty = np.zeros(image.shape, dtype=bool)
+        return _State((), None, Segmentation(empty, empty.astype(np.float32), 0.0, image.window))
+
+    def _add(self, prompt: Prompt) -> Segmentation:
+        start = time.perf_counter()
+        current = self._states[self._position]
+        problem = outside(prompt, self._image.shape) or contradiction(prompt, current.prompts)
+        if problem:
+            raise InvalidPrompt(problem)
+        prompts = (*current.prompts, prompt)
+        drawn = draw_prompts(
+            prompts,
+            self._image.canvas,
+            radius=self._predictor.config.click_radius,
+            previous_logits=current.logits,
+            device=self._predictor.device,
+        )
+        logits = self._predictor.predict_logits(
+            self._image, cls=self._cls, reference=self._reference, prompt=drawn
+        )
+        result = self._predictor.to_segmentation(self._image, logits, start)
+        # Only now: a prediction that failed leaves the session as it was.
+        self._states[self._position + 1 :] = [_State(prompts, logits, result)]
+        self._position += 1
+        return result
