@@ -72,7 +72,9 @@ def _read_pages(path: Path, convert: Callable[[Image.Image], _Pixels]) -> _Pixel
 def _page(image: Image.Image, number: int, convert: Callable[[Image.Image], _Pixels]) -> _Pixels:
     if number:
         image.seek(number)
-    return convert(ImageOps.exif_transpose(image))
+    pixels = convert(ImageOps.exif_transpose(image))
+    # Pillow before 11 hands out the 16 bits of a grey PNG as 32.
+    return pixels.astype(np.uint16) if image.format == "PNG" and pixels.dtype == np.int32 else pixels
 
 
 def _loses_depth(image: Image.Image) -> bool:

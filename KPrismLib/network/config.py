@@ -104,7 +104,7 @@ class NetworkConfig:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> NetworkConfig:
         """The config that :meth:`to_dict` wrote; unknown or missing settings raise InvalidConfig."""
-        restored = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+        restored: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
         try:
             return cls(**restored)
         except TypeError as error:

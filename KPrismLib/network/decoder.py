@@ -86,16 +86,15 @@ class DecoderLayer(nn.Module):
         """
         size = pixels.shape[-2:]
         flat = pixels.flatten(2).transpose(1, 2)
-        tokens = self.norms[0](
-            tokens + self.read.queries_from_pixels(tokens, position, flat, pixel_position, blocked)
-        )
-        located = tokens + position
+        located = flat + pixel_position
+        tokens = self.norms[0](tokens + self.read.queries_from_pixels(tokens, position, flat, located, blocked))
+        asking = tokens + position
         attended, _ = self.self_attention(
-            located, located, tokens, key_padding_mask=None if valid is None else ~valid, need_weights=False
+            asking, asking, tokens, key_padding_mask=None if valid is None else ~valid, need_weights=False
         )
         tokens = self.norms[1](tokens + attended)
         tokens = self.norms[2](tokens + self.ffn(tokens))
-        flat = self.norms[3](self.write.pixels_from_queries(flat, pixel_position, tokens, position, valid))
+        flat = self.norms[3](self.write.pixels_from_queries(flat, located, tokens, position, valid).add_(flat))
         pixels = flat.transpose(1, 2).unflatten(2, size)
         return tokens, self.pixel_ffn(pixels)
 

@@ -120,39 +120,18 @@ def _rows_by_head(weight: Tensor, heads: int) -> Tensor:
     return weight.transpose(1, 2).unflatten(1, (heads, -1))
 
 
-def _scores(rows: Tensor, pixels: Tensor, position: Tensor) -> Tensor:
-    """``rows`` (B, n, C) . (``pixels`` + ``position``): (B, N, C) and (N, C) -> (B, n, N).
-
-    Two products with few rows are cheaper than one pass over all pixels to add their positions.
-    """
-    at_position = rows @ position.transpose(0, 1)
-    return torch.baddbmm(at_position, rows, pixels.transpose(1, 2))
-
-
 def absorbed_queries_from_pixels(
-    weights: ExpertWeights, heads: int, query: Tensor, pixels: Tensor, position: Tensor, blocked: Tensor | None
+    weights: ExpertWeights, heads: int, query: Tensor, key: Tensor, value: Tensor, blocked: Tensor | None
 ) -> Tensor:
-    """As :func:`per_expert` for few queries that read many pixels.
-
-    Args:
-        weights: projections of the experts.
-        heads: H.
-        query: (B, q, C) queries, position added.
-        pixels: (B, N, C) values; the keys are ``pixels + position``.
-        position: (N, C).
-        blocked: (B, q, N) bool, True where no attention may flow; None blocks nothing.
-
-    Returns:
-        (B, M, q, C).
-    """
+    """As :func:`per_expert` for few queries (B, q, C) that read many pixels (B, N, C); -> (B, M, q, C)."""
     w = weights
     experts, count, channels = len(w.weight_q), query.shape[1], query.shape[-1]
     scale = 1 / math.sqrt(channels // heads)
     folded = _through_heads(_project(query, w.weight_q, w.bias_q) * scale, _rows_by_head(w.weight_k, heads))
-    scores = _scores(folded, pixels, position)  # (B, M * H * q, N)
+    scores = folded @ key.transpose(1, 2)  # (B, M * H * q, N)
     if blocked is not None:
         scores = scores.unflatten(1, (experts * heads, count)).masked_fill(blocked[:, None], -math.inf).flatten(1, 2)
-    context = (scores.softmax(-1) @ pixels).unflatten(1, (experts * heads, count))  # (B, M * H, q, C)
+    context = (scores.softmax(-1) @ value).unflatten(1, (experts * heads, count))  # (B, M * H, q, C)
     rows = context.transpose(0, 1).flatten(1, 2)  # (M * H, B * q, C)
     columns = w.weight_v.unflatten(2, (heads, -1)).transpose(1, 2).flatten(0, 1)  # (M * H, C, D)
     context = torch.bmm(rows, columns).unflatten(0, (experts, heads)).unflatten(2, (-1, count))  # (M, H, B, q, D)
@@ -163,35 +142,33 @@ def absorbed_queries_from_pixels(
 def absorbed_pixels_from_queries(
     weights: ExpertWeights,
     heads: int,
-    pixels: Tensor,
-    position: Tensor,
+    query: Tensor,
     key: Tensor,
     value: Tensor,
     blocked: Tensor | None,
     gate: Tensor | None,
 ) -> Tensor:
-    """Many pixels read few queries; gate over experts (Eq. 11) and residual are part of the same product.
+    """Many pixels read few queries, gated over experts (Eq. 11) in the same product.
 
     Args:
         weights: projections of the experts.
         heads: H.
-        pixels: (B, N, C); they ask as ``pixels + position``.
-        position: (N, C).
+        query: (B, N, C) pixels, position added.
         key: (B, q, C) queries, position added.
         value: (B, q, C) queries.
         blocked: (B, 1, q) bool, True for dummies; None blocks nothing.
         gate: (B, N, M) expert weights of each pixel; None for a single ungated expert.
 
     Returns:
-        (B, N, C), ``pixels`` plus the sum over experts.
+        (B, N, C), the sum over experts.
     """
     w = weights
-    experts, count, channels = len(w.weight_q), key.shape[1], pixels.shape[-1]
+    experts, count, channels = len(w.weight_q), key.shape[1], query.shape[-1]
     keys = _project(key, w.weight_k, w.bias_k) / math.sqrt(channels // heads)  # (M, B, q, C)
     bias = (keys * w.bias_q[:, None, None]).unflatten(-1, (heads, -1)).sum(-1)  # (M, B, q, H)
     bias = bias.permute(1, 0, 3, 2).flatten(1)[..., None]  # (B, M * H * q, 1)
     # Scores as (rows, N): the softmax then runs over strided rows with pixels contiguous, which vectorises.
-    scores = _scores(_through_heads(keys, _rows_by_head(w.weight_q, heads)), pixels, position) + bias
+    scores = _through_heads(keys, _rows_by_head(w.weight_q, heads)) @ query.transpose(1, 2) + bias
     scores = scores.unflatten(1, (experts * heads, count))
     if blocked is not None:
         scores = scores.masked_fill(blocked.transpose(1, 2)[:, None], -math.inf)
@@ -202,4 +179,4 @@ def absorbed_pixels_from_queries(
     if gate is not None:
         by_expert = attention.unflatten(1, (experts, heads)) * gate.transpose(1, 2)[:, :, None, None]
         attention = by_expert.flatten(1, 2)
-    return torch.baddbmm(pixels, attention.flatten(1, 2).transpose(1, 2), values + share)
+    return attention.flatten(1, 2).transpose(1, 2) @ (values + share)

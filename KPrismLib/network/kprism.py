@@ -25,8 +25,8 @@ from KPrismLib.network.queries import (
 )
 from KPrismLib.network.readout import read_out
 
-STRIDE = 16
-CLICK_STRIDE = 8
+STRIDES = (16, 8, 4)  # of the pyramid, coarse to fine
+CLICK_STRIDE = STRIDES[1]
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,12 @@ class ImageFeatures:
     Attributes:
         maps: encoder features at 1/16, 1/8, 1/4.
         detail: encoder features at 1/2.
+        positions: P_K of section 3.3 for each map, (h * w, C).
     """
 
     maps: Pyramid
     detail: Tensor
+    positions: Pyramid
 
     @property
     def image_size(self) -> tuple[int, int]:
@@ -49,7 +51,9 @@ class ImageFeatures:
     def expand(self, batch: int) -> ImageFeatures:
         """One image's features seen ``batch`` times, without copying."""
         return ImageFeatures(
-            Pyramid(*(m.expand(batch, -1, -1, -1) for m in self.maps)), self.detail.expand(batch, -1, -1, -1)
+            Pyramid(*(m.expand(batch, -1, -1, -1) for m in self.maps)),
+            self.detail.expand(batch, -1, -1, -1),
+            self.positions,
         )
 
 
@@ -142,7 +146,13 @@ class KPrism(nn.Module):
     def encode_image(self, image: Tensor) -> ImageFeatures:
         """F = Encoder(I), Eq. 1; ``image`` (B, 3, H, W) as :func:`normalise` returns it, multiples of 16."""
         maps, detail = self.image_encoder(image)
-        return ImageFeatures(maps, detail)
+        positions = Pyramid(
+            *(
+                self.position.grid((m.shape[-2], m.shape[-1]), stride).to(m.dtype)
+                for m, stride in zip(maps, STRIDES, strict=True)
+            )
+        )
+        return ImageFeatures(maps, detail, positions)
 
     def encode_reference(self, features: ImageFeatures, image: Tensor, mask: Tensor) -> EncodedReference:
         """Keys, values and what the object queries pool, of R references of one size (Eq. 3-5).
@@ -164,7 +174,9 @@ class KPrism(nn.Module):
         if self.config.dense_prompts:
             values = joined(self.mask_encoder.values(image.flatten(0, 1), mask.flatten(0, 1).to(image.dtype)))
         pooled = joined(self.projections[0](coarse)).transpose(1, 2)
-        fraction = F.avg_pool2d(mask.flatten(0, 1).float(), STRIDE).flatten(1).unflatten(0, (batch, count)).flatten(1)
+        fraction = (
+            F.avg_pool2d(mask.flatten(0, 1).float(), STRIDES[0]).flatten(1).unflatten(0, (batch, count)).flatten(1)
+        )
         return EncodedReference(keys, values, pooled, fraction)
 
     def remember(self, references: Sequence[EncodedReference]) -> ReferenceMemory:
@@ -202,21 +214,13 @@ class KPrism(nn.Module):
         fused = self._fuse(features, reference, prompt)
         projected = Pyramid(*(p(m) for p, m in zip(self.projections, fused, strict=True)))
         queries = self._queries(projected, features.image_size, class_index, reference, prompt)
-        positions = Pyramid(
-            *(
-                self.position.grid((m.shape[-2], m.shape[-1]), stride).to(m.dtype)
-                for m, stride in zip(projected, (16, 8, 4), strict=True)
-            )
-        )
         previous = None if prompt is None else prompt.previous_logits
         decoded = self.decoder(
-            projected, positions, queries, previous, look_first=reference is not None or prompt is not None
+            projected, features.positions, queries, previous, look_first=reference is not None or prompt is not None
         )
         return MaskPrediction(self.final_mask_head(decoded.pixels, features.detail), decoded.layer_logits)
 
-    def _fuse(
-        self, features: ImageFeatures, reference: ReferenceMemory | None, prompt: DensePrompt | None
-    ) -> Pyramid:
+    def _fuse(self, features: ImageFeatures, reference: ReferenceMemory | None, prompt: DensePrompt | None) -> Pyramid:
         """F_fuse: Eq. 15 for references (at 1/16 alone), Eq. 8 for clicks."""
         maps = features.maps
         if not self.config.dense_prompts:

@@ -79,48 +79,45 @@ class MoECrossAttention(nn.Module):
         return self.form == "absorbed" and few * self.heads <= self.weight_q.shape[1]
 
     def queries_from_pixels(
-        self, tokens: Tensor, position: Tensor, pixels: Tensor, pixel_position: Tensor, blocked: Tensor | None
+        self, tokens: Tensor, position: Tensor, pixels: Tensor, located: Tensor, blocked: Tensor | None
     ) -> Tensor:
         """Queries read pixels (Eq. 22 without the residual).
 
         Args:
             tokens: (B, q, C); ``position``: (B, q, C), P_Q.
-            pixels: (B, N, C); ``pixel_position``: (N, C), P_K.
+            pixels: (B, N, C); ``located``: (B, N, C), pixels + P_K.
             blocked: (B, q, N) bool, -inf of Eq. 23; None lets all queries see all pixels.
 
         Returns:
             (B, q, C).
         """
-        query = tokens + position
-        if self._absorbs(tokens.shape[1]):
-            outputs = absorbed_queries_from_pixels(self.weights, self.heads, query, pixels, pixel_position, blocked)
+        if self.form == "loop":
+            attend = per_expert
         else:
-            attend = per_expert if self.form == "loop" else projected
-            outputs = attend(self.weights, self.heads, query, pixels + pixel_position, pixels, blocked)
+            attend = absorbed_queries_from_pixels if self._absorbs(tokens.shape[1]) else projected
+        outputs = attend(self.weights, self.heads, tokens + position, located, pixels, blocked)
         return mix(outputs, None if self.gate is None else self.gate(tokens))
 
     def pixels_from_queries(
-        self, pixels: Tensor, pixel_position: Tensor, tokens: Tensor, position: Tensor, valid: Tensor | None
+        self, pixels: Tensor, located: Tensor, tokens: Tensor, position: Tensor, valid: Tensor | None
     ) -> Tensor:
-        """Pixels read queries and add what they read to themselves.
+        """Pixels read queries.
 
         Args:
-            pixels: (B, N, C); ``pixel_position``: (N, C), P_K.
+            pixels: (B, N, C); ``located``: (B, N, C), pixels + P_K.
             tokens: (B, q, C); ``position``: (B, q, C), P_Q.
             valid: (B, q) bool keeps dummies out, None when all are valid.
 
         Returns:
-            (B, N, C), residual included.
+            (B, N, C).
         """
         blocked = None if valid is None else ~valid[:, None]
         gate = None if self.gate is None else self.gate(pixels)
         key = tokens + position
         if self._absorbs(tokens.shape[1]):
-            return absorbed_pixels_from_queries(
-                self.weights, self.heads, pixels, pixel_position, key, tokens, blocked, gate
-            )
+            return absorbed_pixels_from_queries(self.weights, self.heads, located, key, tokens, blocked, gate)
         attend = per_expert if self.form == "loop" else projected
-        return pixels + mix(attend(self.weights, self.heads, pixels + pixel_position, key, tokens, blocked), gate)
+        return mix(attend(self.weights, self.heads, located, key, tokens, blocked), gate)
 
 
 class MoEFeedForward(nn.Module):

@@ -79,15 +79,15 @@ class ReferenceQueries(nn.Module):
 
     def __init__(self, *, queries: int, dim: int) -> None:
         super().__init__()
-        self.half = queries // 2
+        self.per_half = queries // 2
         self.embedding = nn.Parameter(torch.randn(queries, dim) * 0.5)
         self.position = nn.Parameter(torch.randn(queries, dim) * 0.02)
 
     def forward(self, features: Tensor, fraction: Tensor) -> QuerySet:
         """``features`` (B, n, C) of all reference positions, projected to C channels; ``fraction`` (B, n)."""
         pooled = pooling_weights(fraction).to(features.dtype) @ features  # (B, 2, C)
-        tokens = pooled.repeat_interleave(self.half, dim=1) + self.embedding
-        foreground = (torch.arange(2 * self.half, device=tokens.device) < self.half).expand(tokens.shape[:2])
+        tokens = pooled.repeat_interleave(self.per_half, dim=1) + self.embedding
+        foreground = (torch.arange(len(self.embedding), device=tokens.device) < self.per_half).expand(tokens.shape[:2])
         return QuerySet(tokens, self.position.expand_as(tokens), foreground, torch.ones_like(foreground))
 
 

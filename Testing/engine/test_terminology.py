@@ -13,6 +13,7 @@ optic cup, polyp, breast lesion, kidney tumour, glomerulus, nucleus""".replace("
 # In SNOMED CT, but not among the concepts that pydicom takes from DICOM: myocardium structure, polyp (morphology), and
 # the code that Slicer uses for anatomical structure.
 NOT_IN_PYDICOM = {"74281007", "41329004", "123037004"}
+NUCLEUS = "84640000"  # in DICOM, but not in pydicom before 3
 
 
 def _codes(entry):
@@ -48,7 +49,7 @@ def test_codes_are_those_of_dicom(name):
             meanings.setdefault(code, set()).add(meaning.casefold())
     for scheme, code, meaning in _codes(term_for(name).entry):
         assert scheme == "SCT"
-        if code not in NOT_IN_PYDICOM:
+        if code not in NOT_IN_PYDICOM and (code != NUCLEUS or code in meanings):
             # Slicer writes "altered" where DICOM writes "abnormal".
             assert meaning.casefold().replace("altered", "abnormal") in meanings[code]
 

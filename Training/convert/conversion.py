@@ -1,0 +1,167 @@
+"""One conversion from start to end: look, complain or go on, write what is not yet written, describe."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from KPrismLib.errors import InvalidDataset, InvalidImage, InvalidMask
+from Training.convert.about import About
+from Training.convert.cases import Case, Converter, Piece
+from Training.convert.counts import SplitCount, count_items
+from Training.convert.findings import Finding, Kind, listed
+from Training.convert.ledger import Ledger
+from Training.convert.source import Source
+from Training.convert.stamps import same_content, stamp
+from Training.convert.volumes import ShapesDiffer
+from Training.convert.writer import Writer
+
+#: Called before each case with its number, the number of cases and its id.
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a conversion went.
+
+    Attributes:
+        findings: Everything that was not as expected.
+        counts: Found beside the paper.
+        converted: Cases read in this run.
+        kept: Cases that an earlier run had finished.
+        description: The written ``dataset.json``; None when there is none because of the findings.
+    """
+
+    findings: tuple[Finding, ...]
+    counts: tuple[SplitCount, ...]
+    converted: int
+    kept: int
+    description: Path | None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the dataset folder is there."""
+        return self.description is not None
+
+
+def convert(
+    converter: Converter,
+    source_root: Path,
+    target: Path,
+    *,
+    allow_missing: bool = False,
+    progress: Progress = lambda *_: None,
+) -> Outcome:
+    """Convert a download; run again after an interruption, it goes on where it stopped.
+
+    Findings that can be seen without reading images stop it before anything is written. Those that only reading shows
+    let it go on with the other cases, so that all of them are known in the end, but leave out ``dataset.json``.
+
+    Args:
+        converter: Of which set.
+        source_root: The official download, unpacked.
+        target: The dataset folder to write.
+        allow_missing: Leave out what is missing or unreadable, and say so in ``dataset.json``.
+        progress: Told about every case.
+
+    Raises:
+        InvalidDataset: The folder is not the download, or nothing of it could be used.
+        CannotWrite: The target cannot be written; what is finished stays finished.
+    """
+    about = converter.about
+    if target.resolve().is_relative_to(source_root.resolve()):
+        raise InvalidDataset(f"{target} lies inside the download; choose a folder outside it.")
+    source = Source(source_root, name=about.name, layout=about.layout)
+    cases = converter.cases(source)
+    source.finish()
+    _check_complete(source, cases, about)
+    _check_doubled(source, cases)
+    if _stopped(source) and not allow_missing:
+        return Outcome(tuple(source.findings), (), 0, 0, None)
+    writer, ledger = Writer(target, about), Ledger(target)
+    items: list[dict[str, Any]] = []
+    converted = kept = 0
+    for number, case in enumerate(cases):
+        progress(number, len(cases), case.id)
+        inputs = {source.relative(path): stamp(path) for path in case.files}
+        recipe = f"{about.name} {about.recipe}"
+        finished = ledger.items(case.id, inputs, recipe)
+        if finished is not None:
+            kept += 1
+            # The split is dealt anew each time: a file more in the download may have moved the patient.
+            items += [item | {"split": case.split, "patient": case.patient} for item in finished]
+            continue
+        pieces = _load(source, case, about)
+        if pieces is not None:
+            written = writer.write(case, pieces)
+            ledger.finish(case.id, inputs, recipe, written)
+            items += written
+            converted += 1
+    counts = tuple(count_items(items, about.paper))
+    if _stopped(source) and not allow_missing:
+        return Outcome(tuple(source.findings), counts, converted, kept, None)
+    if not items:
+        raise InvalidDataset(f"Nothing of {source_root} could be converted: it should contain {about.layout}.")
+    description = writer.describe(items, _record(source.findings, counts))
+    return Outcome(tuple(source.findings), counts, converted, kept, description)
+
+
+def _stopped(source: Source) -> bool:
+    return any(finding.kind.stops for finding in source.findings)
+
+
+def _check_complete(source: Source, cases: list[Case], about: About) -> None:
+    """A download that stopped half way may have no gaps: its cases are counted."""
+    found = Counter(case.split for case in cases)
+    for split, expected in about.complete.items():
+        number = len(cases) if split == "all" else found[split]
+        what = "cases" if split == "all" else f"{split} cases"
+        if number < expected:
+            source.note(Kind.MISSING, f"{expected - number} of {expected} {what}", f"only {number} found")
+        elif number > expected:
+            source.note(Kind.REMARK, f"{number} {what}", f"the official download has {expected}")
+
+
+def _check_doubled(source: Source, cases: list[Case]) -> None:
+    """Ids that occur twice, and images that are equal under two names."""
+    for case_id, number in Counter(case.id for case in cases).items():
+        if number > 1:
+            raise InvalidDataset(f"{source.root} holds the case {case_id} {number} times; remove the copies.")
+    by_stamp: defaultdict[str, list[Case]] = defaultdict(list)
+    for case in cases:
+        by_stamp[stamp(case.files[0])].append(case)
+    for first, *others in by_stamp.values():
+        for other in others:
+            if same_content(first.files[0], other.files[0]):
+                across = f", and the splits differ ({first.split}, {other.split})" if first.split != other.split else ""
+                # Some sets are published with such copies, so that this is no fault of the download.
+                source.note(Kind.REMARK, other.files[0], f"the same image as {first.files[0].name}{across}")
+
+
+def _load(source: Source, case: Case, about: About) -> list[Piece] | None:
+    """The pieces of a case, or None after a note why there are none."""
+    try:
+        pieces = list(case.load())
+    except ShapesDiffer as error:
+        source.note(Kind.MISMATCHED, case.files[0], str(error))
+        return None
+    except (InvalidImage, InvalidMask) as error:
+        source.note(Kind.DAMAGED, case.files[0], str(error))
+        return None
+    for piece in pieces:
+        unknown = sorted({int(value) for value in np.unique(piece.labels)} - {0, *about.labels})
+        if unknown:
+            source.note(Kind.LABELS, case.files[0], f"the mask holds {', '.join(map(str, unknown[:5]))}")
+            return None
+        if piece.extras.get("mask_header_differs"):
+            source.note(Kind.REMARK, case.files[0], "the mask's header differs from the image's; the image's was taken")
+    return pieces
+
+
+def _record(findings: list[Finding], counts: tuple[SplitCount, ...]) -> Mapping[str, Any]:
+    return {"counts": [asdict(count) for count in counts], "findings": listed(findings)}

@@ -1,0 +1,197 @@
+"""Write the model card that ships beside a weights file: sets, citations, terms, and the table as measured.
+
+    python -m Training.model_card --config Training/configs/small.toml --data DATA --weights FILE \\
+        --evaluation semantic.json [--evaluation interactive.json ...] --output CARD.md
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from KPrismLib.imaging.atomic_file import write_atomically
+from KPrismLib.training.config import TrainingConfig
+from KPrismLib.weights import load_weights
+
+#: Number of the paper's Tables 2 and 3 (K-Prism rows, Dice in %) for the set that each folder stands for.
+PAPER: Mapping[str, tuple[str, float, float]] = {
+    "BTCV_SYNAPSE18": ("BTCV, 13 organs, external", 80.24, 76.82),
+    "ACDC": ("ACDC, external", 87.26, 85.89),
+    "LA2018": ("LAScarQS", 83.27, 81.22),
+    "BUSI": ("Breast Cancer", 76.86, 75.55),
+    "CXR_LUNG": ("Chest X-ray", 95.93, 95.80),
+    "DRISHTI_GS": ("PAPILA", 95.71, 95.74),
+    "KVASIR_SEG": ("BKAI-POLY", 86.76, 84.88),
+    "ISIC2017_SUBSET": ("ISIC", 89.36, 89.78),
+    "GLOMERULI_AIDPATH": ("KPIs", 86.68, 86.48),
+}
+
+MODES = {"semantic": "semantic", "in_context": "in-context"}
+
+
+def merge(evaluations: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """``datasets`` of several evaluation files in one; each mode of a set comes from the last file that has it."""
+    merged: dict[str, dict[str, Any]] = {}
+    for evaluation in evaluations:
+        for name, modes in evaluation["datasets"].items():
+            merged.setdefault(name, {}).update(modes)
+    return merged
+
+
+def dice_table(datasets: Mapping[str, Mapping[str, Any]]) -> str:
+    """Semantic and in-context Dice per set, with intervals over patients and the paper's numbers beside them."""
+    lines = [
+        "| set | slices x classes | semantic | in-context, one reference | paper: set, semantic, in-context |",
+        "|---|---|---|---|---|",
+    ]
+    for name, modes in sorted(datasets.items()):
+        cells = [_mean_with_interval(modes.get(mode)) for mode in MODES]
+        pairs = next((_total(modes[m]["pairs"]) for m in MODES if m in modes), "")
+        paper = PAPER.get(name)
+        beside = f"{paper[0]}: {paper[1] / 100:.3f}, {paper[2] / 100:.3f}" if paper else ""
+        lines.append(f"| {name} | {pairs} | {cells[0]} | {cells[1]} | {beside} |")
+    return "\n".join(lines)
+
+
+def class_table(datasets: Mapping[str, Mapping[str, Any]]) -> str:
+    """Semantic and in-context Dice per class of the sets with several classes."""
+    lines = ["| set | class | semantic | in-context |", "|---|---|---|---|"]
+    for name, modes in sorted(datasets.items()):
+        tables = [modes.get(mode, {}).get("dice", {}) for mode in MODES]
+        classes = dict.fromkeys(c for table in tables for c in table if c != "mean")
+        if len(classes) > 1:
+            for label in classes:
+                values = [f"{table[label]:.3f}" if label in table else "not a class of the model" for table in tables]
+                lines.append(f"| {name} | {label} | {values[0]} | {values[1]} |")
+    return "\n".join(lines)
+
+
+def click_table(datasets: Mapping[str, Mapping[str, Any]]) -> str:
+    """Interactive mode: Dice after 1, 3, 5 and 10 clicks and the number of clicks to 0.90 and 0.95."""
+    lines = [
+        "| set | slices x classes | Dice(1) | Dice(3) | Dice(5) | Dice(10) | NoC90 | NoC95 |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    rows = [(name, modes["interactive"]) for name, modes in sorted(datasets.items()) if "interactive" in modes]
+    columns = []
+    for name, result in rows:
+        curve = result["dice"]["mean"]
+        values = [*(curve[min(k, len(curve) - 1)] for k in (1, 3, 5, 10)), result["noc90"], result["noc95"]]
+        columns.append(values)
+        numbers = [f"{v:.3f}" for v in values[:4]] + [f"{v:.2f}" for v in values[4:]]
+        lines.append(f"| {name} | {_total(result['pairs'])} | {' | '.join(numbers)} |")
+    if columns:
+        means = [sum(column) / len(columns) for column in zip(*columns, strict=True)]
+        numbers = [f"{v:.3f}" for v in means[:4]] + [f"{v:.2f}" for v in means[4:]]
+        lines.append(f"| **mean of sets** | | {' | '.join(numbers)} |")
+    return "\n".join(lines)
+
+
+def source_table(folders: Iterable[Path]) -> str:
+    """Each training set with its citation and terms, from its ``dataset.json``."""
+    lines = ["| set | items trained on | citation | terms |", "|---|---|---|---|"]
+    for folder in folders:
+        description = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
+        count = sum(item["split"] == "train" for item in description["items"])
+        citation, terms = (str(description.get(key, "not given")).replace("|", "/") for key in ("citation", "licence"))
+        lines.append(f"| {description['name']} | {count} | {citation} | {terms} |")
+    return "\n".join(lines)
+
+
+def card(
+    *,
+    config: TrainingConfig,
+    config_name: str,
+    notes: Mapping[str, Any],
+    parameters: int,
+    classes: Iterable[str],
+    datasets: Mapping[str, Mapping[str, Any]],
+) -> str:
+    """The card's text."""
+    folders = [Path(d) for d in config.datasets]
+    unseen = sorted(set(datasets) - {f.name for f in folders})
+    phases = ", ".join(f"{p.steps} steps at {p.size} px" for p in config.phases)
+    return f"""# K-Prism `{config.network}`
+
+**Research use only.** Not a medical device; not for diagnosis or treatment. Several of the sets below allow research
+or non-commercial use only, and the weights inherit that.
+
+One 2-D network for semantic, in-context and interactive segmentation after *K-Prism* (Guo et al., ICLR 2026),
+{parameters:,} parameters, stored in half precision. Trained from random initialisation; no pretrained weights.
+
+Classes: {", ".join(classes)}.
+
+## How it was trained
+
+Configuration `{config_name}`: {phases}; AdamW, peak rate {config.learning_rate:g}. {notes.get("training", "")}
+
+Only the `train` splits were used; test and external items never. {", ".join(unseen) or "No other set"} was not
+trained on at all.
+
+To train it again, with the sets below in one folder:
+
+    kprism train {config_name} --data DATA --output RUN
+    kprism export RUN/checkpoint.pt -o small.safetensors
+
+## What it reaches
+
+Dice per (slice, class present in the slice) at the original resolution, averaged over all pairs (the paper's
+protocol); in brackets 95 % bootstrap intervals over patients. {notes.get("evaluation", "")}
+
+{dice_table(datasets)}
+
+The paper's numbers are for other, larger sets and a network of 43 M parameters trained on eight GPUs; they are the
+goal, not a comparison on equal terms.
+
+{class_table(datasets)}
+
+Interactive mode, simulated clicks, nothing else given:
+
+{click_table(datasets)}
+
+## What it learned from
+
+{source_table(folders)}
+"""
+
+
+def _mean_with_interval(result: Mapping[str, Any] | None) -> str:
+    if result is None:
+        return ""
+    interval = result["dice_interval95"]["mean"]
+    spread = f" [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else ""
+    return f"{result['dice']['mean']:.3f}{spread}"
+
+
+def _total(pairs: Mapping[str, int] | int) -> int:
+    if isinstance(pairs, int):
+        return pairs
+    return pairs["mean"] if "mean" in pairs else sum(pairs.values())
+
+
+def main(
+    config: Annotated[Path, typer.Option(help="The training configuration.")],
+    data: Annotated[Path, typer.Option(help="The folder of dataset folders.")],
+    weights: Annotated[Path, typer.Option(help="The weights file.")],
+    evaluation: Annotated[list[Path], typer.Option(help="Results of `kprism evaluate`; later ones take precedence.")],
+    output: Annotated[Path, typer.Option(help="The card.")],
+) -> None:
+    """Write the card."""
+    loaded = load_weights(weights)
+    text = card(
+        config=TrainingConfig.read(config, data),
+        config_name=config.as_posix(),
+        notes=loaded.notes,
+        parameters=sum(t.numel() for name, t in loaded.tensors.items() if name != "position.matrix"),
+        classes=loaded.config.classes,
+        datasets=merge(json.loads(path.read_text(encoding="utf-8")) for path in evaluation),
+    )
+    write_atomically(output, text.encode("utf-8"))
+
+
+if __name__ == "__main__":
+    typer.run(main)
