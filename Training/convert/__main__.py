@@ -37,7 +37,8 @@ def main(
     out, err = Console(highlight=False, soft_wrap=True), Console(stderr=True, highlight=False, soft_wrap=True)
     try:
         if name == "list":
-            out.print(_list())
+            for line in _list():
+                out.print(line, markup=False)
             return
         if source is None or target is None:
             raise InvalidDataset(f"Name the download and the dataset folder to write: {name} SOURCE TARGET.")
@@ -65,7 +66,8 @@ def main(
 
 
 def _show(outcome: Outcome, target: Path, out: Console, err: Console) -> None:
-    for line in listed(outcome.findings, limit=_SHOWN):
+    # Without a target there is no file to hold the rest.
+    for line in listed(outcome.findings, limit=_SHOWN if target.is_dir() else None):
         err.print(line, markup=False)
     if outcome.findings and target.is_dir():
         everything = "\n".join(listed(outcome.findings)) + "\n"
@@ -85,12 +87,13 @@ def _counts(outcome: Outcome) -> Table:
     return table
 
 
-def _list() -> Table:
-    table = Table("name", "set", "modality", "terms", "where to get it")
+def _list() -> list[str]:
+    lines = []
     for name in registry.names():
         about = registry.converter(name).about
-        table.add_row(name, about.name, about.modality, about.licence, about.source)
-    return table
+        lines += [f"{name}: {about.name}, {about.modality}; {about.role}"]
+        lines += [f"    {text}" for text in (about.licence, about.source, about.layout)]
+    return lines
 
 
 if __name__ == "__main__":

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-
-#: A rule of `KPrismLib.intensity`, or two bounds; None for pictures, whose pixels are taken as they are.
-Window = str | tuple[float, float] | None
 
 
 @dataclass(frozen=True)
@@ -37,9 +34,10 @@ class About:
         layout: One clause that names what the download's folder must contain; shown for a wrong folder.
         split_rule: How the splits came about, and where the paper contradicts itself.
         paper: Counts of Table 6.
-        complete: How many cases the complete download has, by split, or under "all".
+        complete: How many cases the complete download has, by split, or under "all"; empty where nobody says.
+        ids: The ids of all its cases, where they are numbered, so that missing ones can be named.
         classes: Explicit classes, where the paper does not use every label.
-        window: Intensity rule for the whole set, applied per volume.
+        window: Rule of `KPrismLib.intensity`, applied per volume; None for pictures, which are taken as they are.
         notes: What to know before trusting a number; uncertain facts are said to be uncertain.
         recipe: Raised whenever the same download would be converted differently, so that old items are redone.
     """
@@ -54,8 +52,9 @@ class About:
     layout: str
     split_rule: str
     paper: PaperCounts
-    complete: Mapping[str, int]
+    complete: Mapping[str, int] = field(default_factory=dict)
+    ids: Sequence[str] = ()
     classes: Mapping[str, tuple[int, ...]] | None = None
-    window: Window = None
+    window: str | None = None
     notes: str = ""
     recipe: int = 1

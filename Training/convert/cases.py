@@ -10,9 +10,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from KPrismLib.errors import InvalidMask
 from KPrismLib.imaging.geometry import Matrix
 from Training.convert.about import About
 from Training.convert.source import Source
+
+
+class ShapesDiffer(InvalidMask):
+    """Image and mask are not on one grid; the message holds both sizes."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,17 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from KPrismLib.dataset import DatasetFolder
 from KPrismLib.errors import InvalidDataset, InvalidImage, InvalidMask
+from KPrismLib.imaging.voxel_values import labels_in
 from Training.convert.about import About
-from Training.convert.cases import Case, Converter, Piece
+from Training.convert.cases import Case, Converter, Piece, ShapesDiffer
 from Training.convert.counts import SplitCount, count_items
 from Training.convert.findings import Finding, Kind, listed
 from Training.convert.ledger import Ledger
 from Training.convert.source import Source
 from Training.convert.stamps import same_content, stamp
-from Training.convert.volumes import ShapesDiffer
 from Training.convert.writer import Writer
+
+_LARGEST_COUNTED = 65535
 
 #: Called before each case with its number, the number of cases and its id.
 Progress = Callable[[int, int, str], None]
@@ -80,7 +84,9 @@ def convert(
     cases = converter.cases(source)
     source.finish()
     _check_complete(source, cases, about)
-    _check_doubled(source, cases)
+    cases = _not_empty(source, cases)
+    stamps = {path: stamp(path) for case in cases for path in case.files}
+    _check_doubled(source, cases, stamps)
     if _stopped(source) and not allow_missing:
         return Outcome(tuple(source.findings), (), 0, 0, None)
     writer, ledger = Writer(target, about), Ledger(target)
@@ -88,7 +94,7 @@ def convert(
     converted = kept = 0
     for number, case in enumerate(cases):
         progress(number, len(cases), case.id)
-        inputs = {source.relative(path): stamp(path) for path in case.files}
+        inputs = {source.relative(path): stamps[path] for path in case.files}
         recipe = f"{about.name} {about.recipe}"
         finished = ledger.items(case.id, inputs, recipe)
         if finished is not None:
@@ -108,6 +114,7 @@ def convert(
     if not items:
         raise InvalidDataset(f"Nothing of {source_root} could be converted: it should contain {about.layout}.")
     description = writer.describe(items, _record(source.findings, counts))
+    DatasetFolder.open(target)
     return Outcome(tuple(source.findings), counts, converted, kept, description)
 
 
@@ -116,7 +123,11 @@ def _stopped(source: Source) -> bool:
 
 
 def _check_complete(source: Source, cases: list[Case], about: About) -> None:
-    """A download that stopped half way may have no gaps: its cases are counted."""
+    """A download that stopped half way may have no gaps: its cases are counted, or named where they are numbered."""
+    present = {case.id for case in cases}
+    for case_id in about.ids:
+        if case_id not in present and not any(case_id in str(finding) for finding in source.findings):
+            source.note(Kind.MISSING, case_id)
     found = Counter(case.split for case in cases)
     for split, expected in about.complete.items():
         number = len(cases) if split == "all" else found[split]
@@ -127,14 +138,22 @@ def _check_complete(source: Source, cases: list[Case], about: About) -> None:
             source.note(Kind.REMARK, f"{number} {what}", f"the official download has {expected}")
 
 
-def _check_doubled(source: Source, cases: list[Case]) -> None:
+def _not_empty(source: Source, cases: list[Case]) -> list[Case]:
+    """Cases without files of 0 bytes, which an interrupted download leaves behind; these are noted."""
+    empty = {path for case in cases for path in case.files if path.stat().st_size == 0}
+    for path in empty:
+        source.note(Kind.DAMAGED, path, "empty file")
+    return [case for case in cases if empty.isdisjoint(case.files)]
+
+
+def _check_doubled(source: Source, cases: list[Case], stamps: Mapping[Path, str]) -> None:
     """Ids that occur twice, and images that are equal under two names."""
     for case_id, number in Counter(case.id for case in cases).items():
         if number > 1:
             raise InvalidDataset(f"{source.root} holds the case {case_id} {number} times; remove the copies.")
     by_stamp: defaultdict[str, list[Case]] = defaultdict(list)
     for case in cases:
-        by_stamp[stamp(case.files[0])].append(case)
+        by_stamp[stamps[case.files[0]]].append(case)
     for first, *others in by_stamp.values():
         for other in others:
             if same_content(first.files[0], other.files[0]):
@@ -154,13 +173,21 @@ def _load(source: Source, case: Case, about: About) -> list[Piece] | None:
         source.note(Kind.DAMAGED, case.files[0], str(error))
         return None
     for piece in pieces:
-        unknown = sorted({int(value) for value in np.unique(piece.labels)} - {0, *about.labels})
+        unknown = sorted(_values(piece.labels) - {0, *about.labels})
         if unknown:
             source.note(Kind.LABELS, case.files[0], f"the mask holds {', '.join(map(str, unknown[:5]))}")
             return None
         if piece.extras.get("mask_header_differs"):
             source.note(Kind.REMARK, case.files[0], "the mask's header differs from the image's; the image's was taken")
+        if overruled := piece.extras.get("header_overruled"):
+            source.note(Kind.REMARK, case.files[0], f"the header contradicts the anatomy ({', '.join(overruled)})")
     return pieces
+
+
+def _values(labels: npt.NDArray[np.integer]) -> set[int]:
+    if labels.min() >= 0 and labels.max() <= _LARGEST_COUNTED:
+        return set(labels_in(labels.astype(np.uint16)))  # counting: sorting a whole volume takes half a minute
+    return {int(value) for value in np.unique(labels)}
 
 
 def _record(findings: list[Finding], counts: tuple[SplitCount, ...]) -> Mapping[str, Any]:

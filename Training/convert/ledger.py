@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from KPrismLib.errors import CannotWrite
 from Training.convert.stamps import stamp
 
 NAME = "conversion.jsonl"
+_KEYS = ("recipe", "inputs", "outputs", "items")
 
 
 class Ledger:
@@ -27,11 +29,9 @@ class Ledger:
         self._finished: dict[str, dict[str, Any]] = {}
         if self._path.is_file():
             for line in self._path.read_text(encoding="utf-8", errors="replace").splitlines():
-                try:
+                with contextlib.suppress(ValueError, KeyError, TypeError):
                     entry = json.loads(line)
-                    self._finished[entry["case"]] = entry
-                except (ValueError, KeyError, TypeError):
-                    continue
+                    self._finished[entry["case"]] = {key: entry[key] for key in _KEYS}
 
     def items(self, case: str, inputs: Mapping[str, str], recipe: str) -> list[dict[str, Any]] | None:
         """The items of a finished case; None when it must be done (again).

@@ -10,8 +10,7 @@ import numpy.typing as npt
 
 from KPrismLib.errors import InvalidImage
 from KPrismLib.imaging.pictures import read_picture
-from Training.convert.cases import Piece
-from Training.convert.volumes import ShapesDiffer
+from Training.convert.cases import Piece, ShapesDiffer
 
 
 def load_picture_pair(image: Path, *masks: Path) -> list[Piece]:

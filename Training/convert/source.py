@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from KPrismLib.errors import InvalidDataset
@@ -15,14 +14,16 @@ from Training.convert.stamps import same_content
 _DATA = (".nii", ".nii.gz", ".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 #: How many wrapping folders an archive may put around its content.
 _DEPTH = 3
+#: How alike two names must be for one to be a renaming of the other.
+_ALIKE = 0.8
 
 
 class Source:
-    """One download: converters ask it for folders and files, and it notes what is missing, renamed, doubled or cut off.
+    """One download: converters ask it for folders and files, and it notes what is missing, renamed or doubled.
 
     Attributes:
         root: The folder that the user named.
-        findings: What was found so far.
+        findings: What was found so far; what is missing is added by :meth:`finish`.
     """
 
     def __init__(self, root: Path, *, name: str, layout: str) -> None:
@@ -30,8 +31,11 @@ class Source:
         self.root = root
         self.findings: list[Finding] = []
         self._wrong = f"{root} is not the {name} download: it should contain {layout}."
-        self._strangers: defaultdict[Path, list[Path]] = defaultdict(list)
-        self._known: defaultdict[Path, list[Path]] = defaultdict(list)
+        self._used: dict[Path, list[Path]] = {}
+        self._missing: list[tuple[Path, str, str]] = []
+        self._official: list[str] = []
+        if root.is_file():
+            raise InvalidDataset(f"{root.name} is a file; unpack the archive and name the folder that comes out of it.")
         if not root.is_dir():
             raise InvalidDataset(f"There is no folder {root}; it should contain {layout}.")
 
@@ -44,6 +48,10 @@ class Source:
         if isinstance(path, Path) and path.is_relative_to(self.root):
             return path.relative_to(self.root).as_posix()
         return str(path)
+
+    def know(self, pattern: str) -> None:
+        """Whole names of official files that are not used, and so are neither unexpected nor renamed ones."""
+        self._official.append(pattern)
 
     def folder(self, *names: str) -> Path:
         """The first of these folders (``a/b`` for nested ones) that exists, at the root or a few folders below it.
@@ -58,55 +66,76 @@ class Source:
 
     def find_folder(self, *names: str) -> Path | None:
         """Like :meth:`folder`, or None."""
-        level = [self.root]
-        for _ in range(_DEPTH + 1):
+        for level in self._levels():
             for name in names:
                 for base in level:
                     if (base / name).is_dir():
                         return base / name
-            level = [child for base in level for child in sorted(base.iterdir()) if _is_visible_folder(child)]
         return None
 
+    def folder_in(self, parent: Path, name: str) -> Path | None:
+        """The sub-folder of this name; None, and noted as missing, when there is none."""
+        if (parent / name).is_dir():
+            return parent / name
+        self.note(Kind.MISSING, parent / name, "a whole folder")
+        return None
+
+    def folders_with(self, pattern: str) -> list[Path]:
+        """Every folder, the root included, that directly holds something whose whole name matches.
+
+        Raises:
+            InvalidDataset: None does: this is not the download.
+        """
+        found = [
+            base
+            for level in self._levels()
+            for base in level
+            if any(re.fullmatch(pattern, child.name) for child in base.iterdir())
+        ]
+        if not found:
+            raise InvalidDataset(self._wrong)
+        return found
+
     def sub_folders(self, folder: Path, pattern: str) -> dict[str, Path]:
-        """Sub-folders whose whole name matches, by the first group; InvalidDataset when there is none."""
+        """Sub-folders whose whole name matches, by the first group.
+
+        Raises:
+            InvalidDataset: There is none.
+        """
         matches = ((re.fullmatch(pattern, child.name), child) for child in sorted(folder.iterdir()) if child.is_dir())
         found = {match[1]: child for match, child in matches if match}
         if not found:
             raise InvalidDataset(self._wrong)
         return found
 
-    def files(self, folder: Path, pattern: str, *, also: str = r"(?!)") -> dict[str, Path]:
-        """Files whose whole name matches ``pattern``, by its first group.
+    def files(self, folders: Path | Iterable[Path], pattern: str) -> dict[str, Path]:
+        """Files in one or several folders whose whole name matches ``pattern``, by its first group.
 
-        Two files with one key (``x.nii`` beside ``x.nii.gz``) are noted as doubled, empty ones as damaged; other image
-        files are kept in mind as possibly renamed ones, unless they match ``also``.
+        Two files with one key (``x.nii`` beside ``x.nii.gz``) are noted as doubled.
         """
         found: dict[str, Path] = {}
-        for path in sorted(folder.iterdir()):
-            if not path.is_file() or path.name.startswith("."):
-                continue
-            match = re.fullmatch(pattern, path.name)
-            if match is None:
-                if path.name.lower().endswith(_DATA) and not re.fullmatch(also, path.name):
-                    self._strangers[folder].append(path)
-            elif match[1] in found:
-                self.note(Kind.DOUBLED, path, f"{found[match[1]].name} is the same case; the first one is used")
-            else:
-                self._check_size(path)
-                found[match[1]] = path
-                self._known[folder].append(path)
+        for folder in [folders] if isinstance(folders, Path) else folders:
+            self._used.setdefault(folder, [])
+            for path in sorted(folder.iterdir()):
+                match = re.fullmatch(pattern, path.name)
+                if match is None or not path.is_file():
+                    continue
+                self._used[folder].append(path)
+                if match[1] in found:
+                    self._note_double(path, found[match[1]])
+                else:
+                    found[match[1]] = path
         return found
 
     def file(self, folder: Path, *names: str) -> Path | None:
-        """The first of these files that exists; noted as missing, or as renamed, when none does."""
+        """The first of these files that exists; the official name, noted as missing when none does, comes first."""
         present = [folder / name for name in names if (folder / name).is_file()]
+        self._used.setdefault(folder, []).extend(present)
         if not present:
-            self._note_missing(folder, names[0])
+            self._missing.append((folder, names[0], ""))
             return None
         for double in present[1:]:
-            self.note(Kind.DOUBLED, double, f"{present[0].name} is the same case; the first one is used")
-        self._check_size(present[0])
-        self._known[folder].append(present[0])
+            self._note_double(double, present[0])
         return present[0]
 
     def pairs(
@@ -122,42 +151,58 @@ class Source:
         image_home = next(iter(images.values()), self.root).parent
         mask_home = next(iter(masks.values()), self.root).parent
         for key in sorted(masks.keys() - images.keys()):
-            self._note_missing(image_home, key, f"no image for the mask {masks[key].name}")
+            self._missing.append((image_home, key, f"no image for the mask {masks[key].name}"))
         for key in sorted(images.keys() - masks.keys()) if not unmasked else ():
-            self._note_missing(mask_home, key, f"no mask for the image {images[key].name}")
+            self._missing.append((mask_home, key, f"no mask for the image {images[key].name}"))
         return {key: (images[key], masks[key]) for key in sorted(images.keys() & masks.keys())}
 
     def finish(self) -> None:
-        """Note the image files that nobody asked for: copies of known ones, or simply unexpected."""
-        for folder, strangers in self._strangers.items():
-            for stranger in strangers:
-                original = next((known for known in self._known[folder] if same_content(known, stranger)), None)
+        """Note what is missing, and the image files that nobody asked for: renamed ones, copies, or unexpected.
+
+        Only now, because a file is a stranger only when no part of the converter knows it.
+        """
+        strangers = {folder: self._strangers(folder) for folder in self._used if folder.is_dir()}
+        for folder, wanted, detail in self._missing:
+            left = {path.name: path for path in strangers.get(folder, [])}
+            near = [name for name in left if wanted in name]
+            near = near or difflib.get_close_matches(wanted, left, n=1, cutoff=_ALIKE)
+            if near:
+                strangers[folder].remove(left[near[0]])
+                self.note(Kind.RENAMED, left[near[0]], f"perhaps {wanted}; give it its official name back")
+            else:
+                self.note(Kind.MISSING, folder / wanted, detail)
+        for folder, left_over in strangers.items():
+            for stranger in left_over:
+                original = next((used for used in self._used[folder] if same_content(used, stranger)), None)
                 if original is not None:
                     self.note(Kind.DOUBLED, stranger, f"a copy of {original.name}")
                 else:
                     self.note(Kind.UNEXPECTED, stranger)
-        self._strangers.clear()
+        self._missing.clear()
 
-    def _check_size(self, path: Path) -> None:
-        if path.stat().st_size == 0:
-            self.note(Kind.DAMAGED, path, "empty file")
+    def _levels(self) -> Iterable[list[Path]]:
+        """The root, then the folders in it, and so on."""
+        level = [self.root]
+        for _ in range(_DEPTH + 1):
+            yield level
+            level = [
+                child
+                for base in level
+                for child in sorted(base.iterdir())
+                if child.is_dir() and not child.name.startswith((".", "__MACOSX"))
+            ]
 
-    def _note_missing(self, folder: Path, wanted: str, detail: str = "") -> None:
-        if not self._strangers[folder] and folder.is_dir():
-            known = set(self._known[folder])
-            self._strangers[folder] = [path for path in _data_files(folder) if path not in known]
-        strangers = {path.name: path for path in self._strangers[folder]}
-        near = difflib.get_close_matches(wanted, strangers, n=1, cutoff=0.6) or [n for n in strangers if wanted in n]
-        if near:
-            self._strangers[folder].remove(strangers[near[0]])
-            self.note(Kind.RENAMED, strangers[near[0]], f"perhaps {wanted}; give it its official name back")
-        else:
-            self.note(Kind.MISSING, folder / wanted, detail)
+    def _strangers(self, folder: Path) -> list[Path]:
+        used = set(self._used[folder])
+        return [
+            path
+            for path in sorted(folder.iterdir())
+            if path not in used
+            and path.name.lower().endswith(_DATA)
+            and not path.name.startswith(".")
+            and not any(re.fullmatch(pattern, path.name) for pattern in self._official)
+            and path.is_file()
+        ]
 
-
-def _is_visible_folder(path: Path) -> bool:
-    return path.is_dir() and not path.name.startswith((".", "__MACOSX"))
-
-
-def _data_files(folder: Path) -> list[Path]:
-    return [path for path in sorted(folder.iterdir()) if path.is_file() and path.name.lower().endswith(_DATA)]
+    def _note_double(self, double: Path, first: Path) -> None:
+        self.note(Kind.DOUBLED, double, f"the same case as {self.relative(first)}, which is used")

@@ -21,7 +21,7 @@ def split_patients(patients: Iterable[str], shares: Mapping[str, float], *, seed
     Returns:
         Patient to split.
     """
-    weights = Counter(patients)
+    weights = Counter(iter(patients))  # of a mapping, the keys
     order = sorted(weights, key=lambda patient: hashlib.sha256(f"{seed}:{patient}".encode()).digest())
     room = {split: round(share * weights.total()) for split, share in shares.items()}
     dealt = {}

@@ -15,7 +15,7 @@ from nibabel.spatialimages import HeaderDataError
 
 from KPrismLib.errors import InvalidImage, InvalidMask
 from KPrismLib.imaging.geometry import Matrix
-from Training.convert.cases import Piece
+from Training.convert.cases import Piece, ShapesDiffer
 from Training.convert.upright import Slices, upright
 
 _UNREADABLE = (ImageFileError, HeaderDataError, OSError, EOFError, zlib.error, ValueError, KeyError)
@@ -53,10 +53,7 @@ def load_volume_pair(
     labels, mask_affine = read_nifti(mask)
     if labels.shape != pixels.shape:
         raise ShapesDiffer(f"{_times(pixels.shape)} against {_times(labels.shape)}")
-    whole = np.rint(labels)
-    if not np.array_equal(whole, labels):
-        raise InvalidMask(f"{mask.name} holds fractions.")
-    numbers: npt.NDArray[np.integer] = whole.astype(np.int32)
+    numbers = _whole_numbers(labels, mask.name)
     extras = {} if np.abs(mask_affine - affine).max() <= _GRID_TOLERANCE else {"mask_header_differs": True}
     pieces = []
     for suffix, frame in ({"": None} if frames is None else frames).items():
@@ -71,10 +68,6 @@ def load_volume_pair(
         more = extras if frame is None else extras | {"frame": frame}
         pieces.append(Piece(compact(voxels), mapped, turned, suffix, more))
     return pieces
-
-
-class ShapesDiffer(InvalidMask):
-    """Image and mask are not on one grid; the message holds both sizes."""
 
 
 def read_nifti(path: Path) -> tuple[npt.NDArray[Any], Matrix]:
@@ -102,11 +95,20 @@ def compact(voxels: npt.NDArray[Any]) -> npt.NDArray[Any]:
     if not np.isfinite(voxels).all():
         raise InvalidImage("The image holds NaN or infinite values.")
     low, high = float(voxels.min()), float(voxels.max())
-    if -(2**15) <= low and high < 2**15 and voxels.dtype.itemsize > 1:
+    if low >= -(2**15) and high < 2**15 and voxels.dtype.itemsize > 1:
         short = voxels.astype(np.int16)
         if np.array_equal(short, voxels):
             return short
     return voxels.astype(np.float32) if voxels.dtype.itemsize > 4 else voxels
+
+
+def _whole_numbers(labels: npt.NDArray[Any], name: str) -> npt.NDArray[np.integer]:
+    if labels.dtype.kind in "ui":
+        return labels
+    whole = labels.astype(np.int32)
+    if not np.array_equal(whole, labels):
+        raise InvalidMask(f"{name} holds fractions.")
+    return whole
 
 
 def _times(shape: tuple[int, ...]) -> str:

@@ -38,6 +38,9 @@ class Writer:
         try:
             for name in ("images", "masks"):
                 (target / name).mkdir(parents=True, exist_ok=True)
+                # What a killed run was writing; volumes are large. One conversion per target at a time.
+                for left_over in (target / name).glob(".kprism-*.tmp"):
+                    left_over.unlink()
         except OSError as error:
             raise CannotWrite(f"Cannot make {target}: {error.strerror or error}; choose another folder.") from error
 
@@ -61,7 +64,7 @@ class Writer:
         if about.classes is not None:
             content["classes"] = {name: list(values) for name, values in about.classes.items()}
         if about.window is not None:
-            content["window"] = about.window if isinstance(about.window, str) else list(about.window)
+            content["window"] = about.window
         content |= {
             "source": about.source,
             "citation": about.citation,
