@@ -6,6 +6,7 @@ of 16 (protocol of A.2). Where pixels are not square, the canvas is: anatomy kee
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
+
+from KPrismLib.errors import InvalidImage
 
 STRIDE = 16
 
@@ -38,16 +41,19 @@ class Canvas:
     content: tuple[int, int]
 
     @classmethod
-    def fit(
-        cls, image: tuple[int, int], long_side: int, spacing: tuple[float, float] | None = None
-    ) -> Canvas:
+    def fit(cls, image: tuple[int, int], long_side: int, spacing: tuple[float, float] | None = None) -> Canvas:
         """The canvas of an image.
 
         Args:
             image: (rows, columns).
             long_side: pixels of the longer side on the canvas.
             spacing: size of a pixel along (rows, columns) in any unit; None means square pixels.
+
+        Raises:
+            InvalidImage: a spacing that is not a positive number.
         """
+        if spacing is not None and not all(0 < step < math.inf for step in spacing):
+            raise InvalidImage(f"The spacing of the pixels is {spacing}; both numbers must be positive.")
         height, width = (extent * step for extent, step in zip(image, spacing or (1.0, 1.0), strict=True))
         scale = long_side / max(height, width)
         return cls(image, (max(1, round(height * scale)), max(1, round(width * scale))))
@@ -77,7 +83,7 @@ class Canvas:
 
 def image_tensor(pixels: NDArray[np.uint8]) -> Tensor:
     """uint8 (H, W) or (H, W, 3) -> float32 (1, 3, H, W) in 0-255; grey is repeated over the channels."""
-    tensor = torch.tensor(pixels).float()
+    tensor = torch.tensor(np.ascontiguousarray(pixels)).float()  # a mirrored view has strides that torch refuses
     if tensor.ndim == 2:
         return tensor.expand(3, -1, -1)[None]
     return tensor.permute(2, 0, 1)[None]

@@ -14,9 +14,15 @@ def row_of_class(name: str, known: Sequence[str]) -> int:
     Raises:
         UnknownClass: with the nearest known name.
     """
-    wanted = " ".join(name.lower().split())
-    if wanted in known:
-        return known.index(wanted)
-    nearest = difflib.get_close_matches(wanted, known, n=1, cutoff=0.4)
-    hint = f"did you mean {nearest[0]!r}?" if nearest else "`kprism classes` lists those it knows."
+    if name in known:
+        return known.index(name)
+    wanted, plain = _plain(name), [_plain(each) for each in known]
+    if wanted in plain:
+        return plain.index(wanted)
+    nearest = difflib.get_close_matches(wanted, plain, n=1, cutoff=0.4)
+    hint = f"did you mean {known[plain.index(nearest[0])]!r}?" if nearest else "`kprism classes` lists those it knows."
     raise UnknownClass(f"The model does not know the class {name!r}; {hint}")
+
+
+def _plain(name: str) -> str:
+    return " ".join(name.lower().split())

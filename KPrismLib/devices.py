@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -19,19 +20,18 @@ def choose_device(name: str) -> torch.device:
         DeviceUnavailable: the device does not exist here.
         InvalidConfig: no such name.
     """
-    kind = name.split(":")[0]
-    if kind not in CHOICES:
-        raise InvalidConfig(f"There is no device {name!r}; choose one of {', '.join(CHOICES)}.")
+    match = re.fullmatch(r"(auto|cpu|mps)|cuda(?::(\d+))?", name)
+    if match is None:
+        raise InvalidConfig(f"There is no device {name!r}; choose one of {', '.join(CHOICES)}, or cuda:1 and so on.")
     if name == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    if kind == "cuda":
+    if name.startswith("cuda"):
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        _, _, number = name.partition(":")
-        if int(number or 0) >= count:
+        if int(match[2] or 0) >= count:
             raise DeviceUnavailable(f"There is no device {name} (CUDA devices found: {count}); use --device cpu.")
-    if kind == "mps" and not torch.backends.mps.is_available():
+    if name == "mps" and not torch.backends.mps.is_available():
         raise DeviceUnavailable("There is no MPS device on this computer; use --device cpu.")
     return torch.device(name)
 
@@ -41,13 +41,13 @@ def memory_guard(device: torch.device) -> Iterator[None]:
     """Turn the many faces of running out of memory into :class:`OutOfMemory`."""
     try:
         yield
-    except torch.OutOfMemoryError as error:
+    except torch.cuda.OutOfMemoryError as error:  # also torch.OutOfMemoryError, a name that PyTorch 2.2 lacks
         raise OutOfMemory(f"The device {device} is out of memory; close other programs or use --device cpu.") from error
     except MemoryError as error:
         raise OutOfMemory("The computer is out of memory; close other programs or segment a smaller image.") from error
     except RuntimeError as error:
-        # PyTorch's CPU and MPS allocators raise a plain RuntimeError.
-        if "not enough memory" in str(error) or "out of memory" in str(error).lower():
+        # PyTorch's CPU and MPS allocators raise a plain RuntimeError, worded differently on every system.
+        if any(words in str(error).lower() for words in ("out of memory", "not enough memory", "can't allocate")):
             raise OutOfMemory(f"The device {device} is out of memory; close other programs.") from error
         raise
 

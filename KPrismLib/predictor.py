@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from KPrismLib.encoded_image import EncodedImage, ReferenceSet, Segmentation
 from KPrismLib.errors import InvalidImage, InvalidMask, InvalidPrompt, InvalidReference
 from KPrismLib.intensity import IntensityWindow, window_for
 from KPrismLib.network import DensePrompt, EncodedReference, KPrism, NetworkConfig, normalise
+from KPrismLib.precision import choose_precision
 from KPrismLib.session import Session
 from KPrismLib.weights import load_weights
 
@@ -37,6 +39,7 @@ class Predictor:
     Args:
         network: the network, in evaluation mode after this call.
         device: where it runs.
+        precision: ``auto``, ``float32`` or ``bfloat16``; see :func:`~KPrismLib.precision.choose_precision`.
         name: what to call it in reports.
 
     Example:
@@ -45,14 +48,18 @@ class Predictor:
         >>> predictor.segment(image, cls="liver").mask.sum()        # doctest: +SKIP
     """
 
-    def __init__(self, network: KPrism, *, device: str | torch.device = "cpu", name: str = "") -> None:
+    def __init__(
+        self, network: KPrism, *, device: str | torch.device = "cpu", precision: str = "auto", name: str = ""
+    ) -> None:
         self.device = device if isinstance(device, torch.device) else choose_device(device)
         with memory_guard(self.device):
-            self.network = network.to(self.device, memory_format=torch.channels_last).eval().requires_grad_(False)
+            placed = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network: KPrism = placed.eval().requires_grad_(False)
+        self.dtype = choose_precision(precision, self.device, network.config)
         self.name = name
 
     @classmethod
-    def load(cls, model: str | Path = "small", *, device: str = "auto") -> Predictor:
+    def load(cls, model: str | Path = "small", *, device: str = "auto", precision: str = "auto") -> Predictor:
         """A predictor with shipped weights (``small``) or a weights file.
 
         Raises:
@@ -61,7 +68,7 @@ class Predictor:
         """
         chosen = choose_device(device)
         weights = load_weights(model)
-        return cls(weights.build(), device=chosen, name=str(model))
+        return cls(weights.build(), device=chosen, precision=precision, name=str(model))
 
     @property
     def config(self) -> NetworkConfig:
@@ -97,7 +104,7 @@ class Predictor:
         if not isinstance(window, IntensityWindow):
             window = window_for(checked, rule=window or "auto")
         canvas = Canvas.fit(checked.shape[:2], self.config.image_size, spacing)
-        with torch.inference_mode(), memory_guard(self.device):
+        with self._computing():
             features = self.network.encode_image(self._input(checked, window, canvas))
             synchronise(self.device)
         return EncodedImage(features, canvas, window, _milliseconds(start))
@@ -124,6 +131,7 @@ class Predictor:
         start = time.perf_counter()
         if not pairs:
             raise InvalidReference("There is no reference; give at least one image with its mask.")
+        _check_count(len(pairs))
         parts = [self._encode_reference(pixels, mask, window, spacing) for pixels, mask in pairs]
         combined = self.combine(parts)
         return ReferenceSet(combined.memory, combined.parts, _milliseconds(start))
@@ -134,9 +142,8 @@ class Predictor:
         Raises:
             InvalidReference: no part, or more than 64.
         """
-        if not 1 <= len(parts) <= MAXIMUM_REFERENCES:
-            raise InvalidReference(f"Give 1 to {MAXIMUM_REFERENCES} references, not {len(parts)}.")
-        with torch.inference_mode(), memory_guard(self.device):
+        _check_count(len(parts))
+        with self._computing():
             memory = self.network.remember(parts)
         return ReferenceSet(memory, tuple(parts), 0.0)
 
@@ -175,6 +182,7 @@ class Predictor:
             UnknownClass, InvalidPrompt: as for :meth:`segment`.
             InvalidMask: ``mask`` has another size.
         """
+        self._row(cls, reference)  # a wrong name is told now, not at the first click
         return Session(self, image, cls=cls, reference=reference, mask=mask)
 
     def predict_logits(
@@ -186,12 +194,9 @@ class Predictor:
         prompt: DensePrompt | None,
     ) -> Tensor:
         """One pass of the decoder; -> (1, 1, H, W) float32 logits on the canvas."""
-        if cls is not None and reference is not None:
-            raise InvalidPrompt("Give either a class or references, not both; clicks can refine either.")
-        index = None
-        if cls is not None:
-            index = torch.tensor([row_of_class(cls, self.classes)], device=self.device)
-        with torch.inference_mode(), memory_guard(self.device):
+        row = self._row(cls, reference)
+        index = None if row is None else torch.tensor([row], device=self.device)
+        with self._computing():
             prediction = self.network(
                 image.features,
                 class_index=index,
@@ -199,11 +204,28 @@ class Predictor:
                 prompt=prompt,
             )
             synchronise(self.device)
-        return prediction.logits
+        return prediction.logits.float()
+
+    @contextmanager
+    def _computing(self) -> Iterator[None]:
+        """Around every use of the network: no gradients, the chosen precision, and one error for a full device."""
+        reduced = self.dtype is not torch.float32
+        with (
+            torch.inference_mode(),
+            memory_guard(self.device),
+            torch.autocast(self.device.type, self.dtype if reduced else torch.bfloat16, enabled=reduced),
+        ):
+            yield
+
+    def _row(self, cls: str | None, reference: ReferenceSet | None) -> int | None:
+        """The row of the semantic table that ``cls`` names, None without ``cls``."""
+        if cls is not None and reference is not None:
+            raise InvalidPrompt("Give either a class or references, not both; clicks can refine either.")
+        return None if cls is None else row_of_class(cls, self.classes)
 
     def to_segmentation(self, image: EncodedImage, logits: Tensor, start: float) -> Segmentation:
         """Canvas logits to an image-sized mask; ``start`` is when the prediction began (``perf_counter``)."""
-        with torch.inference_mode(), memory_guard(self.device):
+        with self._computing():
             probability = image.canvas.recover(logits)[0, 0].sigmoid().cpu().numpy()
         return Segmentation(probability >= 0.5, probability, _milliseconds(start), image.window)
 
@@ -229,7 +251,7 @@ class Predictor:
         if not isinstance(window, IntensityWindow):
             window = window_for(checked, rule=window or "auto")
         canvas = Canvas.fit(checked.shape[:2], self.config.image_size, spacing)
-        with torch.inference_mode(), memory_guard(self.device):
+        with self._computing():
             image = self._input(checked, window, canvas)
             features = self.network.encode_image(image)
             placed = canvas.place(torch.tensor(mask != 0).float()[None, None].to(self.device))
@@ -240,11 +262,18 @@ class Predictor:
         return encoded
 
 
+def _check_count(references: int) -> None:
+    if not 1 <= references <= MAXIMUM_REFERENCES:
+        raise InvalidReference(f"Give 1 to {MAXIMUM_REFERENCES} references, not {references}.")
+
+
 def _checked_pixels(pixels: Pixels) -> Pixels:
     """The pixels as an array of real numbers (rows, columns[, 3]), or InvalidImage."""
     pixels = np.asarray(pixels)
     if not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3)):
-        raise InvalidImage(f"An image must be rows x columns, or rows x columns x 3 colours, not {_size(pixels.shape)}.")
+        raise InvalidImage(
+            f"An image must be rows x columns, or rows x columns x 3 colours, not {_size(pixels.shape)}."
+        )
     if pixels.size == 0:
         raise InvalidImage("The image is empty; it has no pixels.")
     if pixels.dtype == bool:

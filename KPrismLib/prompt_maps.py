@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -18,7 +19,7 @@ from KPrismLib.prompts import STROKE_QUERIES, Prompt, sample_stroke
 def rasterise(points: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     """All (row, column) pixels of straight lines through ``points``, in order, each corner once."""
     path = [points[0]]
-    for start, end in zip(points, points[1:], strict=False):
+    for start, end in itertools.pairwise(points):
         rows, columns = line(*start, *end)
         path.extend(zip(rows[1:].tolist(), columns[1:].tolist(), strict=True))
     return path

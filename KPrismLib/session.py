@@ -133,7 +133,7 @@ class Session:
             given = np.asarray(mask)
             if given.shape != image.shape:
                 raise InvalidMask(
-                    f"The mask to start from is {given.shape[0]} x {given.shape[-1]} but the image "
+                    f"The mask to start from is {' x '.join(map(str, given.shape)) or 'a number'} but the image "
                     f"{image.shape[0]} x {image.shape[1]}; they must match."
                 )
             given = given != 0
@@ -160,9 +160,7 @@ class Session:
             previous_logits=current.logits,
             device=self._predictor.device,
         )
-        logits = self._predictor.predict_logits(
-            self._image, cls=self._cls, reference=self._reference, prompt=drawn
-        )
+        logits = self._predictor.predict_logits(self._image, cls=self._cls, reference=self._reference, prompt=drawn)
         result = self._predictor.to_segmentation(self._image, logits, start)
         # Only now: a prediction that failed leaves the session as it was.
         self._states[self._position + 1 :] = [_State(prompts, logits, result)]

@@ -13,8 +13,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from KPrismLib.errors import InvalidWeights
 from KPrismLib.imaging.atomic_file import write_atomically
-from KPrismLib.errors import InvalidConfig, InvalidWeights
 from KPrismLib.network import KPrism, NetworkConfig
 
 FORMAT = "kprism-1"
@@ -100,10 +100,13 @@ def load_weights(model: str | Path) -> Weights:
     try:
         with safe_open(str(path), framework="pt") as stored:
             metadata = stored.metadata() or {}
-            if metadata.get("format") != FORMAT:
-                raise InvalidWeights(f"{path} holds weights of something else; choose a K-Prism weights file.")
             tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - not a dict
+    except (SafetensorError, OSError) as error:
+        raise InvalidWeights(f"{path} is damaged or not a weights file ({error}); get it again.") from error
+    if metadata.get("format") != FORMAT:
+        raise InvalidWeights(f"{path} holds weights of something else; choose a K-Prism weights file.")
+    try:
         config = NetworkConfig.from_dict(json.loads(metadata["config"]))
         return Weights(config, tensors, json.loads(metadata["notes"]), path)
-    except (SafetensorError, OSError, KeyError, json.JSONDecodeError, InvalidConfig) as error:
-        raise InvalidWeights(f"{path} is damaged or not a weights file ({error}); get it again.") from error
+    except (KeyError, AttributeError, ValueError) as error:
+        raise InvalidWeights(f"{path} describes no network of this version ({error}); get it again.") from error

@@ -78,6 +78,11 @@ class NetworkConfig:
                      "num_experts", "rounds", "semantic_queries", "prompt_channels"):  # fmt: skip
             if getattr(self, name) < 1:
                 raise InvalidConfig(f"{name} is {getattr(self, name)}; it must be at least 1.")
+        for name, length, least in (("encoder_channels", 3, 1), ("encoder_blocks", 4, 0)):
+            if len(getattr(self, name)) != length or min(getattr(self, name)) < least:
+                raise InvalidConfig(
+                    f"{name} is {getattr(self, name)}; it must be {length} numbers of at least {least}."
+                )
         if self.dim % self.heads or self.dim % 2:
             raise InvalidConfig(f"dim {self.dim} must be even and divisible by heads {self.heads}.")
         if self.reference_queries < 2 or self.reference_queries % 2:
@@ -95,7 +100,7 @@ class NetworkConfig:
         for name in changes:
             if name not in known:
                 raise InvalidConfig(f"There is no network setting {name!r}; settings are {', '.join(sorted(known))}.")
-        return dataclasses.replace(self, **changes)
+        return self.from_dict({name: getattr(self, name) for name in known} | changes)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; :meth:`from_dict` restores an equal config."""

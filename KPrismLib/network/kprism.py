@@ -109,7 +109,7 @@ class MaskPrediction:
 class KPrism(nn.Module):
     """f_theta of section 3.1.
 
-    Call :meth:`encode_image` (and :meth:`encode_reference`, :meth:`remember`) once, then the module itself for each mask:
+    Call :meth:`encode_image` (:meth:`encode_reference` and :meth:`remember`) once, the module itself for each mask:
 
     ============================  ==================================================
     semantic (Eq. 2)              ``class_index``

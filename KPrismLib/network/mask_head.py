@@ -17,7 +17,7 @@ class MaskHead(nn.Sequential):
 
 
 class FinalMaskHead(nn.Module):
-    """ "Projects back to the spatial resolution of the input" (A.3), sharpened by the encoder's 1/2-scale detail.
+    """Projection "back to the spatial resolution of the input" (A.3), sharpened by the encoder's 1/2-scale detail.
 
     Args:
         dim: channels of the decoded features at 1/4.

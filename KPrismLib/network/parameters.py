@@ -93,10 +93,10 @@ def compare_with_paper() -> dict[str, Any]:
     theirs = PAPER_TOTALS["5 experts"]
     modules = per_module(base)
     explained = {
-        "parameters of the paper's network that no mode reaches, left out": -PAPER_NEVER_USED,
-        "click MLP (Eq. 18), missing from the paper's total": PAPER_CLICK_MLP,
+        "never reached by any mode in the paper's network: left out": -PAPER_NEVER_USED,
+        "click MLP (Eq. 18): missing from the paper's total": PAPER_CLICK_MLP,
     }
-    rest = "encoders, heads and tables, whose sizes the paper does not give (its total is rounded to 0.01 M)"
+    rest = "encoders, heads and tables: sizes the paper leaves open (and its rounding)"
     return {
         "total": theirs,
         "ours": ours,

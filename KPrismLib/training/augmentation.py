@@ -41,9 +41,7 @@ class AugmentationConfig:
     colour: float = 0.4
 
 
-def place(
-    pixels: NDArray[np.uint8], mask: NDArray[np.bool_], size: int, grid: Tensor | None
-) -> tuple[Tensor, Tensor]:
+def place(pixels: NDArray[np.uint8], mask: NDArray[np.bool_], size: int, grid: Tensor | None) -> tuple[Tensor, Tensor]:
     """Bring a slice onto a square canvas, long side = ``size``, top-left, as at inference; then through ``grid``.
 
     Args:
@@ -53,7 +51,8 @@ def place(
         grid: (size, size, 2) sampling positions in [-1, 1], or None to leave the geometry alone.
 
     Returns:
-        image (3, size, size) float32 in 0-255 and mask (1, size, size) float32 in {0, 1}.
+        image (3, size, size) float32 in 0-255 and mask (1, size, size) float32 in {0, 1}. Without ``grid`` a mask that
+        is not empty stays so: a structure thinner than half a canvas pixel keeps every pixel that it touches.
     """
     image = torch.tensor(pixels).permute(2, 0, 1)[None].float()
     target = torch.from_numpy(mask)[None, None].float()
@@ -67,7 +66,11 @@ def place(
     if grid is not None:
         image = F.grid_sample(image, grid[None], mode="bilinear", align_corners=False)
         target = F.grid_sample(target, grid[None], mode="bilinear", align_corners=False)
-    return image[0].expand(3, -1, -1), (target[0] >= 0.5).float()
+    placed = (target[0] >= 0.5).float()
+    if grid is None and not placed.any():
+        rows, columns = (((indices + 0.5) * scale).astype(int) for indices in np.nonzero(mask))
+        placed[0, rows.clip(max=shape[0] - 1), columns.clip(max=shape[1] - 1)] = 1.0
+    return image[0].expand(3, -1, -1), placed
 
 
 def random_grid(

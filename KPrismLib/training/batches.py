@@ -89,7 +89,7 @@ class BatchMaker:
             return place(pixels, mask, size, None)
         scale = size / max(mask.shape)
         content = (round(mask.shape[0] * scale), round(mask.shape[1] * scale))
-        # A class name binds the side of the body; clicks and references do not.
+        # A class name binds the side of the body, and so does a reference; clicks do not.
         flips = sample.dataset.free_orientation or (mode is Mode.INTERACTIVE)
         for _ in range(4):
             grid = random_grid(generator, self._augmentation, size, flips=flips, content=content)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,5 +66,8 @@ class Checkpoint:
             return cls(**values)
         except FileNotFoundError:
             raise InvalidWeights(f"There is no checkpoint {path}.") from None
-        except Exception as error:
+        except (
+            *(OSError, EOFError, pickle.UnpicklingError, RuntimeError),  # truncated, changed, or no archive at all
+            *(KeyError, TypeError, ValueError, AttributeError, IndexError),  # an archive of something else
+        ) as error:
             raise InvalidWeights(f"{path} is not a readable K-Prism checkpoint ({type(error).__name__}).") from error

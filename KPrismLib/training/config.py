@@ -17,7 +17,10 @@ from KPrismLib.training.objective import ObjectiveConfig
 if sys.version_info >= (3, 11):
     import tomllib
 else:
-    import tomli as tomllib
+    import tomli as tomllib  # type: ignore[import-not-found, unused-ignore]
+
+
+PRECISIONS = ("bf16-mixed", "16-mixed", "32-true")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +97,21 @@ class TrainingConfig:
             raise InvalidConfig("The training configuration has no phases; add a [[phases]] table.")
         if not 0 <= self.holdout < 1:
             raise InvalidConfig(f"holdout is {self.holdout}; it must be a fraction between 0 and 1.")
+        if not 0 <= self.average_decay < 1:
+            raise InvalidConfig(f"average_decay is {self.average_decay}; it must be at least 0 and less than 1.")
+        for name in ("learning_rate", "clip_norm", "checkpoint_every", "validate_every", "validation_samples"):
+            if not getattr(self, name) > 0:
+                raise InvalidConfig(f"{name} is {getattr(self, name)}; it must be more than 0.")
+        for name in ("final_learning_rate", "weight_decay", "warm_up_steps"):
+            if not getattr(self, name) >= 0:
+                raise InvalidConfig(f"{name} is {getattr(self, name)}; it must not be negative.")
+        for name, shares in (("modes", self.modes), ("dataset_weights", self.dataset_weights)):
+            if min(shares.values(), default=0) < 0:
+                raise InvalidConfig(f"A share in [{name}] is negative; the least is 0.")
+        if not sum(self.modes.values()) > 0:
+            raise InvalidConfig("All shares in [modes] are 0; give one of the modes a share.")
+        if self.precision not in PRECISIONS:
+            raise InvalidConfig(f"precision is {self.precision!r}; choose one of {', '.join(PRECISIONS)}.")
 
     @property
     def total_steps(self) -> int:
@@ -121,7 +139,10 @@ class TrainingConfig:
             raise InvalidConfig(f"There is no training configuration {path}.") from None
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise InvalidConfig(f"{path} is not a readable TOML file: {error}.") from error
-        values["datasets"] = tuple(str(((data or path.parent) / d).resolve()) for d in values.get("datasets", ()))
+        listed = values.get("datasets", [])
+        if not isinstance(listed, list) or not all(isinstance(folder, str) for folder in listed):
+            raise InvalidConfig(f"`datasets` in {path} must be a list of folders.")
+        values["datasets"] = tuple(str(((data or path.parent) / d).resolve()) for d in listed)
         return cls.from_dict(values)
 
     @classmethod

@@ -5,13 +5,15 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from lightning_fabric.strategies import DDPStrategy, Strategy
-from torch import Tensor, nn
+from lightning_fabric.strategies.ddp import DDPStrategy
+from lightning_fabric.strategies.strategy import Strategy
+from torch import Tensor
 
 from KPrismLib.errors import InvalidConfig, TrainingDiverged
 from KPrismLib.network import KPrism, NetworkConfig, named_config
@@ -21,7 +23,7 @@ from KPrismLib.training.config import TrainingConfig
 from KPrismLib.training.log import TrainingLog
 from KPrismLib.training.objective import Objective
 from KPrismLib.training.packing import PackedDataset, open_pack
-from KPrismLib.training.sampling import Sampler
+from KPrismLib.training.sampling import Sampler, holds_out
 from KPrismLib.training.schedule import learning_rate
 from KPrismLib.training.validation import validate
 
@@ -54,8 +56,8 @@ class Trainer:
             )
         self.network_config = network_config(config, datasets)
         torch.manual_seed(config.seed)
-        self.network = KPrism(self.network_config).to(memory_format=torch.channels_last)
-        self.average = KPrism(self.network_config).to(fabric.device, memory_format=torch.channels_last).eval()
+        self.network = self._new_network(torch.device("cpu"))
+        self.average = self._new_network(fabric.device).eval()
         self.average.load_state_dict(self.network.state_dict())
         objective = Objective(
             self.network, config.objective, click_radius=self.network_config.click_radius, seed=config.seed
@@ -64,11 +66,22 @@ class Trainer:
             self.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
         )
         self.objective, self.optimizer = fabric.setup(objective, optimizer)
-        draw = {"weights": config.dataset_weights, "seed": config.seed, "holdout": config.holdout}
-        self.sampler = Sampler(datasets, **draw, modes=config.modes)
-        self.validation_sampler = Sampler(datasets, **draw, validation=True) if config.holdout else None
+        draw = partial(
+            Sampler,
+            datasets,
+            weights=config.dataset_weights,
+            seed=config.seed,
+            holdout=config.holdout,
+            modes=config.modes,
+        )
+        self.sampler = draw()
+        self.validation_sampler = draw(validation=True) if holds_out(datasets, config.holdout) else None
         self.maker = BatchMaker(self.network_config.classes, config.augmentation, config.seed)
         self.step = 0
+
+    def _new_network(self, device: torch.device) -> KPrism:
+        network: KPrism = KPrism(self.network_config).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return network
 
     def resume(self) -> bool:
         """Continue from the folder's checkpoint, if there is one.
@@ -110,7 +123,7 @@ class Trainer:
         Raises:
             TrainingDiverged: a loss or gradient that is not finite; the last checkpoint is from before.
         """
-        last = min(self.config.total_steps, until or self.config.total_steps)
+        last = self.config.total_steps if until is None else min(self.config.total_steps, until)
         with log:
             while self.step < last:
                 started = time.perf_counter()
@@ -143,8 +156,13 @@ class Trainer:
             group["lr"] = rate
         loss, dice = self.objective(batch, rank)
         self.fabric.backward(loss)
-        norm = nn.utils.clip_grad_norm_(self.network.parameters(), config.clip_norm)
-        if not math.isfinite(float(loss.detach())) or not math.isfinite(float(norm)):
+        norm = self.fabric.clip_gradients(
+            self.objective, self.optimizer, max_norm=config.clip_norm, error_if_nonfinite=False
+        )
+        assert norm is not None
+        # In half precision a gradient may overflow now and then; the loss scaling of Fabric then skips the step.
+        overflows = config.precision == "16-mixed"
+        if not (math.isfinite(float(loss.detach())) and (math.isfinite(float(norm)) or overflows)):
             raise TrainingDiverged(
                 f"Loss or gradient is not finite at step {self.step}; lower learning_rate (now {rate:.1e}) and start "
                 "again: the run continues from the last checkpoint."
@@ -168,9 +186,7 @@ class Trainer:
         plain = dataclasses.replace(
             self.config.objective, refinements=0, interactive_passes=3, warm_up_clicks=0, scribble_probability=0.0
         )
-        objective = Objective(
-            self.average, plain, click_radius=self.network_config.click_radius, seed=self.config.seed
-        )
+        objective = Objective(self.average, plain, click_radius=self.network_config.click_radius, seed=self.config.seed)
         with self.fabric.autocast():
             return validate(
                 objective,
@@ -185,8 +201,9 @@ class Trainer:
     def _update_average(self) -> None:
         """Moving average whose memory grows with the run, so that it forgets the random start."""
         decay = min(self.config.average_decay, (1 + self.step) / (10 + self.step))
-        averaged, current = list(self.average.parameters()), list(self.network.parameters())
-        torch._foreach_lerp_(averaged, [p.detach() for p in current], 1 - decay)
+        averaged: list[Tensor] = list(self.average.parameters())
+        current: list[Tensor] = list(self.network.parameters())
+        torch._foreach_lerp_(averaged, current, 1 - decay)
 
 
 def make_fabric(config: TrainingConfig, *, accelerator: str = "auto", devices: int = 1, nodes: int = 1) -> Fabric:
@@ -196,8 +213,12 @@ def make_fabric(config: TrainingConfig, *, accelerator: str = "auto", devices: i
         # Each mode leaves other parts of the network unused.
         strategy = DDPStrategy(find_unused_parameters=True)
     return Fabric(
-        accelerator=accelerator, devices=devices, num_nodes=nodes, strategy=strategy, precision=config.precision
-    )  # type: ignore[arg-type]
+        accelerator=accelerator,
+        devices=devices,
+        num_nodes=nodes,
+        strategy=strategy,
+        precision=config.precision,  # type: ignore[arg-type]
+    )
 
 
 def _plain(config: NetworkConfig) -> dict[str, Any]:

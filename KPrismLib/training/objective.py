@@ -1,4 +1,4 @@
-"""The joint objective of A.2: masks from each kind of knowledge, refined by simulated clicks, every layer supervised."""
+"""The joint objective of A.2: masks from each kind of knowledge, refined by simulated clicks, all layers supervised."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from KPrismLib.errors import InvalidConfig
 from KPrismLib.network import DensePrompt, ImageFeatures, KPrism, MaskPrediction, ReferenceMemory
 from KPrismLib.training.batches import Batch
 from KPrismLib.training.modes import Mode
@@ -37,6 +38,12 @@ class ObjectiveConfig:
     refinement_weight: float = 0.8
     layer_weight: float = 1.0
 
+    def __post_init__(self) -> None:
+        if min(self.refinements, self.warm_up_clicks) < 0 or self.interactive_passes < 1:
+            raise InvalidConfig("refinements and warm_up_clicks must be at least 0, interactive_passes at least 1.")
+        if min(self.refinement_weight, self.layer_weight) < 0 or not 0 <= self.scribble_probability <= 1:
+            raise InvalidConfig("The weights of the objective must not be negative, scribble_probability not above 1.")
+
 
 def dice_loss(logits: Tensor, target: Tensor) -> Tensor:
     """1 - soft Dice per sample, averaged; ``logits`` and ``target`` (B, 1, H, W), target in [0, 1]."""
@@ -56,7 +63,9 @@ def prediction_loss(prediction: MaskPrediction, target: Tensor, layer_weight: fl
     """Loss of the final mask plus the mean over the decoder layers' masks, whose targets are area fractions."""
     loss = mask_loss(prediction.logits, target)
     if prediction.layer_logits and layer_weight > 0:
-        layers = [mask_loss(m, F.adaptive_avg_pool2d(target, m.shape[-2:])) for m in prediction.layer_logits]
+        layers = [
+            mask_loss(m, F.adaptive_avg_pool2d(target, (m.shape[-2], m.shape[-1]))) for m in prediction.layer_logits
+        ]
         loss = loss + layer_weight * torch.stack(layers).mean()
     return loss
 
@@ -106,6 +115,7 @@ class Objective(nn.Module):
             weight = 1.0 if batch.mode is Mode.INTERACTIVE else self.config.refinement_weight
             losses.append(weight * prediction_loss(prediction, batch.mask, self.config.layer_weight))
             logits = prediction.logits.detach()
+        assert logits is not None  # there is at least one pass in every mode
         return torch.stack(losses).mean(), hard_dice(logits, batch.mask)
 
     def _knowledge(self, batch: Batch) -> tuple[Tensor | None, ReferenceMemory | None]:
@@ -141,9 +151,7 @@ class Objective(nn.Module):
         user.react(shown, target)
         device = mask.device
         prompt = DensePrompt(user.clicks(device), user.maps(device), logits)
-        prediction: MaskPrediction = self.network(
-            features, class_index=class_index, reference=reference, prompt=prompt
-        )
+        prediction: MaskPrediction = self.network(features, class_index=class_index, reference=reference, prompt=prompt)
         return prediction
 
 

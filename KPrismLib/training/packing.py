@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from skimage.transform import resize
 
 from KPrismLib.dataset import DatasetFolder, class_mask, classes_of
-from KPrismLib.errors import InvalidDataset
+from KPrismLib.errors import CannotWrite, InvalidDataset
 
 FORMAT = 2
 
@@ -86,13 +87,13 @@ def pack_folder(folder: DatasetFolder, split: str, target: Path, *, long_side: i
     Raises:
         InvalidDataset: when the split has no slice with a label.
     """
-    classes = classes_of(folder)
+    classes, stored = _byte_labels(folder)
     chunks: list[bytes] = []
     entries = []
     offset = 0
     for item in folder.items(split):
         for piece in folder.load(item):
-            pixels, labels = _fit(piece.pixels, piece.labels.astype(np.uint8), long_side)
+            pixels, labels = _fit(piece.pixels, stored(piece.labels), long_side)
             shown = [n for n, v in classes.items() if class_mask(labels, v).sum() >= MINIMUM_PIXELS]
             if not shown:
                 continue
@@ -103,7 +104,7 @@ def pack_folder(folder: DatasetFolder, split: str, target: Path, *, long_side: i
             offset += len(data)
     if not entries:
         raise InvalidDataset(f"{folder.name} has no labelled slice in its split {split!r}; check the splits.")
-    (target / f"{folder.name}.bytes").write_bytes(b"".join(chunks))
+    stem = _file_stem(folder.name)
     index = {
         "format": FORMAT,
         "long_side": long_side,
@@ -113,7 +114,36 @@ def pack_folder(folder: DatasetFolder, split: str, target: Path, *, long_side: i
         "classes": classes,
         "slices": entries,
     }
-    (target / f"{folder.name}.json").write_text(json.dumps(index), encoding="utf-8")
+    try:
+        with (target / f"{stem}.bytes").open("wb") as stream:
+            stream.writelines(chunks)
+        (target / f"{stem}.json").write_text(json.dumps(index), encoding="utf-8")
+    except OSError as error:
+        raise CannotWrite(f"The packed slices of {folder.name} cannot be written into {target}: {error}.") from error
+
+
+def _file_stem(name: str) -> str:
+    """A dataset's name is free text; its files have a plain name."""
+    return re.sub(r"[^\w.-]", "_", name).lstrip(".") or "_"
+
+
+def _byte_labels(
+    folder: DatasetFolder,
+) -> tuple[dict[str, tuple[int, ...]], Callable[[NDArray[np.int32]], NDArray[np.uint8]]]:
+    """Classes by their packed mask values, and what turns a label map into those: values above 255 are renumbered.
+
+    Raises:
+        InvalidDataset: more than 255 labels.
+    """
+    classes = classes_of(folder)
+    values = np.asarray(sorted({0, *folder.labels}))
+    if values[-1] <= 255:
+        return classes, lambda labels: labels.astype(np.uint8)
+    if len(values) > 256:
+        raise InvalidDataset(f"{folder.name} has {len(values) - 1} labels; training takes up to 255.")
+    places = {int(value): place for place, value in enumerate(values)}
+    renumbered = {name: tuple(places[value] for value in shown) for name, shown in classes.items()}
+    return renumbered, lambda labels: np.searchsorted(values, labels).astype(np.uint8)
 
 
 def _fit(
@@ -145,19 +175,30 @@ def open_pack(folders: Iterable[Path], cache: Path, *, split: str, long_side: in
         key = hashlib.sha256(f"{FORMAT} {long_side} {split} ".encode() + description).hexdigest()[:12]
         target = cache / key
         if not (target / "complete").exists():
-            target.mkdir(parents=True, exist_ok=True)
+            _make(target)
             pack_folder(folder, split, target, long_side=long_side)
             (target / "complete").touch()
         opened.append(_open_one(target, folder.name))
     return opened
 
 
+def _make(target: Path) -> None:
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CannotWrite(f"The folder {target} for packed slices cannot be made: {error}.") from error
+
+
 def _open_one(target: Path, name: str) -> PackedDataset:
-    index = json.loads((target / f"{name}.json").read_text(encoding="utf-8"))
+    stem = _file_stem(name)
+    index = json.loads((target / f"{stem}.json").read_text(encoding="utf-8"))
     return PackedDataset(
         name=name,
         free_orientation=index["free_orientation"],
         classes={n: tuple(v) for n, v in index["classes"].items()},
-        slices=tuple(PackedSlice(name, *entry[:-1], tuple(entry[-1])) for entry in index["slices"]),
-        data=np.memmap(target / f"{name}.bytes", dtype=np.uint8, mode="r"),
+        slices=tuple(
+            PackedSlice(name, patient, item, number, height, width, channels, offset, tuple(shown))
+            for patient, item, number, height, width, channels, offset, shown in index["slices"]
+        ),
+        data=np.memmap(target / f"{stem}.bytes", dtype=np.uint8, mode="r"),
     )

@@ -37,6 +37,9 @@ class Sampler:
         seed: of the whole run.
         holdout: fraction of patients kept out for validation; ``validation`` selects which side is drawn.
         modes: probability of each mode.
+
+    Raises:
+        InvalidDataset: nothing is left to draw from.
     """
 
     def __init__(
@@ -66,8 +69,12 @@ class Sampler:
             self._by_class.append(table)
             kept.append(weights.get(dataset.name, 1.0) if table else 0.0)
         if sum(kept) <= 0:
-            raise InvalidDataset("No training slice is left; check the splits and the weights of the sets.")
+            raise InvalidDataset(
+                "No training slice is left; check the splits, the holdout and the weights of the sets."
+            )
         self._probabilities = np.asarray(kept) / sum(kept)
+        drawn = [table for table, weight in zip(self._by_class, kept, strict=True) if weight > 0]
+        self.has_references = any(_patients(slices) > 1 for table in drawn for slices in table.values())
 
     def mode(self, step: int) -> Mode:
         """The mode of a step, the same on every rank."""
@@ -77,7 +84,15 @@ class Sampler:
         return names[generator.choice(len(names), p=weights / weights.sum())]
 
     def batch(self, step: int, rank: int, size: int, mode: Mode) -> list[Sample]:
-        """``size`` samples of one step on one rank; in-context samples carry a reference."""
+        """``size`` samples of one step on one rank; in-context samples carry a reference.
+
+        Raises:
+            InvalidDataset: in-context samples, but no class is shown by two patients.
+        """
+        if mode is Mode.IN_CONTEXT and not self.has_references:
+            raise InvalidDataset(
+                "No class is shown by two patients, so there is no reference; set the in-context mode to 0 in [modes]."
+            )
         generator = np.random.default_rng((self._seed, step, rank, 1))
         return [self._draw(generator, mode) for _ in range(size)]
 
@@ -93,6 +108,15 @@ class Sampler:
             others = [s for s in slices if s.patient != target.patient]
             if others:
                 return Sample(self._datasets[index], target, name, others[generator.integers(len(others))])
+
+
+def _patients(slices: Sequence[PackedSlice]) -> int:
+    return len({s.patient for s in slices})
+
+
+def holds_out(datasets: Sequence[PackedDataset], fraction: float) -> bool:
+    """Whether any patient is kept out for validation; of few patients a small fraction may be none."""
+    return any(_held_out(s.patient, fraction) for dataset in datasets for s in dataset.slices)
 
 
 def _held_out(patient: str, fraction: float) -> bool:

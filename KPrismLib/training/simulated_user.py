@@ -56,7 +56,7 @@ class SimulatedUser:
             if click is None:
                 continue
             scribbles = self._generator.random() < self._scribble_probability
-            points = self._stroke(prediction != target, click) if scribbles else [(click.row, click.column)]
+            points = self._stroke(prediction, target, click) if scribbles else [(click.row, click.column)]
             channel = 0 if click.positive else 1
             draw_disks(self._maps[index, channel], points, self._radius)
             chosen = sample_stroke(points, STROKE_QUERIES)
@@ -76,8 +76,11 @@ class SimulatedUser:
         """(B, 2, H, W) positive and negative maps."""
         return torch.from_numpy(self._maps.copy()).to(device)
 
-    def _stroke(self, wrong: NDArray[np.bool_], click: SimulatedClick) -> Sequence[tuple[int, int]]:
-        """A straight stroke through the clicked error, between two of its pixels; stays within the error."""
+    def _stroke(
+        self, prediction: NDArray[np.bool_], target: NDArray[np.bool_], click: SimulatedClick
+    ) -> Sequence[tuple[int, int]]:
+        """A straight stroke through the clicked error, between two of its pixels; stays within errors of its sign."""
+        wrong = (prediction != target) & (target == click.positive)
         numbered, _ = ndimage.label(wrong, structure=np.ones((3, 3), dtype=bool))
         rows, columns = np.nonzero(numbered == numbered[click.row, click.column])
         first, last = self._generator.integers(len(rows), size=2)

@@ -22,11 +22,14 @@ def validate(
     for interactive.
 
     Returns:
-        ``{"semantic": ..., "in-context": ..., "interactive": ..., "semantic/<dataset>": ...}``
+        ``{"semantic": ..., "in-context": ..., "interactive": ..., "semantic/<dataset>": ...}``; without ``in-context``
+        where no class is shown by two held-out patients.
     """
     chunk = 16
     results: dict[str, list[float]] = defaultdict(list)
     for number, mode in enumerate(Mode):
+        if mode is Mode.IN_CONTEXT and not sampler.has_references:
+            continue
         for start in range(0, samples, chunk):
             step = 1_000_000_000 + number * 1_000_000 + start
             drawn = sampler.batch(step, 0, min(chunk, samples - start), mode)

@@ -1,0 +1,47 @@
+"""Delivering results on Slicer's main thread while a worker thread computes."""
+
+from __future__ import annotations
+
+import time
+import weakref
+from collections.abc import Callable
+
+import qt
+
+#: While Qt waits for events it holds Python's lock, and a worker stands still. A timer without interval that sleeps
+#: this long lets the worker run nearly all the time, and Qt handle events every few milliseconds.
+_YIELD_SECONDS = 0.005
+
+
+class QtPump:
+    """Calls a function from Qt's event loop, only while there is work; see ``KPrismLogic.runner.Pump``."""
+
+    def __init__(self) -> None:
+        self._tick: Callable[[], None] | None = None
+        self._timer = qt.QTimer()
+        self._timer.setInterval(0)
+        # A bound method would keep pump and timer alive for ever: Qt's connection holds what it calls.
+        this = weakref.ref(self)
+        self._timer.connect("timeout()", lambda: _call(this()))
+
+    def start(self, tick: Callable[[], None]) -> None:
+        """Begin to call ``tick``."""
+        self._tick = tick
+        if not self._timer.isActive():
+            self._timer.start()
+
+    def stop(self) -> None:
+        """Stop calling."""
+        self._timer.stop()
+        self._tick = None
+
+    def beat(self) -> None:
+        """Let the worker run a moment, then look for results."""
+        time.sleep(_YIELD_SECONDS)
+        if self._tick is not None:
+            self._tick()
+
+
+def _call(pump: QtPump | None) -> None:
+    if pump is not None:
+        pump.beat()

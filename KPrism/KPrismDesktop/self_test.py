@@ -1,0 +1,139 @@
+"""Tests that run in real Slicer, with a small network of random weights: geometry and undo, not quality.
+
+Each function is one CTest entry and raises when something is wrong.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import slicer
+
+_PATIENCE_SECONDS = 60
+
+
+def run() -> None:
+    """Everything that the session allows; the effect needs a main window."""
+    console()
+    batch()
+    if slicer.util.mainWindow() is not None:
+        effect()
+
+
+def console() -> None:
+    """The console's call writes one slice, and a class gives its terminology."""
+    volume, segmentation = _scene()
+    logic = _logic()
+    logic.segmentSlice(volume, segmentation, "Liver", plane="axial", cls="liver", clicks=[(0.0, 0.0, 0.0)])
+    content = segmentation.GetSegmentation()
+    segment_id = content.GetSegmentIdBySegmentName("Liver")
+    _check(bool(segment_id), "the segment was not made")
+    _check("10200004" in content.GetSegment(segment_id).GetTerminology(), "the segment has no terminology")
+    written = _slices(volume, segmentation, segment_id)
+    _check(written <= {volume.GetImageData().GetDimensions()[2] // 2}, f"slices {written} were written")
+
+
+def batch() -> None:
+    """A folder with a good and a bad image gives one result, one failure and a table."""
+    from KPrismLogic.batch import segment_folder
+
+    volume, _ = _scene()
+    with tempfile.TemporaryDirectory(prefix="kprism-") as name:
+        images, output = Path(name) / "images", Path(name) / "output"
+        images.mkdir()
+        slicer.util.saveNode(volume, str(images / "good.nrrd"))
+        (images / "bad.nrrd").write_bytes(b"bad")
+        failed = segment_folder(images, output, ["liver"], logic=_logic())
+        _check(failed == 1, f"{failed} cases failed instead of one")
+        _check((output / "good.seg.nrrd").exists(), "the good case has no result")
+        _check(len((output / "metrics.csv").read_text().splitlines()) == 3, "the table has not two rows")
+
+
+def effect() -> None:
+    """Clicks in two views are written, and undo takes them back."""
+    from KPrismLogic.model import shared_model
+
+    volume, segmentation = _scene()
+    shared_model().use(_predictor())
+    segment_id = segmentation.GetSegmentation().AddEmptySegment("", "Test")
+    slicer.util.setSliceViewerLayers(background=volume, fit=True)
+    editor = slicer.qMRMLSegmentEditorWidget()
+    editor.setMRMLScene(slicer.mrmlScene)
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentEditorNode")
+    editor.setMRMLSegmentEditorNode(node)
+    editor.setSegmentationNode(segmentation)
+    editor.setSourceVolumeNode(volume)
+    editor.setCurrentSegmentID(segment_id)
+    editor.setMaximumNumberOfUndoStates(10)
+    editor.setActiveEffectByName("K-Prism")
+    _check(editor.activeEffect() is not None, "the effect is not registered")
+    python = editor.activeEffect().self()
+    names = ("Red", "Yellow")
+    for name in names:
+        widget = slicer.app.layoutManager().sliceWidget(name)
+        size = widget.mrmlSliceNode().GetDimensions()
+        middle = (size[0] // 2, size[1] // 2)
+        slicer.util.clickAndDrag(widget, start=middle, end=middle, steps=1)
+        _wait(lambda: not python.busy)
+        _check(python.prompts_in(widget) == 1, f"the click in {name} left no prompt")
+    for _ in names:
+        editor.undo()
+    for name in names:
+        widget = slicer.app.layoutManager().sliceWidget(name)
+        _check(python.prompts_in(widget) == 0, f"undo left the prompt in {name}")
+    _check(not _slices(volume, segmentation, segment_id), "undo did not restore the empty segment")
+    editor.setActiveEffectByName("")
+
+
+def _scene() -> tuple[Any, Any]:
+    """An empty scene with a volume of one bright box, and an empty segmentation."""
+    slicer.mrmlScene.Clear(0)
+    voxels = np.zeros((12, 40, 48), np.int16)
+    voxels[3:9, 10:30, 12:36] = 200
+    voxels += np.random.default_rng(0).integers(0, 40, voxels.shape).astype(np.int16)
+    volume = slicer.util.addVolumeFromArray(voxels, name="Box")
+    volume.SetSpacing(1.0, 1.0, 3.0)
+    volume.SetOrigin(-24.0, -20.0, -18.0)
+    segmentation = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Segmentation")
+    segmentation.CreateDefaultDisplayNodes()
+    segmentation.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+    return volume, segmentation
+
+
+def _logic() -> Any:
+    from KPrismLogic.logic import KPrismLogic
+    from KPrismLogic.model import Model
+
+    model = Model()
+    model.use(_predictor())
+    return KPrismLogic(model)
+
+
+def _predictor() -> Any:
+    from KPrismLib.network import KPrism, named_config
+    from KPrismLib.predictor import Predictor
+
+    tiny = named_config("small", image_size=64, dim=16, heads=2, ffn_dim=16, pixel_ffn_dim=16, mask_head_dim=8)
+    return Predictor(KPrism(tiny.replace(classes=("liver", "spleen"))))
+
+
+def _slices(volume: Any, segmentation: Any, segment_id: str) -> set[int]:
+    """Which axial slices hold something of a segment."""
+    voxels = slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, segment_id, volume)
+    return set() if voxels is None else set(np.nonzero(voxels.any(axis=(1, 2)))[0].tolist())
+
+
+def _wait(done: Any) -> None:
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while not done():
+        _check(time.monotonic() < deadline, "the model did not answer in time")
+        slicer.app.processEvents()
+
+
+def _check(right: bool, otherwise: str) -> None:
+    if not right:
+        raise AssertionError(otherwise)

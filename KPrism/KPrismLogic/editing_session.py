@@ -1,0 +1,159 @@
+"""What the effect does between being chosen and being left, on view and editor nodes, without Qt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from KPrismLib.errors import InvalidPrompt, KPrismError
+from KPrismLogic.guide import Guide, ReferenceSlice
+from KPrismLogic.matrices import Vector, array_from_matrix, transformed, world_from_volume
+from KPrismLogic.prompt_states import PromptStates
+from KPrismLogic.segment_editing import Editor
+from KPrismLogic.slice_controller import Request, SliceController, Stroke
+from KPrismLogic.slice_engine import Answer, SliceEngine
+from KPrismLogic.slice_plane import SlicePlane
+from KPrismLogic.target import Target
+
+if TYPE_CHECKING:
+    import slicer
+
+    from KPrismLogic.runner import Runner
+
+#: Pointer positions in a view, pixels from its lower left corner.
+Positions = Sequence[tuple[int, int]]
+
+
+class EditingSession:
+    """One editor's work with K-Prism.
+
+    Args:
+        parameters: gives the editor's parameter node, which may change; None while there is none.
+        editor: where masks are written.
+        engine: what answers.
+        runner: where it runs.
+        states: what was said when the effect was chosen before; None begins anew.
+        report: called with every written answer.
+        fail: called with what kept an answer from being written.
+    """
+
+    def __init__(
+        self,
+        parameters: Callable[[], slicer.vtkMRMLSegmentEditorNode | None],
+        editor: Editor,
+        engine: SliceEngine,
+        runner: Runner,
+        *,
+        states: PromptStates | None = None,
+        report: Callable[[Answer], None],
+        fail: Callable[[Exception], None],
+    ) -> None:
+        self._parameters = parameters
+        self._open = True
+        self.controller = SliceController(editor, engine, runner, states=states, report=report, fail=fail)
+
+    def draw(self, view: slicer.vtkMRMLSliceNode, positions: Positions, positive: bool, guide: Guide) -> None:
+        """A click (one position) or scribble in a view.
+
+        Raises:
+            InvalidPrompt: no volume or segment is selected.
+        """
+        matrix = array_from_matrix(view.GetXYToRAS())
+        points = tuple(_point(transformed(matrix, (x, y, 0.0))) for x, y in positions)
+        self._ask(view, guide, (Stroke(points, positive),), anew=False)
+
+    def show_guide(self, view: slicer.vtkMRMLSliceNode, guide: Guide) -> None:
+        """Replace the segment in the shown slice by what a class or references give.
+
+        Raises:
+            InvalidPrompt: no volume or segment is selected.
+        """
+        self._ask(view, guide, (), anew=True)
+
+    def reference(self, view: slicer.vtkMRMLSliceNode) -> ReferenceSlice:
+        """The shown slice with the selected segment in it.
+
+        Raises:
+            InvalidPrompt: no volume or segment is selected.
+            InvalidReference: nothing of the segment in this slice.
+        """
+        target = self.target(view)
+        return ReferenceSlice.of_segment(target.volume, target.segmentation, target.segment_id, target.plane)
+
+    def markers(self, view: slicer.vtkMRMLSliceNode) -> list[tuple[Vector, bool]]:
+        """Where the clicks and scribbles of the shown slice lie in the view, (N, 2) each, and whether they add."""
+        try:
+            prompts = self.controller.prompts(self.target(view))
+        except InvalidPrompt:
+            return []
+        xy_from_ras = np.linalg.inv(array_from_matrix(view.GetXYToRAS()))
+        return [
+            (np.array([transformed(xy_from_ras, place)[:2] for place in places]), prompt.positive)
+            for prompt, places in prompts
+        ]
+
+    def prefetch(self, view: slicer.vtkMRMLSliceNode, steps: Sequence[int] = (0, 1, -1)) -> None:
+        """Encode the shown slice and its neighbours, as long as nothing else is to do."""
+        try:
+            target = self.target(view)
+            step = _slice_step(target.volume, target.plane.normal)
+        except KPrismError:
+            return
+        places = [target.plane.point + target.plane.normal * number * step for number in steps]
+        self.controller.prefetch(target.volume, [target.plane.moved_to(place) for place in places])
+
+    def target(self, view: slicer.vtkMRMLSliceNode) -> Target:
+        """What the view shows, and the selected segment.
+
+        Raises:
+            InvalidPrompt: no volume or segment is selected.
+        """
+        node = self._parameters()
+        volume = node.GetSourceVolumeNode() if node is not None else None
+        segmentation = node.GetSegmentationNode() if node is not None else None
+        if volume is None:
+            raise InvalidPrompt("Choose a source volume first.")
+        segment_id = node.GetSelectedSegmentID() if node is not None else None
+        if segmentation is None or not segment_id or segmentation.GetSegmentation().GetSegment(segment_id) is None:
+            raise InvalidPrompt("Add a segment, or select one, first.")
+        return Target(volume, segmentation, segment_id, SlicePlane.of_view(view))
+
+    def close(self) -> None:
+        """Drop what waits or runs."""
+        self._open = False
+        self.controller.close()
+
+    def _ask(self, view: slicer.vtkMRMLSliceNode, guide: Guide, strokes: tuple[Stroke, ...], *, anew: bool) -> None:
+        target = self.target(view)
+        current = self._is_current_in(view, target)
+        self.controller.ask(Request(target, guide, strokes, anew=anew, current=current))
+
+    def _is_current_in(self, view: slicer.vtkMRMLSliceNode, target: Target) -> Callable[[], bool]:
+        def current() -> bool:
+            if not self._open or view.GetScene() is None:
+                return False
+            try:
+                now = self.target(view)
+            except InvalidPrompt:
+                return False
+            same = (now.volume, now.segmentation, now.segment_id) == (
+                target.volume,
+                target.segmentation,
+                target.segment_id,
+            )
+            # Zoomed or panned is still the same slice.
+            apart = abs(float(target.plane.normal @ (now.plane.point - target.plane.point)))
+            return same and apart < 1e-3 and np.allclose(now.plane.normal, target.plane.normal, atol=1e-5)
+
+        return current
+
+
+def _point(place: Vector) -> tuple[float, float, float]:
+    return float(place[0]), float(place[1]), float(place[2])
+
+
+def _slice_step(volume: slicer.vtkMRMLVolumeNode, normal: Vector) -> float:
+    """Millimetres from one slice of a volume to the next across a normal."""
+    return float(np.abs(normal @ world_from_volume(volume)[:3, :3]).max())

@@ -1,0 +1,120 @@
+"""What guides a segment besides clicks: a class, or slices that are segmented already."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from KPrismLib.errors import InvalidReference
+from KPrismLogic.labelmaps import Mask
+from KPrismLogic.slice_image import cut
+from KPrismLogic.slice_source import SliceSource
+from KPrismLogic.slice_voxels import segment_in_slice
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import slicer
+
+    from KPrismLogic.slice_plane import SlicePlane
+
+#: As many as there are keys 1-9, and as the paper studies.
+MAXIMUM_REFERENCES = 9
+
+
+@dataclass(frozen=True, eq=False)
+class ReferenceSlice:
+    """A segmented slice as it was when it was added; later edits do not change it.
+
+    Attributes:
+        source: the slice.
+        mask: bool (rows, columns) of the slice.
+        title: which segment of which volume.
+    """
+
+    source: SliceSource
+    mask: Mask
+    title: str
+
+    @classmethod
+    def of_segment(
+        cls,
+        volume: slicer.vtkMRMLVolumeNode,
+        segmentation: slicer.vtkMRMLSegmentationNode,
+        segment_id: str,
+        plane: SlicePlane,
+    ) -> ReferenceSlice:
+        """The slice of a volume in a plane, with a segment in it.
+
+        Raises:
+            InvalidReference: no such segment, or the slice holds nothing of it.
+            InvalidImage: the plane misses the volume.
+        """
+        segment = segmentation.GetSegmentation().GetSegment(segment_id)
+        if segment is None:
+            raise InvalidReference(f"{segmentation.GetName()} has no segment {segment_id!r} to refer to.")
+        image = cut(volume, plane)
+        mask = segment_in_slice(image, segmentation, segment_id)
+        if not mask.any():
+            raise InvalidReference(
+                f"This slice holds nothing of {segment.GetName()}; show a slice in which it is segmented."
+            )
+        return cls(SliceSource.of(volume, image), mask, f"{segment.GetName()} in {volume.GetName()}")
+
+
+@dataclass(frozen=True)
+class Guide:
+    """What the model is told before any click; equal guides give equal masks.
+
+    Attributes:
+        cls: a class that the model knows, or None.
+        references: segmented slices; never together with a class.
+    """
+
+    cls: str | None = None
+    references: tuple[ReferenceSlice, ...] = field(default=())
+
+    def __bool__(self) -> bool:
+        return self.cls is not None or bool(self.references)
+
+
+class ReferenceShelf:
+    """Up to nine references, in the order in which they were added."""
+
+    def __init__(self) -> None:
+        self._slices: list[ReferenceSlice] = []
+
+    def __len__(self) -> int:
+        return len(self._slices)
+
+    def __iter__(self) -> Iterator[ReferenceSlice]:
+        return iter(tuple(self._slices))
+
+    def add(self, reference: ReferenceSlice) -> None:
+        """Add a reference; the same slice with the same mask only once.
+
+        Raises:
+            InvalidReference: nine are there already.
+        """
+        if any(
+            one.source.key == reference.source.key and np.array_equal(one.mask, reference.mask) for one in self._slices
+        ):
+            return
+        if len(self._slices) >= MAXIMUM_REFERENCES:
+            raise InvalidReference(f"There are {MAXIMUM_REFERENCES} references already; remove one first.")
+        self._slices.append(reference)
+
+    def remove(self, index: int) -> None:
+        """Take the reference at a position away, if there is one."""
+        self._slices = [*itertools.islice(self._slices, index), *itertools.islice(self._slices, index + 1, None)]
+
+    def clear(self) -> None:
+        """Take all away."""
+        self._slices.clear()
+
+    def guide(self) -> Guide:
+        """All of them as a guide."""
+        return Guide(references=tuple(self._slices))

@@ -1,0 +1,76 @@
+"""Looking into binary labelmaps, which several segments may share."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from KPrismLogic.matrices import Matrix
+from KPrismLogic.slice_image import ROUNDING
+
+if TYPE_CHECKING:
+    import slicer
+
+Mask = npt.NDArray[np.bool_]
+Indices = npt.NDArray[np.intp]
+
+BINARY_LABELMAP = "Binary labelmap"
+
+
+def labelmap_of(
+    segmentation: slicer.vtkMRMLSegmentationNode, segment_id: str
+) -> tuple[slicer.vtkOrientedImageData | None, int]:
+    """The labelmap that holds a segment, shared with others or not, and the segment's value in it."""
+    segment = segmentation.GetSegmentation().GetSegment(segment_id)
+    labelmap = segment.GetRepresentation(BINARY_LABELMAP) if segment is not None else None
+    if labelmap is None or labelmap.IsEmpty() or labelmap.GetPointData().GetScalars() is None:
+        return None, 0
+    return labelmap, segment.GetLabelValue()
+
+
+def lattice_index(row: Matrix, first: int, second: int, offsets: tuple[int, int] = (0, 0)) -> Indices:
+    """Nearest whole numbers to ``row @ (a, b, 1)`` over a grid of a and b.
+
+    Args:
+        row: three coefficients.
+        first, second: how many values a and b take.
+        offsets: where a and b start.
+
+    Returns:
+        Broadcastable to (first, second): an axis on which nothing depends has length 1, so that the planes along
+        voxel axes, which are nearly all, cost next to nothing.
+    """
+    place = np.full((1, 1), row[2] + 0.5 + ROUNDING)
+    for axis, (count, start) in enumerate(((first, offsets[0]), (second, offsets[1]))):
+        # Over the whole grid this is no voxel's difference.
+        if abs(row[axis]) * max(count, 1) > 1e-4:
+            along = row[axis] * np.arange(start, start + count)
+            place = place + (along[:, None] if axis == 0 else along[None, :])
+        else:
+            place = place + row[axis] * start
+    return np.floor(place).astype(np.intp)
+
+
+def fingerprint(content: Mask) -> bytes:
+    """A few bytes that stand for a mask; the masks of a whole undo history would take hundreds of megabytes."""
+    return hashlib.blake2b(np.packbits(content).tobytes(), digest_size=16).digest()
+
+
+def values_at(labelmap: slicer.vtkOrientedImageData, i: Indices, j: Indices, k: Indices) -> npt.NDArray[Any]:
+    """Values of a labelmap at voxels, arrays that broadcast together; 0 outside."""
+    from vtk.util.numpy_support import vtk_to_numpy
+
+    extent = labelmap.GetExtent()
+    size = [extent[2 * axis + 1] - extent[2 * axis] + 1 for axis in range(3)]
+    voxels = vtk_to_numpy(labelmap.GetPointData().GetScalars()).reshape(size[::-1])
+    shape = np.broadcast_shapes(i.shape, j.shape, k.shape)
+    within = np.ones((1,) * len(shape), dtype=bool)
+    places = []
+    for axis, index in enumerate((i, j, k)):
+        place = index - extent[2 * axis]
+        within = within & (place >= 0) & (place < size[axis])
+        places.append(np.clip(place, 0, size[axis] - 1))
+    return np.broadcast_to(np.where(within, voxels[places[2], places[1], places[0]], 0), shape)

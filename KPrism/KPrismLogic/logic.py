@@ -1,0 +1,181 @@
+"""K-Prism from Python: the console, scripts and batch runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from KPrismLib.errors import InvalidMask, InvalidPrompt
+from KPrismLogic.guide import Guide, ReferenceSlice
+from KPrismLogic.model import Model, shared_model
+from KPrismLogic.propagation import Propagation
+from KPrismLogic.runner import DirectRunner
+from KPrismLogic.segment_editing import LogicEditor
+from KPrismLogic.segments import find_or_add_segment, find_segment
+from KPrismLogic.slice_controller import Request, SliceController, Stroke
+from KPrismLogic.slice_engine import Answer, SliceEngine
+from KPrismLogic.slice_plane import SlicePlane
+from KPrismLogic.target import Target
+from KPrismLogic.temporary_editor import temporary_editor
+
+if TYPE_CHECKING:
+    import slicer
+
+#: (R, A, S) in mm, or (R, A, S, positive).
+ClickRAS = Sequence[float]
+
+
+class KPrismLogic:
+    """Segments slices of volume nodes; needs no window.
+
+    Args:
+        model: the model to use; None for the one that all editors share.
+
+    Example:
+        >>> import KPrism                                                                  # doctest: +SKIP
+        >>> logic = KPrism.KPrismLogic()                                                   # doctest: +SKIP
+        >>> ct, segmentation = slicer.util.getNode("CT"), slicer.util.getNode("Organs")    # doctest: +SKIP
+        >>> logic.segmentSlice(ct, segmentation, "Liver", offset=-120.0, cls="liver")      # doctest: +SKIP
+        >>> logic.segmentSlice(ct, segmentation, "Cyst", clicks=[(-31.5, 12.0, -120.0)])   # doctest: +SKIP
+        >>> known = logic.referenceSlice(ct, segmentation, "Liver", offset=-120.0)         # doctest: +SKIP
+        >>> logic.segmentSlice(ct, segmentation, "Liver", offset=-115.0, reference=[known])  # doctest: +SKIP
+        >>> logic.propagate(ct, segmentation, "Liver", fromOffset=-120.0, toOffset=-60.0)  # doctest: +SKIP
+    """
+
+    def __init__(self, model: Model | None = None) -> None:
+        self.model = model or shared_model()
+        self.engine = SliceEngine(self.model)
+
+    def classes(self) -> tuple[str, ...]:
+        """The classes that the model knows; loads it."""
+        return self.model.predictor().classes
+
+    def segmentSlice(
+        self,
+        volumeNode: slicer.vtkMRMLVolumeNode,
+        segmentationNode: slicer.vtkMRMLSegmentationNode,
+        segment: str,
+        *,
+        plane: str | SlicePlane | slicer.vtkMRMLSliceNode = "axial",
+        offset: float | None = None,
+        cls: str | None = None,
+        reference: Sequence[ReferenceSlice] = (),
+        clicks: Sequence[ClickRAS] = (),
+        scribbles: Sequence[Sequence[ClickRAS]] = (),
+        editorNode: slicer.vtkMRMLSegmentEditorNode | None = None,
+    ) -> Answer:
+        """Segment one slice and write it into a segment; every other slice stays as it is.
+
+        With a class or references the segment's slice is replaced; with clicks and scribbles alone it is refined.
+
+        Args:
+            volumeNode: scalar or colour volume.
+            segmentationNode: where the segment is, or will be.
+            segment: name or ID; a name that does not exist yet becomes a segment.
+            plane: "axial", "coronal", "sagittal" (of an oblique volume: its own nearest slices), a plane, or a view.
+            offset: S, A or R coordinate in mm of an axial, coronal or sagittal slice, measured in the middle of the
+                volume; None for the slice of the first click, else the middle one.
+            cls: a class of :meth:`classes`.
+            reference: segmented slices from :meth:`referenceSlice`.
+            clicks: points (R, A, S) in mm; a fourth value that is false makes a click negative.
+            scribbles: strokes, each a sequence of points like those of ``clicks``; the first point's sign counts.
+            editorNode: whose masks and overwrite rules hold; None edits everywhere and leaves all other segments.
+
+        Returns:
+            The predicted mask (rows, columns) of the slice, with its time.
+
+        Raises:
+            KPrismError: one sentence on what is wrong; nothing is written then.
+        """
+        if not (cls or reference or clicks or scribbles):
+            raise InvalidPrompt("Nothing says what to segment; give cls, reference, clicks or scribbles.")
+        if cls and reference:
+            raise InvalidPrompt("Give either a class or references, not both; clicks can refine either.")
+        strokes = tuple(_stroke(points) for points in ([[one] for one in clicks] + [list(one) for one in scribbles]))
+        where = _plane(volumeNode, plane, offset, strokes)
+        guide = Guide(cls, tuple(reference))
+        segment_id = find_or_add_segment(segmentationNode, segment, cls)
+        answers: list[Answer] = []
+        with temporary_editor(volumeNode, segmentationNode, segment_id, editorNode) as parameters:
+            controller = self._controller(parameters, answers.append)
+            target = Target(volumeNode, segmentationNode, segment_id, where)
+            controller.ask(Request(target, guide, strokes, anew=bool(guide)))
+        return answers[0]
+
+    def referenceSlice(
+        self,
+        volumeNode: slicer.vtkMRMLVolumeNode,
+        segmentationNode: slicer.vtkMRMLSegmentationNode,
+        segment: str,
+        *,
+        plane: str | SlicePlane | slicer.vtkMRMLSliceNode = "axial",
+        offset: float | None = None,
+    ) -> ReferenceSlice:
+        """A segmented slice to give as an example; arguments as for :meth:`segmentSlice`.
+
+        Raises:
+            InvalidReference: nothing of the segment in the slice.
+            InvalidMask: no such segment.
+        """
+        where = _plane(volumeNode, plane, offset, ())
+        segment_id = find_segment(segmentationNode, segment)
+        if segment_id is None:
+            raise InvalidMask(f"{segmentationNode.GetName()} has no segment {segment!r}.")
+        return ReferenceSlice.of_segment(volumeNode, segmentationNode, segment_id, where)
+
+    def propagate(
+        self,
+        volumeNode: slicer.vtkMRMLVolumeNode,
+        segmentationNode: slicer.vtkMRMLSegmentationNode,
+        segment: str,
+        *,
+        plane: str = "axial",
+        fromOffset: float,
+        toOffset: float,
+        progress: Callable[[int, int], bool] = lambda _done, _all: True,
+        editorNode: slicer.vtkMRMLSegmentEditorNode | None = None,
+    ) -> int:
+        """Carry the segment from the slice at one offset through all slices to another, as a reference.
+
+        Args:
+            volumeNode, segmentationNode, segment, plane, editorNode: as for :meth:`segmentSlice`.
+            fromOffset: coordinate in mm of the segmented slice.
+            toOffset: coordinate in mm of the last slice to segment.
+            progress: called with (slices done, all slices) after each; returning False stops there.
+
+        Returns:
+            How many slices were written.
+
+        Raises:
+            KPrismError: as :meth:`segmentSlice`; slices written before stay.
+        """
+        start = _plane(volumeNode, plane, fromOffset, ())
+        end = _plane(volumeNode, plane, toOffset, ())
+        known = self.referenceSlice(volumeNode, segmentationNode, segment, plane=start)
+        segment_id = find_or_add_segment(segmentationNode, segment, None)
+        target = Target(volumeNode, segmentationNode, segment_id, start)
+        with temporary_editor(volumeNode, segmentationNode, segment_id, editorNode) as parameters:
+            run = Propagation(target, end, Guide(references=(known,)), progress)
+            run.start(self._controller(parameters, run.advance))
+        return run.done
+
+    def _controller(self, parameters: Any, report: Callable[[Answer], None]) -> SliceController:
+        return SliceController(LogicEditor(parameters), self.engine, DirectRunner(), report=report, fail=_raise)
+
+
+def _raise(error: Exception) -> NoReturn:
+    raise error
+
+
+def _stroke(points: Sequence[ClickRAS]) -> Stroke:
+    places = tuple((float(point[0]), float(point[1]), float(point[2])) for point in points)
+    if not places:
+        raise InvalidPrompt("The scribble has no points; draw at least one.")
+    return Stroke(places, len(points[0]) < 4 or bool(points[0][3]))
+
+
+def _plane(volume: Any, plane: Any, offset: float | None, strokes: Sequence[Stroke]) -> SlicePlane:
+    if isinstance(plane, str):
+        found = SlicePlane.of_volume(volume, plane, offset)
+        return found.moved_to(strokes[0].points[0]) if offset is None and strokes else found
+    return plane if isinstance(plane, SlicePlane) else SlicePlane.of_view(plane)

@@ -1,0 +1,98 @@
+"""The model that is loaded, one for all editors of a process."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from KPrismLib.predictor import Predictor
+
+
+class Model:
+    """A model by name and device, loaded when it is first needed.
+
+    Safe to ask from any thread; two that ask at once load once.
+
+    Args:
+        name: a shipped model, or the path of a weights file.
+        device: "auto", "cpu", "cuda" or "mps".
+    """
+
+    def __init__(self, name: str | Path = "small", device: str = "auto") -> None:
+        self._name, self._device = str(name), device
+        self._predictor: Predictor | None = None
+        self._loading = threading.Lock()
+        #: Held while the predictor works: editors have threads of their own, and it serves one at a time.
+        self.in_use = threading.Lock()
+        #: Changes with the predictor; what another one encoded is worth nothing.
+        self.generation = 0
+
+    @property
+    def name(self) -> str:
+        """The chosen model."""
+        return self._name
+
+    @property
+    def device(self) -> str:
+        """The device in use, or the chosen one while nothing is loaded."""
+        predictor = self._predictor
+        return self._device if predictor is None else str(predictor.device)
+
+    @property
+    def loaded(self) -> bool:
+        """Whether the model is in memory."""
+        return self._predictor is not None
+
+    @property
+    def megabytes(self) -> float:
+        """What the loaded network's parameters occupy."""
+        predictor = self._predictor
+        if predictor is None:
+            return 0.0
+        return sum(tensor.numel() * tensor.element_size() for tensor in predictor.network.parameters()) / 2**20
+
+    def choose(self, name: str | Path, device: str) -> None:
+        """Choose another model or device; what is loaded is unloaded if it differs."""
+        if (str(name), device) != (self._name, self._device):
+            with self._loading:
+                self._name, self._device = str(name), device
+                self._unload()
+
+    def use(self, predictor: Predictor) -> None:
+        """Take a predictor that is made already."""
+        with self._loading:
+            self._predictor = predictor
+            self.generation += 1
+
+    def predictor(self) -> Predictor:
+        """The predictor, loaded now if it was not.
+
+        Raises:
+            InvalidWeights, DeviceUnavailable: as ``Predictor.load``.
+            ModuleNotFoundError: torch is not installed.
+        """
+        with self._loading:
+            if self._predictor is None:
+                from KPrismLib.predictor import Predictor
+
+                self._predictor = Predictor.load(self._name, device=self._device)
+                self.generation += 1
+            return self._predictor
+
+    def unload(self) -> None:
+        """Give the memory back."""
+        with self._loading:
+            self._unload()
+
+    def _unload(self) -> None:
+        self._predictor = None
+        self.generation += 1
+
+
+@functools.cache
+def shared_model() -> Model:
+    """The process's model; every editor widget makes an effect of its own, but they share this."""
+    return Model()

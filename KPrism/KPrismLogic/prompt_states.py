@@ -1,0 +1,73 @@
+"""Prompts that follow the editor's undo: each state of a segment carries the name of the prompts that led to it.
+
+The name is a tag of the segment. Undo and redo restore tags together with voxels, so prompts and mask move as one, and
+no callback is needed, which the editor does not give.
+"""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from KPrismLib.prompts import Prompt
+from KPrismLogic.guide import Guide
+from KPrismLogic.labelmaps import Mask
+from KPrismLogic.recently_used import RecentlyUsed
+
+if TYPE_CHECKING:
+    import slicer
+
+TAG = "KPrism.State"
+
+#: More than any undo list is long.
+_KEPT_STATES = 300
+
+
+@dataclass(frozen=True, eq=False)
+class Dialogue:
+    """What was said about one slice of a segment, and what came of it.
+
+    Attributes:
+        guide: class or references.
+        start: bool (rows, columns), the mask that the first prompt refined; None for none.
+        prompts: clicks and scribbles in pixels of the slice, oldest first.
+        written: fingerprint of what the segment held of the slice's voxels afterwards.
+    """
+
+    guide: Guide
+    start: Mask | None
+    prompts: tuple[Prompt, ...]
+    written: bytes
+
+
+Dialogues = Mapping[Hashable, Dialogue]
+
+
+class PromptStates:
+    """The dialogues of all segments, by slice, in every state that undo and redo can bring back."""
+
+    def __init__(self) -> None:
+        # A scene that was saved holds tags of another process: the name says whose they are.
+        self._owner = uuid.uuid4().hex[:12]
+        self._numbers = itertools.count()
+        self._states: RecentlyUsed[Dialogues] = RecentlyUsed(_KEPT_STATES)
+
+    def name(self, segment: slicer.vtkSegment) -> str:
+        """The name of the segment's state; empty when no prompt led to it."""
+        import vtk
+
+        name = vtk.reference("")
+        return str(name) if segment.GetTag(TAG, name) else ""
+
+    def dialogues(self, segment: slicer.vtkSegment) -> Dialogues:
+        """The dialogues of the segment in its state."""
+        return self._states.get(self.name(segment)) or {}
+
+    def record(self, segment: slicer.vtkSegment, slice_key: Hashable, dialogue: Dialogue) -> None:
+        """Give the segment, just written, a new state in which a slice has a new dialogue."""
+        name = f"{self._owner}:{next(self._numbers)}"
+        self._states.put(name, {**self.dialogues(segment), slice_key: dialogue})
+        segment.SetTag(TAG, name)

@@ -1,0 +1,63 @@
+"""A store that keeps what was used last and forgets the rest."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+Value = TypeVar("Value")
+
+
+class RecentlyUsed(Generic[Value]):
+    """Keeps at most ``capacity`` values, the most recently asked for.
+
+    Args:
+        capacity: how many, at least 1.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = max(1, capacity)
+        self._values: OrderedDict[Hashable, Value] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._values
+
+    @property
+    def capacity(self) -> int:
+        """How many values are kept."""
+        return self._capacity
+
+    @capacity.setter
+    def capacity(self, capacity: int) -> None:
+        self._capacity = max(1, capacity)
+        self._shrink()
+
+    def get(self, key: Hashable) -> Value | None:
+        """The value of a key, which counts as use; None when it is not kept."""
+        if key not in self._values:
+            return None
+        self._values.move_to_end(key)
+        return self._values[key]
+
+    def put(self, key: Hashable, value: Value) -> Value:
+        """Keep a value and return it."""
+        self._values[key] = value
+        self._values.move_to_end(key)
+        self._shrink()
+        return value
+
+    def get_or_make(self, key: Hashable, make: Callable[[], Value]) -> Value:
+        """The kept value, or a new one."""
+        return self._values[key] if self.get(key) is not None else self.put(key, make())
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._values.clear()
+
+    def _shrink(self) -> None:
+        while len(self._values) > self._capacity:
+            self._values.popitem(last=False)

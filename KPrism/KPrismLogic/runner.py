@@ -1,0 +1,112 @@
+"""Running work beside the main thread, with results delivered on it; where nothing must stay responsive, at once."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Protocol
+
+Work = Callable[[], Any]
+Done = Callable[["Future[Any]"], None]
+
+
+class Runner(Protocol):
+    """Runs work in the order it came, one piece at a time."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is running or waits for delivery."""
+
+    def submit(self, work: Work, done: Done) -> None:
+        """Run ``work`` anywhere, then ``done`` with its finished future on the main thread."""
+
+    def close(self) -> None:
+        """Drop what waits; deliver nothing any more."""
+
+
+class DirectRunner:
+    """Runs work when it is submitted, for console, batch and tests."""
+
+    @property
+    def busy(self) -> bool:
+        """See :class:`Runner`."""
+        return False
+
+    def submit(self, work: Work, done: Done) -> None:
+        """See :class:`Runner`."""
+        future: Future[Any] = Future()
+        try:
+            future.set_result(work())
+        except BaseException as error:
+            if not isinstance(error, Exception):
+                raise
+            future.set_exception(error)
+        done(future)
+
+    def close(self) -> None:
+        """See :class:`Runner`."""
+
+
+class Pump(Protocol):
+    """Calls a function again and again on the main thread while there is work."""
+
+    def start(self, tick: Callable[[], None]) -> None:
+        """Begin to call ``tick``; does nothing when it runs already."""
+
+    def stop(self) -> None:
+        """Stop calling."""
+
+
+class ThreadRunner:
+    """Runs work on one other thread; results wait for :meth:`deliver` on the main thread.
+
+    Args:
+        pump: what calls :meth:`deliver` on a desktop; None where the owner does, or calls :meth:`wait`.
+    """
+
+    def __init__(self, pump: Pump | None = None) -> None:
+        self._pump = pump
+        self._executor: ThreadPoolExecutor | None = None
+        self._pending: deque[tuple[Future[Any], Done]] = deque()
+
+    @property
+    def busy(self) -> bool:
+        """See :class:`Runner`."""
+        return bool(self._pending)
+
+    def submit(self, work: Work, done: Done) -> None:
+        """See :class:`Runner`."""
+        if self._executor is None:
+            self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="K-Prism")
+        self._pending.append((self._executor.submit(work), done))
+        if self._pump is not None:
+            self._pump.start(self.deliver)
+
+    def deliver(self) -> None:
+        """Deliver what is finished; call it on the main thread."""
+        while self._pending and self._pending[0][0].done():
+            future, done = self._pending.popleft()
+            # Before delivering: what is done with the result may fail, and the pump must not outlive the work.
+            self._rest()
+            if not future.cancelled():
+                done(future)
+        self._rest()
+
+    def wait(self) -> None:
+        """Block until everything is delivered, and what that submitted too."""
+        while self._pending:
+            self._pending[0][0].exception()
+            self.deliver()
+
+    def close(self) -> None:
+        """See :class:`Runner`; the thread ends with the piece of work that it is at."""
+        self._pending.clear()
+        self._rest()
+        if self._executor is not None:
+            self._executor.shutdown(wait=False, cancel_futures=True)
+            self._executor = None
+
+    def _rest(self) -> None:
+        if self._pump is not None and not self._pending:
+            self._pump.stop()

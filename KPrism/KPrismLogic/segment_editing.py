@@ -1,0 +1,100 @@
+"""Writing a mask into the voxels that a slice shows, through the segment editor's own rules and undo."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from KPrismLogic.labelmaps import Mask
+from KPrismLogic.slice_voxels import SliceVoxels
+
+if TYPE_CHECKING:
+    import slicer
+
+
+class Editor(Protocol):
+    """What writing needs of a segment editor: the desktop's effect, or the editor logic without a desktop."""
+
+    def geometry(self) -> slicer.vtkOrientedImageData | None:
+        """The grid on which segments are edited, without voxels; None while nothing is chosen."""
+
+    def save_state(self) -> None:
+        """Keep the segmentation as it is for the editor's undo."""
+
+    def add(self, segment_id: str, labelmap: slicer.vtkOrientedImageData) -> None:
+        """Add voxels to a segment, where masks and overwrite rules allow."""
+
+    def remove(self, segment_id: str, labelmap: slicer.vtkOrientedImageData) -> None:
+        """Remove voxels from a segment, where masks allow."""
+
+
+class LogicEditor:
+    """The segment editor logic of a parameter node, for console, batch and tests; its undo is its own.
+
+    Args:
+        parameters: the segment editor node, with segmentation and source volume chosen.
+        logic: an existing logic with its history; None makes one.
+    """
+
+    def __init__(
+        self, parameters: slicer.vtkMRMLSegmentEditorNode, logic: slicer.vtkSlicerSegmentEditorLogic | None = None
+    ) -> None:
+        import slicer
+
+        self.logic = logic or slicer.vtkSlicerSegmentEditorLogic()
+        self.parameters = parameters
+        if logic is None:
+            self.logic.SetMRMLScene(parameters.GetScene())
+            self.logic.SetSegmentEditorNode(parameters)
+            self.logic.SetSegmentationNode(parameters.GetSegmentationNode())
+
+    def geometry(self) -> slicer.vtkOrientedImageData | None:
+        """See :class:`Editor`."""
+        return self.logic.GetReferenceGeometryImage() if self.logic.UpdateReferenceGeometryImage() else None
+
+    def save_state(self) -> None:
+        """See :class:`Editor`."""
+        self.logic.SaveStateForUndo()
+
+    def add(self, segment_id: str, labelmap: slicer.vtkOrientedImageData) -> None:
+        """See :class:`Editor`."""
+        self._modify(segment_id, labelmap, self.logic.ModificationModeAdd)
+
+    def remove(self, segment_id: str, labelmap: slicer.vtkOrientedImageData) -> None:
+        """See :class:`Editor`."""
+        self._modify(segment_id, labelmap, self.logic.ModificationModeRemove)
+
+    def _modify(self, segment_id: str, labelmap: slicer.vtkOrientedImageData, mode: int) -> None:
+        segmentation = self.parameters.GetSegmentationNode()
+        self.logic.ModifySegmentByLabelmap(segmentation, segment_id, labelmap, mode, True, False)
+
+
+def write_mask(
+    editor: Editor,
+    segmentation: slicer.vtkMRMLSegmentationNode,
+    segment_id: str,
+    voxels: SliceVoxels,
+    mask: Mask,
+) -> Mask:
+    """Make a segment equal a mask in one slice, as far as the editor's rules allow; the caller saves the undo state.
+
+    Removing and adding only what differs keeps other slices and what the masks protect; the mode "Set" of the editor
+    would clear the segment everywhere first.
+
+    Args:
+        editor: where masks, overwrite rules and undo come from.
+        segmentation: the segmentation node.
+        segment_id: the segment.
+        voxels: the voxels that the slice shows.
+        mask: bool (rows, columns) of the slice.
+
+    Returns:
+        What the segment holds of the voxels now.
+    """
+    old = voxels.read(segmentation, segment_id)
+    new = voxels.wanted(mask, old)
+    removed, added = voxels.labelmap(old & ~new), voxels.labelmap(new & ~old)
+    if removed is not None:
+        editor.remove(segment_id, removed)
+    if added is not None:
+        editor.add(segment_id, added)
+    return old if removed is None and added is None else voxels.read(segmentation, segment_id)

@@ -1,0 +1,195 @@
+"""From a question about a slice to a mask; the only part that runs beside the main thread, and knows no nodes."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from KPrismLib.errors import OutOfMemory
+from KPrismLib.prompts import Click, Prompt
+from KPrismLogic.guide import Guide, ReferenceSlice
+from KPrismLogic.labelmaps import Mask
+from KPrismLogic.model import Model
+from KPrismLogic.recently_used import RecentlyUsed
+from KPrismLogic.slice_source import SliceSource
+
+if TYPE_CHECKING:
+    from KPrismLib.encoded_image import EncodedImage, ReferenceSet
+    from KPrismLib.intensity import IntensityWindow
+    from KPrismLib.predictor import Predictor
+    from KPrismLib.session import Session
+
+_KEPT_SESSIONS = 16
+_KEPT_WINDOWS = 32
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """What to segment in a slice.
+
+    Attributes:
+        source: the slice.
+        guide: class, references, or neither.
+        start: bool (rows, columns), the mask to refine; None to let the guide give one.
+        prompts: all clicks and scribbles, oldest first.
+    """
+
+    source: SliceSource
+    guide: Guide
+    start: Mask | None = None
+    prompts: tuple[Prompt, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """A mask and how it came about.
+
+    Attributes:
+        mask: bool (rows, columns) of the slice.
+        milliseconds: of the last prediction, encoding included where it was needed.
+        device: where it ran.
+        remark: something the user should know, or "".
+    """
+
+    mask: Mask
+    milliseconds: float
+    device: str
+    remark: str = ""
+
+
+class SliceEngine:
+    """Answers questions, and keeps what makes the next answer quick.
+
+    Args:
+        model: the model.
+        capacity: how many encoded slices to keep.
+        window: intensity rule for all volumes, as ``KPrismLib.intensity.RULES``.
+    """
+
+    def __init__(self, model: Model, *, capacity: int = 24, window: str = "auto") -> None:
+        self.model = model
+        self.window = window
+        self._generation = model.generation
+        self._images: RecentlyUsed[EncodedImage] = RecentlyUsed(capacity)
+        self._references: RecentlyUsed[ReferenceSet] = RecentlyUsed(capacity)
+        self._sessions: RecentlyUsed[Session] = RecentlyUsed(min(capacity, _KEPT_SESSIONS))
+        self._windows: RecentlyUsed[IntensityWindow] = RecentlyUsed(_KEPT_WINDOWS)
+
+    @property
+    def capacity(self) -> int:
+        """How many encoded slices are kept."""
+        return self._images.capacity
+
+    @capacity.setter
+    def capacity(self, capacity: int) -> None:
+        self._images.capacity = capacity
+        self._references.capacity = capacity
+        # Sessions hold the encoded slices that they began with.
+        self._sessions.capacity = min(capacity, _KEPT_SESSIONS)
+
+    @property
+    def kept(self) -> int:
+        """How many encoded slices are in memory now."""
+        return len(self._images) + len(self._references)
+
+    def forget(self) -> None:
+        """Give all memory of slices back."""
+        for store in (self._images, self._references, self._sessions):
+            store.clear()
+
+    def encode(self, source: SliceSource) -> None:
+        """Encode a slice ahead of the first question about it."""
+        with self.model.in_use:
+            self._image(self._ready(), source)
+
+    def is_encoded(self, source: SliceSource) -> bool:
+        """Whether a question about the slice would cost the decoder only."""
+        return self._generation == self.model.generation and (source.key, self.window) in self._images
+
+    def answer(self, question: Question) -> Answer:
+        """Segment a slice; a full GPU is left for the CPU.
+
+        Raises:
+            KPrismError: whatever is wrong with image, class, references, prompts or weights, in a sentence.
+        """
+        with self.model.in_use:
+            try:
+                return self._answer(question, "")
+            except OutOfMemory:
+                if self.model.device == "cpu":
+                    raise
+                self.model.choose(self.model.name, "cpu")
+                return self._answer(question, "The GPU is out of memory; continuing on the CPU.")
+
+    def _answer(self, question: Question, remark: str) -> Answer:
+        began = time.perf_counter()
+        predictor = self._ready()
+        session = self._session(predictor, question)
+        mask = session.mask
+        return Answer(mask, (time.perf_counter() - began) * 1000, str(predictor.device), remark)
+
+    def _ready(self) -> Predictor:
+        predictor = self.model.predictor()
+        if self._generation != self.model.generation:
+            self.forget()
+            self._generation = self.model.generation
+        return predictor
+
+    def _session(self, predictor: Predictor, question: Question) -> Session:
+        """A session that stands where the question's prompts lead, with as little computing as possible."""
+        guide, start = question.guide, question.start
+        beginning = None if start is None else np.packbits(start).tobytes()
+        key = (question.source.key, self.window, guide, beginning)
+        session = self._sessions.get(key)
+        if session is None:
+            image = self._image(predictor, question.source)
+            reference = self._reference_set(predictor, guide.references) if guide.references else None
+            session = self._sessions.put(key, predictor.session(image, cls=guide.cls, reference=reference, mask=start))
+        _stand_at(session, question.prompts)
+        for prompt in question.prompts[len(session.prompts) :]:
+            if isinstance(prompt, Click):
+                session.click(prompt.row, prompt.column, positive=prompt.positive)
+            else:
+                session.scribble(prompt.points, positive=prompt.positive)
+        return session
+
+    def _image(self, predictor: Predictor, source: SliceSource) -> EncodedImage:
+        return self._images.get_or_make(
+            (source.key, self.window),
+            lambda: predictor.encode(source.pixels, window=self._window(source), spacing=source.spacing),
+        )
+
+    def _reference_set(self, predictor: Predictor, references: tuple[ReferenceSlice, ...]) -> ReferenceSet:
+        parts: list[Any] = []
+        for one in references:
+            encoded = self._references.get_or_make(
+                (one, self.window),
+                lambda one=one: predictor.reference(
+                    [(one.source.pixels, one.mask)], window=self._window(one.source), spacing=one.source.spacing
+                ),
+            )
+            parts.extend(encoded.parts)
+        return predictor.combine(parts)
+
+    def _window(self, source: SliceSource) -> IntensityWindow:
+        """The window of the whole volume, so that every path to a slice gives the same mask."""
+        from KPrismLib.intensity import window_for
+
+        return self._windows.get_or_make(
+            (source.volume_key, self.window),
+            lambda: window_for(source.voxels, rule=self.window, modality=source.modality),
+        )
+
+
+def _stand_at(session: Session, prompts: tuple[Prompt, ...]) -> None:
+    """Undo and redo until the session's prompts are the first of ``prompts``, as many of them as it knows."""
+    while session.prompts != prompts[: len(session.prompts)]:
+        session.undo()
+    while session.can_redo:
+        session.redo()
+        if session.prompts != prompts[: len(session.prompts)]:
+            session.undo()
+            return

@@ -1,0 +1,66 @@
+"""A slice cut loose from its node: what the model needs of it, safe to hand to another thread."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy.typing as npt
+
+from KPrismLib.errors import InvalidImage
+from KPrismLogic.slice_image import SliceImage, voxels_of
+
+if TYPE_CHECKING:
+    import slicer
+
+
+@dataclass(frozen=True, eq=False)
+class SliceSource:
+    """Pixels with a name that changes whenever they do.
+
+    Attributes:
+        key: equal for equal pixels: volume, state of its content, place of the slice.
+        volume_key: the part of ``key`` that stands for the volume's content.
+        pixels: a copy, ``(rows, columns)`` or ``(rows, columns, 3)``.
+        spacing: millimetres along (rows, columns).
+        voxels: all voxels of the volume as a view, for its intensity window.
+        modality: DICOM modality, or None when unknown.
+    """
+
+    key: Hashable
+    volume_key: Hashable
+    pixels: npt.NDArray[Any]
+    spacing: tuple[float, float]
+    voxels: npt.NDArray[Any]
+    modality: str | None
+
+    @classmethod
+    def of(cls, volume: slicer.vtkMRMLVolumeNode, image: SliceImage) -> SliceSource:
+        """What the model needs of a slice of a volume node."""
+        content = content_key(volume)
+        key = (content, image.shape, tuple(image.world_from_pixel.round(5).ravel().tolist()))
+        return cls(key, content, image.pixels, image.spacing, voxels_of(volume), modality_of(volume))
+
+
+def content_key(volume: slicer.vtkMRMLVolumeNode) -> Hashable:
+    """Changes when voxels of the volume change, and never repeats in a process.
+
+    Raises:
+        InvalidImage: the node holds no voxels.
+    """
+    image = volume.GetImageData()
+    scalars = image.GetPointData().GetScalars() if image is not None else None
+    if scalars is None:
+        raise InvalidImage(f"{volume.GetName()} holds no voxels.")
+    return volume.GetID() or id(volume), image.GetMTime(), scalars.GetMTime()
+
+
+def modality_of(volume: slicer.vtkMRMLVolumeNode) -> str | None:
+    """The DICOM modality that the subject hierarchy knows of a volume, or None."""
+    import slicer
+
+    scene = volume.GetScene()
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene) if scene is not None else None
+    item = hierarchy.GetItemByDataNode(volume) if hierarchy is not None else 0
+    return (hierarchy.GetItemAttribute(item, "DICOM.Modality") or None) if item else None

@@ -1,0 +1,55 @@
+"""A segment editor node for the length of one call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from KPrismLib.errors import InvalidImage
+
+if TYPE_CHECKING:
+    import slicer
+
+
+@contextmanager
+def temporary_editor(
+    volume: slicer.vtkMRMLVolumeNode,
+    segmentation: slicer.vtkMRMLSegmentationNode,
+    segment_id: str,
+    rules: slicer.vtkMRMLSegmentEditorNode | None,
+) -> Iterator[slicer.vtkMRMLSegmentEditorNode]:
+    """A parameter node for these nodes, gone afterwards.
+
+    Args:
+        volume: the source volume.
+        segmentation: what is edited.
+        segment_id: the selected segment.
+        rules: whose masks and overwrite mode to take over; None edits everywhere and overwrites nothing.
+
+    Raises:
+        InvalidImage: the nodes are in no scene.
+    """
+    import slicer
+
+    scene = segmentation.GetScene()
+    if scene is None or volume.GetScene() is not scene:
+        raise InvalidImage("Volume and segmentation must be in the same scene.")
+    node = slicer.vtkMRMLSegmentEditorNode()
+    node.SetHideFromEditors(True)
+    node.SetSaveWithScene(False)
+    node.SetOverwriteMode(node.OverwriteNone)
+    if rules is not None:
+        node.SetOverwriteMode(rules.GetOverwriteMode())
+        node.SetMaskMode(rules.GetMaskMode())
+        node.SetMaskSegmentID(rules.GetMaskSegmentID())
+        node.SetSourceVolumeIntensityMask(rules.GetSourceVolumeIntensityMask())
+        node.SetSourceVolumeIntensityMaskRange(*rules.GetSourceVolumeIntensityMaskRange())
+    scene.AddNode(node)
+    try:
+        node.SetAndObserveSourceVolumeNode(volume)
+        node.SetAndObserveSegmentationNode(segmentation)
+        node.SetSelectedSegmentID(segment_id)
+        yield node
+    finally:
+        scene.RemoveNode(node)

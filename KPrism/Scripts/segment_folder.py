@@ -1,0 +1,79 @@
+"""Segment a folder of images by class and write segmentations and a table of measurements.
+
+In Slicer, or in plain Python with slicer-core installed:
+
+    Slicer --no-splash --no-main-window --python-script segment_folder.py IMAGES OUTPUT --class liver --class spleen
+    python segment_folder.py IMAGES OUTPUT --class liver --class spleen
+
+The exit status is 0 when every case was segmented, 1 when one failed, and 2 when nothing could be started.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+
+def main(arguments: list[str]) -> int:
+    """Run with the arguments of a command line and return the exit status."""
+    parser = argparse.ArgumentParser(prog="segment_folder.py", description="Segment a folder of images by class.")
+    parser.add_argument("images", type=Path, help="folder with images")
+    parser.add_argument("output", type=Path, help="folder for <image>.seg.nrrd and metrics.csv")
+    parser.add_argument("--class", dest="classes", action="append", required=True, help="class to look for; repeatable")
+    parser.add_argument("--plane", default="axial", choices=("axial", "coronal", "sagittal"), help="default: axial")
+    parser.add_argument("--truth", type=Path, help="folder with true segmentations, for Dice in the table")
+    parser.add_argument("--model", default="small", help="a shipped model or a weights file; default: small")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps; default: auto")
+    options = parser.parse_args(arguments)
+
+    folder = str(Path(__file__).resolve().parents[1])
+    if folder not in sys.path:
+        sys.path.append(folder)
+    from KPrismLogic.engine_location import make_engine_importable
+
+    make_engine_importable()
+    from KPrismLogic.batch import segment_folder
+    from KPrismLogic.logic import KPrismLogic
+    from KPrismLogic.model import Model
+
+    from KPrismLib.errors import KPrismError
+
+    try:
+        logic = KPrismLogic(Model(options.model, options.device))
+        unknown = [one for one in options.classes if one not in logic.classes()]
+        if unknown:
+            return _stop(f"The model does not know {', '.join(unknown)}; it knows {', '.join(logic.classes())}.")
+        failed = segment_folder(
+            options.images,
+            options.output,
+            options.classes,
+            plane=options.plane,
+            truth=options.truth,
+            logic=logic,
+            tell=lambda line: sys.stdout.write(f"{line}\n"),
+        )
+    except (KPrismError, ImportError) as error:
+        return _stop(str(error))
+    return 1 if failed else 0
+
+
+def _stop(sentence: str) -> int:
+    sys.stderr.write(f"{sentence}\n")
+    return 2
+
+
+def _leave(status: int) -> None:
+    import slicer
+
+    if hasattr(slicer, "app"):
+        slicer.util.exit(status)
+    else:
+        sys.exit(status)
+
+
+if __name__ == "__main__":
+    try:
+        _leave(main(sys.argv[1:]))
+    except SystemExit as stopped:  # argparse; inside Slicer this alone would not end the application
+        _leave(stopped.code if isinstance(stopped.code, int) else 2)

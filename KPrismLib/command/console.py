@@ -1,0 +1,69 @@
+"""Where commands write: results to standard output, everything said on the way to standard error."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from KPrismLib.errors import CannotWrite
+
+
+def say(sentence: str) -> None:
+    """Tell the person something; programs that read standard output do not see it."""
+    typer.echo(sentence, err=True)
+
+
+def print_json(values: Mapping[str, Any]) -> None:
+    """The one machine-readable result of a command."""
+    typer.echo(json.dumps(values, indent=1, allow_nan=False))
+
+
+def show(table: Table) -> None:
+    """A table on standard output, as wide as it needs to be where nobody set a width."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=160)
+    console.print(table)
+
+
+@contextmanager
+def progress(description: str, total: int) -> Iterator[Callable[[], None]]:
+    """A bar on standard error while the block runs; yields what to call after each step."""
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(description, total=total)
+        yield lambda: bar.advance(task)
+
+
+def check_writable(path: Path) -> None:
+    """Say before long work, not after it, that its result would have no place.
+
+    Raises:
+        CannotWrite: the folder is missing, or the name is that of a folder.
+    """
+    if not path.absolute().parent.is_dir():
+        raise CannotWrite(f"Cannot write {path.name}: the folder {path.parent} does not exist; create it first.")
+    if path.is_dir():
+        raise CannotWrite(f"Cannot write {path.name}: there is a folder of that name; choose another file name.")
+
+
+def made_folder(folder: Path) -> Path:
+    """The folder, made if need be.
+
+    Raises:
+        CannotWrite: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CannotWrite(f"The folder {folder} cannot be made: {error.strerror or error}.") from error
+    return folder

@@ -1,0 +1,96 @@
+"""``kprism evaluate``: the paper's protocol on dataset folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from KPrismLib.command.options import DEFAULT_MODEL, Device, Model
+
+if TYPE_CHECKING:
+    from KPrismLib.dataset import DatasetFolder
+
+
+def evaluate(
+    folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Dataset folders, or folders of them.")],
+    split: Annotated[str, typer.Option("--split", help="Which split.")] = "test",
+    modes: Annotated[
+        str,
+        typer.Option(
+            "--modes", help="semantic, in-context, interactive, refine-semantic, refine-in-context; commas between."
+        ),
+    ] = "semantic,in-context,interactive",
+    limit: Annotated[int | None, typer.Option("--limit", help="At most so many slices per dataset.")] = None,
+    model: Model = DEFAULT_MODEL,
+    clicks: Annotated[int, typer.Option("--clicks", help="Clicks per slice and class.")] = 10,
+    references: Annotated[int, typer.Option("--references", help="References per patient and class.")] = 1,
+    seed: Annotated[int, typer.Option("--seed", help="Decides slices, references and the bootstrap.")] = 0,
+    absent: Annotated[
+        bool, typer.Option("--absent/--no-absent", help="Also segment classes that a slice does not show.")
+    ] = True,
+    device: Device = "auto",
+    rows: Annotated[
+        Path | None, typer.Option("--rows", metavar="CSV", help="One line per slice, class and mode.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option("--json", metavar="OUT", help="Every number, as JSON.")] = None,
+) -> None:
+    """Measure Dice and clicks to quality, with 95 % intervals over patients."""
+    from KPrismLib.command.console import check_writable, say, show
+    from KPrismLib.evaluation import evaluate as run
+    from KPrismLib.evaluation.progress import progress_bar
+    from KPrismLib.evaluation.table import report_table
+    from KPrismLib.imaging.atomic_file import write_atomically
+    from KPrismLib.predictor import Predictor
+
+    for path in (output, rows):
+        if path is not None:
+            check_writable(path)
+    datasets = find_datasets(folders)
+    predictor = Predictor.load(model, device=device)
+    with progress_bar() as progress:
+        report = run(
+            predictor,
+            datasets,
+            split=split,
+            modes=[mode.strip() for mode in modes.split(",") if mode.strip()],
+            limit=limit,
+            clicks=clicks,
+            seed=seed,
+            references=references,
+            absent_classes=absent,
+            model=predictor.name,
+            progress=progress,
+        )
+    show(report_table(report))
+    for skipped in report.skipped:
+        what = " ".join(
+            str(part) for part in (skipped.dataset, skipped.cls, skipped.mode and skipped.mode.value) if part
+        )
+        say(f"Skipped {what}: {skipped.reason}.")
+    if output is not None:
+        report.write(output, rows=rows)
+    elif rows is not None:
+        write_atomically(rows, report.to_csv().encode())
+
+
+def find_datasets(folders: list[Path]) -> list[DatasetFolder]:
+    """Every folder with a ``dataset.json`` among ``folders`` and directly inside them, in order of name.
+
+    Raises:
+        InvalidDataset: a folder without any, or a broken one.
+    """
+    from KPrismLib.dataset import DatasetFolder
+    from KPrismLib.errors import InvalidDataset
+
+    found: list[DatasetFolder] = []
+    for folder in folders:
+        if (folder / "dataset.json").is_file() or not folder.is_dir():
+            found.append(DatasetFolder.open(folder))
+            continue
+        inside = sorted(path.parent for path in folder.glob("*/dataset.json"))
+        if not inside:
+            raise InvalidDataset(f"There is no dataset.json in {folder}, nor in the folders inside it.")
+        found.extend(DatasetFolder.open(path) for path in inside)
+    return found

@@ -1,0 +1,58 @@
+"""What a person reads when a command cannot do its work: one sentence, and the exit status that goes with it."""
+
+from __future__ import annotations
+
+import os
+import traceback
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+
+from KPrismLib.errors import Cancelled, KPrismError
+
+FAILED = 1
+INTERRUPTED = 130
+
+#: Set to anything but 0 to see where an error comes from; ``kprism --debug`` sets it.
+DEBUG_VARIABLE = "KPRISM_DEBUG"
+
+# A wrong option, a call for help, a wanted exit: typer says these itself. Its base of all wrong usage has no public
+# name that is the same in every release.
+_WRONG_USAGE: type[BaseException] = typer.BadParameter.mro()[1]
+
+
+def is_debugging() -> bool:
+    """Whether tracebacks and the warnings of other libraries are wanted."""
+    return os.environ.get(DEBUG_VARIABLE, "0") not in ("", "0")
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turn whatever goes wrong inside into one sentence on standard error and an exit status."""
+    try:
+        with warnings.catch_warnings():
+            if not is_debugging():
+                warnings.simplefilter("ignore")
+            yield
+    except (typer.Exit, typer.Abort, _WRONG_USAGE):
+        raise
+    except (KeyboardInterrupt, Cancelled) as error:
+        typer.echo("Cancelled.", err=True)
+        raise typer.Exit(INTERRUPTED) from error
+    except Exception as error:  # the outermost place: nobody else is left to handle it
+        if is_debugging():
+            traceback.print_exc()
+        typer.echo(_sentence(error), err=True)
+        raise typer.Exit(FAILED) from error
+
+
+def _sentence(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    if isinstance(error, KPrismError):
+        return text
+    if isinstance(error, MemoryError):
+        return "The computer is out of memory; close other programs or segment a smaller image."
+    what = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return f"K-Prism did not expect this ({what[:300].rstrip('.')}); run `kprism --debug ...` to see where it happened."

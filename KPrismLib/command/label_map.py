@@ -1,0 +1,127 @@
+"""Predictions of one or many slices and structures, put together into one label map."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from KPrismLib.command.slices import pixel_spacing
+from KPrismLib.encoded_image import EncodedImage, ReferenceSet, Segmentation
+from KPrismLib.imaging.planes import SlicePlacement
+from KPrismLib.imaging.segmentation_file import Segment
+from KPrismLib.imaging.volume import Volume
+from KPrismLib.intensity import IntensityWindow
+from KPrismLib.predictor import Predictor
+from KPrismLib.prompts import Click, Prompt
+
+
+@dataclass(frozen=True, eq=False)
+class Knowledge:
+    """What says which structures are meant.
+
+    Attributes:
+        segments: the structures, with labels from 1.
+        classes: their classes, or empty.
+        reference: their example, or None.
+        prompts: clicks and scribbles, in order; only with a single structure.
+    """
+
+    segments: Sequence[Segment]
+    classes: tuple[str, ...] = ()
+    reference: ReferenceSet | None = None
+    prompts: tuple[Prompt, ...] = ()
+
+
+@dataclass(eq=False)
+class LabelMap:
+    """A segmentation of some slices of a volume.
+
+    Attributes:
+        array: uint8 ``(k, j, i)``; 0 is background, and whatever was not segmented.
+        segments: what the numbers mean.
+        places: the segmented slices.
+        window: the intensity window of the volume.
+        probability: float32 ``(segments, k, j, i)``, if it was asked for.
+        milliseconds: of all predictions, encoding included; ``encode_milliseconds`` of encoding alone.
+    """
+
+    array: npt.NDArray[np.uint8]
+    segments: Sequence[Segment]
+    places: Sequence[SlicePlacement]
+    window: IntensityWindow
+    probability: npt.NDArray[np.float32] | None = None
+    milliseconds: float = field(default=0.0)
+    encode_milliseconds: float = field(default=0.0)
+
+    def count(self, segment: Segment) -> int:
+        """Voxels of a segment."""
+        return int((self.array == segment.label).sum())
+
+    def fullest(self) -> SlicePlacement:
+        """The slice with the largest segmented area."""
+        return max(self.places, key=lambda place: int((place.extract(self.array) != 0).sum()))
+
+
+def predict(
+    predictor: Predictor,
+    volume: Volume,
+    places: Sequence[SlicePlacement],
+    knowledge: Knowledge,
+    *,
+    window: IntensityWindow,
+    keep_probability: bool = False,
+    after_slice: Callable[[], None] = lambda: None,
+) -> LabelMap:
+    """Segment slices one by one; where structures overlap, the more probable one gets the pixel.
+
+    Raises:
+        InvalidImage: the only slice is constant. (Of several slices the constant ones, padding, stay empty.)
+        InvalidPrompt: a click outside the slice, or contradictory clicks.
+    """
+    result = LabelMap(np.zeros(volume.shape, np.uint8), knowledge.segments, places, window)
+    if keep_probability:
+        result.probability = np.zeros((len(knowledge.segments), *volume.shape), np.float32)
+    for place in places:
+        pixels = place.extract(volume.array)
+        if len(places) > 1 and pixels.min() == pixels.max():
+            after_slice()
+            continue
+        image = predictor.encode(pixels, window=window, spacing=pixel_spacing(volume, place))
+        predictions = _predict_all(predictor, image, knowledge)
+        place.paste(merge([prediction.probability for prediction in predictions]), into=result.array)
+        if result.probability is not None:
+            for layer, prediction in zip(result.probability, predictions, strict=True):
+                place.paste(prediction.probability, into=layer)
+        result.encode_milliseconds += image.milliseconds
+        result.milliseconds += image.milliseconds + sum(prediction.milliseconds for prediction in predictions)
+        after_slice()
+    return result
+
+
+def merge(probabilities: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.uint8]:
+    """Labels 1, 2, ... of the most probable structure where it is at least as probable as not, else 0."""
+    stacked = np.stack(probabilities)
+    best = stacked.argmax(axis=0)
+    return np.where(stacked.max(axis=0) >= 0.5, best + 1, 0).astype(np.uint8)
+
+
+def _predict_all(predictor: Predictor, image: EncodedImage, knowledge: Knowledge) -> list[Segmentation]:
+    if not knowledge.prompts:
+        if knowledge.reference is not None:
+            return [predictor.segment(image, reference=knowledge.reference)]
+        return [predictor.segment(image, cls=name) for name in knowledge.classes]
+    session = predictor.session(
+        image, cls=knowledge.classes[0] if knowledge.classes else None, reference=knowledge.reference
+    )
+    spent = session.result.milliseconds
+    for prompt in knowledge.prompts:
+        if isinstance(prompt, Click):
+            session.click(prompt.row, prompt.column, positive=prompt.positive)
+        else:
+            session.scribble(prompt.points, positive=prompt.positive)
+        spent += session.result.milliseconds
+    last = session.result
+    return [Segmentation(last.mask, last.probability, spent, last.window)]

@@ -1,0 +1,109 @@
+"""The files of ``kprism segment``: checked before the work, written after it."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel
+import numpy as np
+
+from KPrismLib.command.console import check_writable
+from KPrismLib.command.label_map import LabelMap
+from KPrismLib.errors import CannotWrite
+from KPrismLib.imaging.atomic_file import write_atomically
+from KPrismLib.imaging.overlay import write_overlay
+from KPrismLib.imaging.segmentation_file import write_segmentation
+from KPrismLib.imaging.volume import Volume
+from KPrismLib.prompts import Click, Prompt, Scribble
+
+SEGMENTATION_ENDINGS = (".seg.nrrd", ".nii.gz", ".nii", ".nrrd", ".mha", ".png")
+OVERLAY_ENDINGS = (".png", ".jpg", ".jpeg")
+PROBABILITY_ENDINGS = (".nii.gz", ".nii")
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Where results go.
+
+    Attributes:
+        segmentation: always written; ``overlay`` and ``probability`` where they are not None.
+    """
+
+    segmentation: Path
+    overlay: Path | None = None
+    probability: Path | None = None
+
+    def check(self, inputs: Sequence[Path]) -> None:
+        """Find what would keep a file from being written, before anything is computed.
+
+        Raises:
+            CannotWrite: unknown ending, missing folder, or the file is one of the ``inputs``.
+        """
+        wanted = (
+            (self.segmentation, SEGMENTATION_ENDINGS),
+            (self.overlay, OVERLAY_ENDINGS),
+            (self.probability, PROBABILITY_ENDINGS),
+        )
+        taken = {path.resolve(): "an input" for path in inputs}
+        for path, endings in wanted:
+            if path is None:
+                continue
+            if not path.name.lower().endswith(endings):
+                raise CannotWrite(f"Cannot write {path.name}: give the file one of the endings {', '.join(endings)}.")
+            check_writable(path)
+            if path.resolve() in taken:
+                raise CannotWrite(f"Cannot write {path.name}: it is also {taken[path.resolve()]}; choose another name.")
+            taken[path.resolve()] = "another output"
+
+    def check_fits(self, volume: Volume) -> None:
+        """Raise CannotWrite if the volume has more slices than the format of the segmentation holds."""
+        if self.segmentation.suffix.lower() == ".png" and volume.shape[0] > 1:
+            raise CannotWrite(
+                f"Cannot write {self.segmentation.name}: a PNG holds one slice and the image has {volume.shape[0]}; "
+                "write .seg.nrrd or .nii.gz."
+            )
+
+    def write(self, result: LabelMap, volume: Volume, prompts: Sequence[Prompt]) -> None:
+        """Write every file, each whole or not at all.
+
+        Raises:
+            CannotWrite: no permission, full disk.
+        """
+        write_segmentation(self.segmentation, result.array, result.segments, volume)
+        if self.overlay is not None:
+            _write_overlay(self.overlay, result, volume, prompts)
+        if self.probability is not None:
+            _write_probability(self.probability, result, volume)
+
+
+def _write_overlay(path: Path, result: LabelMap, volume: Volume, prompts: Sequence[Prompt]) -> None:
+    """The slice that shows most of the segmentation."""
+    place = result.fullest()
+    labels = place.extract(result.array)
+    names = ", ".join(segment.name for segment in result.segments)
+    where = f" in {place.plane.value} slice {place.index}" if volume.shape[place.normal_axis] > 1 else ""
+    write_overlay(
+        path,
+        result.window.apply(place.extract(volume.array)),
+        [(labels == segment.label, segment.colour) for segment in result.segments],
+        clicks=[prompt for prompt in prompts if isinstance(prompt, Click)],
+        scribbles=[prompt for prompt in prompts if isinstance(prompt, Scribble)],
+        spacing=place.spacing,
+        title=f"{names}{where}" if len(result.segments) == 1 else f"{len(result.segments)} structures{where}",
+        legend=[segment.name for segment in result.segments] if len(result.segments) > 1 else (),
+    )
+
+
+def _write_probability(path: Path, result: LabelMap, volume: Volume) -> None:
+    """float32 NIfTI; with several structures they are the fourth axis, in order of their labels."""
+    assert result.probability is not None
+    array = np.ascontiguousarray(result.probability).transpose(3, 2, 1, 0)
+    image = nibabel.Nifti1Image(array[..., 0] if array.shape[3] == 1 else array, volume.ijk_to_ras)
+    image.set_qform(volume.ijk_to_ras, code=1)
+    image.set_sform(volume.ijk_to_ras, code=1)
+    image.header.set_xyzt_units("mm")
+    data: bytes = image.to_bytes()
+    write_atomically(path, gzip.compress(data, compresslevel=6, mtime=0) if path.name.endswith(".gz") else data)

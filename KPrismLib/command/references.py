@@ -1,0 +1,126 @@
+"""Examples on the command line: an image, its mask, and which label and slice of them to show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from KPrismLib.command.console import say
+from KPrismLib.command.slices import choose_plane, pixel_spacing
+from KPrismLib.encoded_image import ReferenceSet
+from KPrismLib.errors import InvalidConfig, InvalidReference
+from KPrismLib.imaging.geometry import same_grid
+from KPrismLib.imaging.labels import LabelVolume, binary_mask, read_label_volume
+from KPrismLib.imaging.planes import placement
+from KPrismLib.imaging.reading import read_volume
+from KPrismLib.imaging.volume import Volume
+from KPrismLib.intensity import window_for
+from KPrismLib.network import EncodedReference
+from KPrismLib.predictor import Predictor
+
+_Value = TypeVar("_Value")
+
+
+@dataclass(frozen=True)
+class ReferenceFile:
+    """One ``--reference``.
+
+    Attributes:
+        image: the file of the image, ``mask`` that of the mask.
+        label: a label of the mask, by name or number; None for everything in it.
+        slice: None for the slice in which the structure is largest.
+    """
+
+    image: Path
+    mask: Path
+    label: str | None = None
+    slice: int | None = None
+
+    @classmethod
+    def listed(
+        cls, images: Sequence[Path], masks: Sequence[Path], labels: Sequence[str], slices: Sequence[int]
+    ) -> tuple[ReferenceFile, ...]:
+        """From the options; labels and slices are given once for all references, or once for each.
+
+        Raises:
+            InvalidConfig: another number of labels or slices.
+        """
+        count = len(images)
+        per_label = _one_each(labels, count, "--reference-label")
+        per_slice = _one_each(slices, count, "--reference-slice")
+        return tuple(cls(*parts) for parts in zip(images, masks, per_label, per_slice, strict=True))
+
+
+def encode_references(
+    predictor: Predictor, files: Sequence[ReferenceFile], *, plane: str | None, window: str
+) -> tuple[ReferenceSet, str | None]:
+    """The support set, and the name of the structure where the first mask has one.
+
+    Raises:
+        InvalidImage, InvalidMask: a file that cannot be read or used.
+        InvalidReference, GeometryMismatch: image and mask do not belong together.
+    """
+    parts: list[EncodedReference] = []
+    names: list[str | None] = []
+    for file in files:
+        volume, labels = read_volume(file.image), read_label_volume(file.mask)
+        _check_pair(volume, labels, file)
+        if file.label is None and len(labels.labels) > 1:
+            listed = ", ".join(f"{number} ({name})" for number, name in sorted(labels.labels.items()))
+            say(f"{file.mask.name} has the labels {listed}; all together are the example (choose: --reference-label).")
+        mask = binary_mask(labels, file.label)
+        view = choose_plane(volume, plane)
+        normal = placement(volume, view, 0).normal_axis
+        index = _largest(mask, normal) if file.slice is None else file.slice
+        place = placement(volume, view, index)
+        encoded = predictor.reference(
+            [(place.extract(volume.array), place.extract(mask))],
+            window=window_for(volume.array, rule=window, modality=volume.modality),
+            spacing=pixel_spacing(volume, place),
+        )
+        parts.extend(encoded.parts)
+        names.append(_name_of(labels, file.label))
+    return predictor.combine(parts), names[0]
+
+
+def _check_pair(volume: Volume, labels: LabelVolume, file: ReferenceFile) -> None:
+    """The same grid; where one of the two has no geometry, the same size."""
+    if not (volume.is_picture or labels.is_picture):
+        same_grid(volume, labels)
+    elif volume.shape != labels.shape:
+        sizes = (" x ".join(map(str, shape)) for shape in (volume.shape, labels.shape))
+        raise InvalidReference(
+            f"{file.image.name} and its mask {file.mask.name} differ in size (slices x rows x columns): "
+            f"{' and '.join(sizes)}; give the mask that was drawn on this image."
+        )
+
+
+def _largest(mask: npt.NDArray[np.bool_], normal_axis: int) -> int:
+    areas = mask.sum(axis=tuple(axis for axis in range(3) if axis != normal_axis))
+    return int(np.argmax(areas))
+
+
+def _name_of(labels: LabelVolume, label: str | None) -> str | None:
+    """The name of the one label that is meant; "label 3" is no name."""
+    names = dict(labels.labels)
+    if label is not None:
+        names = {n: name for n, name in names.items() if label.strip().casefold() in (str(n), name.casefold())}
+    if len(names) != 1:
+        return None
+    number, name = next(iter(names.items()))
+    return None if name == f"label {number}" else name
+
+
+def _one_each(values: Sequence[_Value], count: int, option: str) -> list[Any]:
+    if len(values) <= 1:
+        if values and not count:
+            raise InvalidConfig(f"{option} says something about references, but there is no --reference.")
+        return [values[0] if values else None] * count
+    if len(values) != count:
+        raise InvalidConfig(f"Give {option} once for all references, or once for each of the {count}.")
+    return list(values)

@@ -1,0 +1,131 @@
+"""``kprism segment``: its options."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer.core import TyperCommand
+
+from KPrismLib.command.options import DEFAULT_MODEL, AsJson, Device, Model
+
+_REFERENCE, _REFERENCE_MASK = "--reference", "--reference-mask"
+_ORDER = "KPrismLib.prompt_order"
+
+
+class SegmentCommand(TyperCommand):
+    """Knows two things that typer does not: an option with two values that repeats, and the order of prompts."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        args = split_pairs(args)
+        ctx.meta[_ORDER] = [name for name in (arg.partition("=")[0] for arg in args) if name in _PROMPT_OPTIONS]
+        return super().parse_args(ctx, args)
+
+
+_PROMPT_OPTIONS = ("--click", "--scribble")
+
+
+def split_pairs(args: list[str]) -> list[str]:
+    """``--reference IMAGE MASK`` as two options of one value each."""
+    result: list[str] = []
+    rest = iter(args)
+    for argument in rest:
+        name, equals, image = argument.partition("=")
+        if name != _REFERENCE:
+            result.append(argument)
+            continue
+        image = image if equals else next(rest, "")
+        mask = next(rest, "")
+        if not image or not mask or mask.startswith("--") or image.startswith("--"):
+            raise typer.BadParameter("--reference needs two files: the IMAGE and its MASK.")
+        result += [_REFERENCE, image, _REFERENCE_MASK, mask]
+    return result
+
+
+def segment(
+    ctx: typer.Context,
+    image: Annotated[
+        Path, typer.Argument(metavar="IMAGE", help="A picture, a volume, or a folder with a DICOM series.")
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The segmentation: .seg.nrrd, .nii.gz, .nii, .nrrd, .mha or .png.")
+    ],
+    classes: Annotated[
+        list[str] | None, typer.Option("--class", metavar="NAME", help="A class to segment; repeat for several.")
+    ] = None,
+    references: Annotated[
+        list[Path] | None,
+        typer.Option(_REFERENCE, metavar="IMAGE MASK", help="An example with its mask; repeat for several."),
+    ] = None,
+    masks: Annotated[list[Path] | None, typer.Option(_REFERENCE_MASK, hidden=True)] = None,
+    reference_labels: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--reference-label", metavar="NAME|NUMBER", help="Label in the masks; once for all, or once each."
+        ),
+    ] = None,
+    reference_slices: Annotated[
+        list[int] | None,
+        typer.Option("--reference-slice", help="Slice of the references; else the one with the largest area."),
+    ] = None,
+    clicks: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--click", metavar="ROW,COL,+|-", help="Add (+) or remove (-) what is at a pixel; repeat, in order."
+        ),
+    ] = None,
+    scribbles: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--scribble", metavar="'R,C R,C ...,+|-'", help="A stroke that adds or removes; repeat, in order."
+        ),
+    ] = None,
+    plane: Annotated[
+        str | None,
+        typer.Option("--plane", metavar="axial|coronal|sagittal", help="Default axial; of one slice, its own."),
+    ] = None,
+    slices: Annotated[
+        str | None,
+        typer.Option(
+            "--slice", metavar="N|middle|all", help="Default all for --class alone, otherwise the middle one."
+        ),
+    ] = None,
+    window: Annotated[
+        str | None, typer.Option("--window", metavar="RULE|LOW,HIGH", help="Intensity window of the whole volume.")
+    ] = None,
+    series_uid: Annotated[str | None, typer.Option("--series-uid", help="Which DICOM series of the folder.")] = None,
+    model: Model = DEFAULT_MODEL,
+    device: Device = "auto",
+    overlay: Annotated[
+        Path | None, typer.Option("--overlay", metavar="PNG", help="Also a picture of the result.")
+    ] = None,
+    probability: Annotated[
+        Path | None, typer.Option("--probability", metavar="NIFTI", help="Also the probabilities, as .nii or .nii.gz.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Segment an image by class, by example, by clicks, or by a class or example that clicks refine.
+
+    Pixels are ROW,COLUMN from 0,0 at the top left of the slice as radiologists see it (and as --overlay shows it).
+    """
+    if len(references or ()) != len(masks or ()):
+        raise typer.BadParameter("--reference needs two files: the IMAGE and its MASK.")
+    from KPrismLib.command.prompt_text import in_order
+    from KPrismLib.command.references import ReferenceFile
+    from KPrismLib.command.segment_run import Request, run
+
+    request = Request(
+        image=image,
+        output=output,
+        classes=tuple(classes or ()),
+        references=ReferenceFile.listed(references or (), masks or (), reference_labels or (), reference_slices or ()),
+        prompts=in_order(ctx.meta.get(_ORDER, ()), clicks or (), scribbles or ()),
+        plane=plane,
+        slices=slices,
+        window=window or "auto",
+        series_uid=series_uid,
+        overlay=overlay,
+        probability=probability,
+    )
+    run(request, model=model, device=device, as_json=as_json)

@@ -1,0 +1,55 @@
+"""``kprism train``: a run from a TOML file, resumable at any moment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def train(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="The run: network, datasets, phases, rates.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run: checkpoint, logs.")],
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Folder of the datasets; default, that of CONFIG.toml.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume/--no-resume", help="Go on from the checkpoint in the folder, if there is one.")
+    ] = True,
+    until: Annotated[int | None, typer.Option("--until", min=1, help="Stop after this step.")] = None,
+    devices: Annotated[int, typer.Option("--devices", min=1, help="Processes on this machine, one per device.")] = 1,
+    accelerator: Annotated[str, typer.Option("--accelerator", help="auto, cpu, cuda or mps.")] = "auto",
+    threads: Annotated[int | None, typer.Option("--threads", min=1, help="Processor threads per process.")] = None,
+    weights: Annotated[
+        str | None, typer.Option("--from", metavar="NAME|FILE", help="Weights to start from instead of random ones.")
+    ] = None,
+) -> None:
+    """Train a network; stop and start it as you like.
+
+    On several machines start it with torchrun, which sets the number of processes.
+    """
+    try:
+        import lightning_fabric  # noqa: F401 - only to know whether it is there
+    except ImportError as error:
+        from KPrismLib.errors import InvalidConfig
+
+        raise InvalidConfig(
+            "Training needs the `train` extra; install it with: pip install 'kprism[train]'."
+        ) from error
+    import torch
+
+    from KPrismLib.command.train_run import run
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    run(
+        config,
+        data=data,
+        folder=output,
+        resume=resume,
+        until=until,
+        devices=devices,
+        accelerator=accelerator,
+        weights=weights,
+    )

@@ -1,0 +1,95 @@
+"""``kprism train`` at work: settings, devices, and where the run starts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor
+
+from KPrismLib.command.console import made_folder, say
+from KPrismLib.errors import DeviceUnavailable, InvalidDataset, InvalidWeights
+from KPrismLib.training.config import TrainingConfig
+from KPrismLib.training.log import TrainingLog
+from KPrismLib.training.loop import CHECKPOINT_NAME, Trainer, make_fabric
+from KPrismLib.weights import load_weights
+
+ACCELERATORS = ("auto", "cpu", "cuda", "gpu", "mps")
+
+
+def run(
+    config_file: Path,
+    *,
+    data: Path | None,
+    folder: Path,
+    resume: bool,
+    until: int | None,
+    devices: int,
+    accelerator: str,
+    weights: str | None,
+) -> None:
+    """Train until the last step of the configuration, or ``until``."""
+    config = TrainingConfig.read(config_file, data)
+    missing = [name for name in config.datasets if not (Path(name) / "dataset.json").is_file()]
+    if missing:
+        raise InvalidDataset(f"There is no dataset {missing[0]}; say with --data where the datasets of the run are.")
+    start = load_weights(weights).build().state_dict() if weights else None
+    # Datasets are packed beside the run; "." has no such place until it is spelled out.
+    folder = made_folder(folder).resolve()
+    count, nodes = processes(os.environ, devices)
+    try:
+        fabric = make_fabric(config, accelerator=_known(accelerator), devices=count, nodes=nodes)
+    except (RuntimeError, ValueError) as error:
+        raise DeviceUnavailable(f"Training cannot run on {devices} x {accelerator}: {error}") from error
+    fabric.launch()
+    with fabric.rank_zero_first():
+        if not resume and fabric.is_global_zero:
+            set_aside(folder)
+    trainer = Trainer(config, folder, fabric)
+    if start is not None and not (folder / CHECKPOINT_NAME).exists():
+        _start_from(trainer, start, str(weights))
+    if trainer.resume() and fabric.is_global_zero:
+        say(f"Going on from step {trainer.step} of {config.total_steps}.")
+    log = TrainingLog(folder, total=config.total_steps, done=trainer.step, active=fabric.is_global_zero)
+    trainer.run(log, until=until)
+    if fabric.is_global_zero:
+        say(f"Step {trainer.step} of {config.total_steps}; checkpoint in {folder / CHECKPOINT_NAME}.")
+
+
+def processes(environment: Mapping[str, str], devices: int) -> tuple[int, int]:
+    """(processes on this machine, machines): what torchrun set up, or else ``devices`` on one machine."""
+    local = int(environment.get("LOCAL_WORLD_SIZE", 0))
+    if not local:
+        return devices, 1
+    return local, max(1, int(environment.get("WORLD_SIZE", local)) // local)
+
+
+def set_aside(folder: Path) -> None:
+    """Move what an earlier run left in ``folder`` into a new folder ``earlier-N`` inside it."""
+    left = [path for path in folder.iterdir() if not path.name.startswith("earlier-")]
+    if left:
+        target = folder / f"earlier-{1 + sum(1 for _ in folder.glob('earlier-*'))}"
+        target.mkdir()
+        for path in left:
+            path.rename(target / path.name)
+        say(f"The earlier run is now in {target}.")
+
+
+def _known(accelerator: str) -> str:
+    if accelerator not in ACCELERATORS:
+        raise DeviceUnavailable(f"There is no accelerator {accelerator!r}; choose one of {', '.join(ACCELERATORS)}.")
+    return accelerator
+
+
+def _start_from(trainer: Trainer, start: dict[str, Tensor], source: str) -> None:
+    expected = trainer.network.state_dict()
+    wrong = sorted(set(expected) ^ set(start)) or [
+        n for n, tensor in start.items() if tensor.shape != expected[n].shape
+    ]
+    if wrong:
+        raise InvalidWeights(
+            f"The weights {source} do not fit the network of this run ({len(wrong)} tensors differ, first {wrong[0]}); "
+            "network, settings and classes must be the same."
+        )
+    trainer.warm_start(start)

@@ -1,0 +1,39 @@
+"""In which precision a device computes."""
+
+from __future__ import annotations
+
+import torch
+
+from KPrismLib.errors import InvalidConfig
+from KPrismLib.network import NetworkConfig
+
+CHOICES = ("auto", "float32", "bfloat16")
+
+#: From this many channels on, ``auto`` trades the last digits for speed; below, a click is instant anyway and the
+#: same mask on every computer is worth more.
+LARGE_DIM = 256
+
+
+def choose_precision(name: str, device: torch.device, config: NetworkConfig) -> torch.dtype:
+    """``float32``, ``bfloat16``, or ``auto``: bfloat16 for large networks on devices that multiply it natively.
+
+    Convolutions and matrix products then take bfloat16 factors; sums, normalisation statistics and masks stay float32.
+
+    Raises:
+        InvalidConfig: no such name.
+    """
+    if name not in CHOICES:
+        raise InvalidConfig(f"There is no precision {name!r}; choose one of {', '.join(CHOICES)}.")
+    if name == "auto":
+        return torch.bfloat16 if config.dim >= LARGE_DIM and multiplies_bfloat16(device) else torch.float32
+    return torch.bfloat16 if name == "bfloat16" else torch.float32
+
+
+def multiplies_bfloat16(device: torch.device) -> bool:
+    """Whether the device has bfloat16 multipliers, so that they save time."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    if device.type == "cpu" and hasattr(torch.cpu, "get_capabilities"):
+        found = torch.cpu.get_capabilities()
+        return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
+    return False

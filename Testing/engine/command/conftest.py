@@ -1,0 +1,89 @@
+"""A tiny network with random weights, tiny images, and a way to run the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from KPrismLib.command.app import main
+from KPrismLib.network import KPrism
+from KPrismLib.weights import save_weights
+from Testing.engine.command.tiny_inputs import blob, save_picture, save_volume, tiny_config
+
+
+@dataclass(frozen=True)
+class Outcome:
+    status: int
+    out: str
+    err: str
+
+    @property
+    def sentence(self) -> str:
+        """What standard error says, if it is a single line."""
+        lines = self.err.strip().splitlines()
+        assert len(lines) == 1, self.err
+        return lines[0]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Threads only wait for each other in a network this small."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(5)
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    config = tiny_config()
+    save_weights(path, KPrism(config).state_dict(), config, {"training": "none"})
+    return path
+
+
+@pytest.fixture
+def kprism(capfd: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
+    def run(*arguments: object) -> Outcome:
+        capfd.readouterr()
+        status = main([str(argument) for argument in arguments])
+        return Outcome(status, *capfd.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def picture(tmp_path: Path, rng: np.random.Generator) -> Path:
+    """A PNG of 40 rows and 50 columns."""
+    return save_picture(tmp_path / "picture.png", blob((40, 50), rng))
+
+
+@pytest.fixture
+def picture_mask(tmp_path: Path) -> Path:
+    mask = np.zeros((40, 50), np.uint8)
+    mask[10:20, 12:30] = 255
+    return save_picture(tmp_path / "mask.png", mask)
+
+
+@pytest.fixture
+def volume(tmp_path: Path, rng: np.random.Generator) -> Path:
+    """A NIfTI of 5 slices, 30 rows and 20 columns; the first slice is empty."""
+    voxels = np.stack([blob((30, 20), rng).astype(np.int16) * 7 for _ in range(5)])
+    voxels[0] = 0
+    return save_volume(tmp_path / "volume.nii.gz", voxels)
+
+
+@pytest.fixture
+def volume_mask(tmp_path: Path) -> Path:
+    """Label 1 is largest in slice 3; label 2 is one voxel in slice 1."""
+    labels = np.zeros((5, 30, 20), np.uint8)
+    labels[2, 5:8, 5:8] = 1
+    labels[3, 4:14, 4:14] = 1
+    labels[1, 20, 10] = 2
+    return save_volume(tmp_path / "labels.nii.gz", labels)

@@ -1,0 +1,79 @@
+"""The command line as a whole: quick help, errors in a sentence, cancelling."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from KPrismLib import __version__
+from KPrismLib.command.app import app
+from KPrismLib.command.failures import DEBUG_VARIABLE
+from KPrismLib.predictor import Predictor
+
+LISTED = ("segment", "classes", "info", "bench", "evaluate", "train", "export", "demo")
+
+
+def test_help_lists_every_command_and_loads_nothing_heavy() -> None:
+    code = (
+        "import sys; from KPrismLib.command.app import main; status = main(['--help']); "
+        "heavy = {'torch', 'numpy', 'SimpleITK', 'scipy'} & set(sys.modules); sys.exit(status or bool(heavy))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert all(name in done.stdout for name in LISTED)
+
+
+def test_runs_as_a_module() -> None:
+    done = subprocess.run([sys.executable, "-m", "KPrismLib", "--version"], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == f"kprism {__version__}"
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize("name", LISTED)
+def test_every_command_explains_itself(kprism, name) -> None:
+    result = kprism(name, "--help")
+    assert result.status == 0
+    assert "Usage: kprism" in result.out
+
+
+def test_unknown_command(kprism) -> None:
+    assert kprism("segmentate").status == 2
+
+
+def test_cancelling(kprism, monkeypatch) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Predictor, "load", interrupt)
+    result = kprism("demo")
+    assert result.status == 130
+    assert result.sentence == "Cancelled."
+
+
+def test_the_unexpected_is_a_sentence_and_a_traceback_on_demand(kprism, monkeypatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("division by\nzero")
+
+    monkeypatch.setattr(Predictor, "load", fail)
+    monkeypatch.setenv(DEBUG_VARIABLE, "0")
+    result = kprism("demo")
+    assert result.status == 1
+    assert "(ZeroDivisionError: division by zero)" in result.sentence
+    assert "Traceback" in kprism("--debug", "demo").err
+
+
+def test_other_runners_get_the_same_sentence(tmp_path) -> None:
+    result = CliRunner().invoke(
+        app, ["segment", str(tmp_path / "a.png"), "-o", str(tmp_path / "b.png"), "--class", "x"]
+    )
+    assert result.exit_code == 1
+    assert "There is no file" in result.output
+
+
+def test_classes(kprism, weights) -> None:
+    result = kprism("classes", "--model", weights)
+    assert result.out.split("\n")[:-1] == ["liver", "optic cup", "optic disc", "spleen"]
+    assert '"name": "Optic cup"' in kprism("classes", "--model", weights, "--json").out

@@ -1,0 +1,129 @@
+"""Train, go on, export, evaluate and segment: the way from a dataset folder to a mask."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from KPrismLib.command.train_run import processes, set_aside
+from KPrismLib.weights import load_weights
+from Testing.engine.command.tiny_inputs import blob, save_picture
+
+CONFIG = """
+datasets = ["TINY"]
+holdout = 0.0
+precision = "32-true"
+network = "small"
+[[phases]]
+size = 32
+steps = 3
+batch = 2
+[network_settings]
+image_size = 32
+dim = 16
+heads = 2
+encoder_channels = [16, 16, 32]
+encoder_blocks = [1, 1, 1, 1]
+detail_channels = 8
+prompt_channels = 8
+ffn_dim = 16
+pixel_ffn_dim = 16
+mask_head_dim = 8
+"""
+
+
+@pytest.fixture
+def data(tmp_path, rng) -> Path:
+    folder = tmp_path / "data" / "TINY"
+    folder.mkdir(parents=True)
+    items = []
+    for number in range(5):
+        pixels = blob((32, 32), rng)
+        save_picture(folder / f"{number}.png", pixels)
+        save_picture(folder / f"{number}m.png", (pixels > 130).astype("uint8"))
+        split = "train" if number < 3 else "test"
+        items.append(
+            {"id": number, "image": f"{number}.png", "mask": f"{number}m.png", "patient": number, "split": split}
+        )
+    description = {"name": "TINY", "modality": "CT", "labels": {"0": "background", "1": "liver"}, "items": items}
+    (folder / "dataset.json").write_text(json.dumps(description))
+    (tmp_path / "config.toml").write_text(CONFIG)
+    return folder.parent
+
+
+def test_from_a_dataset_to_a_mask(kprism, data, tmp_path) -> None:
+    run, exported = tmp_path / "runs" / "one", tmp_path / "tiny.safetensors"
+    arguments = ("train", tmp_path / "config.toml", "--data", data, "--output", run, "--accelerator", "cpu")
+    first = kprism(*arguments, "--until", 2)
+    assert first.status == 0, first.err
+    second = kprism(*arguments)
+    assert "Going on from step 2 of 3." in second.err
+    assert "Step 3 of 3" in second.err
+
+    assert kprism("export", run / "checkpoint.pt", "-o", exported, "--notes", '{"author": "me"}').status == 0
+    weights = load_weights(exported)
+    assert weights.config.classes == ("liver",)
+    assert weights.notes == {"steps": 3, "network": "small", "datasets": ["TINY"], "author": "me"}
+
+    warm = kprism(*arguments, "--no-resume", "--until", 1, "--from", exported)
+    assert "The earlier run is now in" in warm.err
+    assert "Step 1 of 3" in warm.err
+    assert (run / "earlier-1" / "checkpoint.pt").exists()
+
+    report, rows = tmp_path / "report.json", tmp_path / "rows.csv"
+    result = kprism(
+        "evaluate", data, "--modes", "semantic,in-context,interactive", "--clicks", 2, "--model", exported,
+        "--json", report, "--rows", rows, "--limit", 1,
+    )  # fmt: skip
+    assert result.status == 0, result.err
+    assert "TINY" in result.out
+    numbers = json.loads(report.read_text())["datasets"]["TINY"]
+    assert set(numbers) == {"semantic", "in_context", "interactive"}
+    assert len(numbers["interactive"]["dice"]["mean"]) == 3
+    assert len(rows.read_text().splitlines()) == 4
+
+    one_set = kprism("evaluate", data / "TINY", "--modes", "semantic", "--model", exported)
+    assert one_set.status == 0, one_set.err
+    image = data / "TINY" / "4.png"
+    assert kprism("segment", image, "-o", tmp_path / "m.png", "--class", "liver", "--model", exported).status == 0
+
+
+def test_what_cannot_be_trained(kprism, data, weights, tmp_path, monkeypatch) -> None:
+    config, run = tmp_path / "config.toml", tmp_path / "run"
+    base = ("train", config, "--output", run, "--accelerator", "cpu", "--data")
+    assert "There is no training configuration" in kprism("train", tmp_path / "no.toml", "--output", run).sentence
+    assert "There is no dataset" in kprism(*base, tmp_path).sentence
+    assert "do not fit" in kprism(*base, data, "--from", weights).err
+    assert "choose one of" in kprism(*base, data, "--accelerator", "tpu").sentence
+    config.write_text("steps = [")
+    assert "not a readable TOML" in kprism(*base, data).sentence
+    monkeypatch.setitem(sys.modules, "lightning_fabric", None)
+    assert "`train` extra" in kprism(*base, data).sentence
+
+
+def test_what_cannot_be_evaluated(kprism, data, weights, tmp_path) -> None:
+    assert "no dataset.json" in kprism("evaluate", tmp_path / "data" / "nothing", "--model", weights).sentence
+    assert "nor in the folders inside" in kprism("evaluate", data / "TINY" / "..", "..", "--model", weights).sentence
+    run = ("evaluate", data, "--model", weights)
+    assert "There is no mode 'magic'" in kprism(*run, "--modes", "magic").err
+    assert "No dataset has a split 'valid'" in kprism(*run, "--split", "valid").err
+    assert "does not exist" in kprism(*run, "--json", tmp_path / "nowhere" / "out.json").sentence
+    assert "limit must be" in kprism(*run, "--limit", 0).err
+
+
+def test_processes_come_from_torchrun_or_from_the_option() -> None:
+    assert processes({}, 2) == (2, 1)
+    assert processes({"WORLD_SIZE": "2", "LOCAL_RANK": "1"}, 2) == (2, 1)  # a process that Fabric itself started
+    assert processes({"WORLD_SIZE": "8", "LOCAL_WORLD_SIZE": "4"}, 1) == (4, 2)
+
+
+def test_an_earlier_run_is_moved_not_lost(tmp_path) -> None:
+    for number in (1, 2):
+        (tmp_path / "checkpoint.pt").write_bytes(b"x")
+        set_aside(tmp_path)
+        assert (tmp_path / f"earlier-{number}" / "checkpoint.pt").exists()
+    set_aside(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["earlier-1", "earlier-2"]

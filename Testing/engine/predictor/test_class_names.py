@@ -1,0 +1,37 @@
+"""Class names as people type them."""
+
+from __future__ import annotations
+
+import pytest
+
+from KPrismLib.class_names import row_of_class
+from KPrismLib.errors import UnknownClass
+
+KNOWN = ("spleen", "right kidney", "left kidney", "Optic Disc")
+
+
+@pytest.mark.parametrize(
+    ("typed", "row"),
+    [("spleen", 0), (" Left   KIDNEY ", 2), ("Optic Disc", 3), ("optic disc", 3), ("right\tkidney", 1)],
+)
+def test_case_and_blanks_do_not_matter(typed: str, row: int) -> None:
+    assert row_of_class(typed, KNOWN) == row
+
+
+def test_names_that_differ_in_case_alone_are_told_apart_when_typed_exactly() -> None:
+    assert row_of_class("Liver", ("liver", "Liver")) == 1
+
+
+@pytest.mark.parametrize(
+    ("typed", "nearest"), [("spleeen", "spleen"), ("kidney left", "left kidney"), ("disc", "Optic Disc")]
+)
+def test_the_nearest_name_is_suggested(typed: str, nearest: str) -> None:
+    with pytest.raises(UnknownClass) as caught:
+        row_of_class(typed, KNOWN)
+    assert f"did you mean {nearest!r}?" in str(caught.value)
+    assert str(caught.value).startswith("The model")  # a sentence, not a quoted key
+
+
+def test_without_a_near_name_the_list_is_pointed_at() -> None:
+    with pytest.raises(UnknownClass, match="kprism classes"):
+        row_of_class("xyzzy", KNOWN)

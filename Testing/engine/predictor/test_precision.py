@@ -1,0 +1,68 @@
+"""In which precision a predictor computes, and that the masks do not depend much on it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from KPrismLib.errors import InvalidConfig
+from KPrismLib.network import KPrism, base_config
+from KPrismLib.precision import choose_precision, multiplies_bfloat16
+from KPrismLib.predictor import Predictor
+from Testing.engine.network.tiny_network import filled, tiny_config
+from Testing.engine.predictor.tiny_predictor import disk, picture
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def processor(monkeypatch: pytest.MonkeyPatch) -> dict[str, bool]:
+    """What the processor can, to be changed by a test."""
+    abilities: dict[str, bool] = {}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: abilities, raising=False)
+    return abilities
+
+
+@pytest.mark.parametrize("ability", ["avx512_bf16", "amx_bf16"])
+def test_auto_trades_digits_only_for_large_networks_where_it_saves_time(
+    processor: dict[str, bool], ability: str
+) -> None:
+    assert choose_precision("auto", CPU, base_config()) is torch.float32
+    processor[ability] = True
+    assert choose_precision("auto", CPU, base_config()) is torch.bfloat16
+    assert choose_precision("auto", CPU, tiny_config()) is torch.float32
+
+
+def test_what_is_asked_is_taken_wherever_it_runs(processor: dict[str, bool]) -> None:
+    assert choose_precision("bfloat16", CPU, tiny_config()) is torch.bfloat16
+    processor["amx_bf16"] = True
+    assert choose_precision("float32", CPU, base_config()) is torch.float32
+    with pytest.raises(InvalidConfig, match="auto, float32, bfloat16"):
+        choose_precision("float16", CPU, base_config())
+
+
+def test_gpus_are_asked_and_others_are_not_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
+    for answer in (True, False):
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda answer=answer: answer)
+        assert multiplies_bfloat16(torch.device("cuda")) is answer
+    assert not multiplies_bfloat16(torch.device("mps"))
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    assert not multiplies_bfloat16(CPU)  # an older PyTorch cannot tell
+
+
+def test_a_predictor_in_bfloat16_gives_nearly_the_same_masks() -> None:
+    exact, coarse = (Predictor(filled(KPrism(tiny_config())), precision=p) for p in ("float32", "bfloat16"))
+    found = []
+    for predictor in (exact, coarse):
+        image = predictor.encode(picture())
+        reference = predictor.reference([(picture(phase=1.0), disk())])
+        session = predictor.session(image, reference=reference)
+        found.append(
+            [predictor.segment(image, cls="liver").probability, session.probability, session.click(9, 9).probability]
+        )
+    assert coarse.dtype is torch.bfloat16
+    for one, other in zip(*found, strict=True):
+        assert other.dtype == np.float32
+        assert not np.array_equal(one, other)
+        assert np.abs(one - other).mean() < 0.01

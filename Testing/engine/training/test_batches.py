@@ -1,0 +1,134 @@
+"""Batches: what the network is trained on, made from samples."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from KPrismLib.training import batches
+from KPrismLib.training.augmentation import AugmentationConfig
+from KPrismLib.training.batches import Batch, BatchMaker
+from KPrismLib.training.modes import Mode
+from KPrismLib.training.packing import PackedDataset
+from KPrismLib.training.sampling import Sample
+from Testing.engine.training.tiny_training import labels, packed, pixels
+
+CLASSES = ("aorta", "spleen", "liver")
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> PackedDataset:
+    return packed(tmp_path_factory.mktemp("data"))
+
+
+def samples(dataset: PackedDataset, *, reference: bool = False) -> list[Sample]:
+    s = dataset.slices
+    return [
+        Sample(dataset, s[0], "liver", s[5] if reference else None),
+        Sample(dataset, s[3], "spleen", s[9] if reference else None),
+    ]
+
+
+def test_without_augmentation_a_batch_is_the_slices_themselves(dataset: PackedDataset) -> None:
+    maker = BatchMaker(CLASSES, None, seed=0)
+    batch = maker.make(samples(dataset), mode=Mode.SEMANTIC, size=48, step=3, rank=0)
+    assert (batch.mode, batch.step) == (Mode.SEMANTIC, 3)
+    assert batch.image.shape == (2, 3, 48, 48)
+    assert batch.class_index.tolist() == [2, 1]
+    assert batch.reference_image is None
+    assert batch.reference_mask is None
+    for row, (number, value) in enumerate([(0, 1), (3, 2)]):
+        torch.testing.assert_close(batch.image[row, 1] * 64 + 127.5, torch.from_numpy(pixels(number)).float())
+        assert np.array_equal(batch.mask[row, 0].numpy(), labels(number) == value)
+
+
+def test_references_stand_beside_their_targets(dataset: PackedDataset) -> None:
+    batch = BatchMaker(CLASSES, None, seed=0).make(
+        samples(dataset, reference=True), mode=Mode.IN_CONTEXT, size=48, step=0, rank=0
+    )
+    assert batch.reference_image is not None
+    assert batch.reference_mask is not None
+    assert batch.reference_image.shape == (2, 1, 3, 48, 48)
+    for row, (number, value) in enumerate([(5, 1), (9, 2)]):
+        assert np.array_equal(batch.reference_mask[row, 0, 0].numpy(), labels(number) == value)
+        torch.testing.assert_close(
+            batch.reference_image[row, 0, 2] * 64 + 127.5, torch.from_numpy(pixels(number)).float()
+        )
+
+
+def test_step_and_rank_decide_the_augmentation(dataset: PackedDataset) -> None:
+    maker = BatchMaker(CLASSES, AugmentationConfig(), seed=0)
+
+    def image(step: int, rank: int) -> torch.Tensor:
+        return maker.make(samples(dataset), mode=Mode.SEMANTIC, size=32, step=step, rank=rank).image
+
+    assert torch.equal(image(4, 0), image(4, 0))
+    for other in (image(5, 0), image(4, 1)):
+        assert not torch.allclose(other, image(4, 0), atol=1e-2)
+
+
+def test_augmented_masks_stay_with_what_they_outline(dataset: PackedDataset) -> None:
+    """Livers are bright and spleens dim: the mask's own pixels must remain so."""
+    quiet = AugmentationConfig(intensity=0.0, blur=0.0, noise=0.0, colour=0.0)
+    maker = BatchMaker(CLASSES, quiet, seed=0)
+    for step in range(6):
+        batch = maker.make(samples(dataset, reference=True), mode=Mode.IN_CONTEXT, size=48, step=step, rank=0)
+        assert batch.reference_image is not None
+        assert batch.reference_mask is not None
+        for image, mask in ((batch.image, batch.mask), (batch.reference_image[:, 0], batch.reference_mask[:, 0])):
+            values = image[:, :1] * 64 + 127.5
+            assert (values[0][mask[0] > 0] > 150).float().mean() > 0.8
+            assert ((values[1][mask[1] > 0] - 135).abs() < 45).float().mean() > 0.8
+
+
+@pytest.mark.parametrize(
+    ("modality", "mode", "flips"),
+    [
+        ("CT", Mode.SEMANTIC, False),
+        ("CT", Mode.IN_CONTEXT, False),
+        ("CT", Mode.INTERACTIVE, True),  # a click has no side
+        ("Dermoscopy", Mode.SEMANTIC, True),
+        ("Dermoscopy", Mode.IN_CONTEXT, True),
+    ],
+)
+def test_images_are_mirrored_only_where_sides_mean_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, modality: str, mode: Mode, flips: bool
+) -> None:
+    asked: list[bool] = []
+    real = batches.random_grid
+
+    def spy(*arguments: object, **named: object) -> torch.Tensor:
+        asked.append(bool(named["flips"]))
+        return real(*arguments, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(batches, "random_grid", spy)
+    chosen = samples(packed(tmp_path, modality=modality), reference=mode is Mode.IN_CONTEXT)
+    BatchMaker(CLASSES, AugmentationConfig(), seed=0).make(chosen, mode=mode, size=32, step=0, rank=0)
+    assert set(asked) == {flips}
+
+
+def test_a_structure_moved_out_of_view_is_drawn_again(dataset: PackedDataset) -> None:
+    wild = AugmentationConfig(shift=3.0)
+    maker = BatchMaker(CLASSES, wild, seed=0)
+    for step in range(10):
+        batch = maker.make(samples(dataset), mode=Mode.SEMANTIC, size=48, step=step, rank=0)
+        assert (batch.mask.sum((1, 2, 3)) >= 8).all()
+
+
+def test_a_batch_moves_to_a_device_whole(dataset: PackedDataset) -> None:
+    batch = BatchMaker(CLASSES, None, seed=0).make(
+        samples(dataset, reference=True), mode=Mode.IN_CONTEXT, size=32, step=0, rank=0
+    )
+    moved = batch.to(torch.device("cpu"))
+    assert isinstance(moved, Batch)
+    assert moved.image.is_contiguous(memory_format=torch.channels_last)
+    for ours, theirs in zip(moved[2:], batch[2:], strict=True):
+        assert ours is not None
+        assert theirs is not None
+        assert torch.equal(ours, theirs)
+    meta = batch._replace(reference_image=None, reference_mask=None).to(torch.device("meta"))
+    assert meta.mask.device.type == meta.class_index.device.type == "meta"
+    assert meta.reference_image is None

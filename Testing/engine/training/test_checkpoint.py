@@ -1,0 +1,170 @@
+"""Checkpoints survive a kill, refuse what is not theirs, and run no code from a file."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from KPrismLib.errors import CannotWrite, InvalidWeights
+from KPrismLib.training.checkpoint import Checkpoint
+
+
+def checkpoint(step: int = 3) -> Checkpoint:
+    weights = {"a": torch.arange(4.0) + step}
+    return Checkpoint(step, weights, {"a": torch.ones(4)}, {"state": {0: {"step": torch.tensor(1.0)}}}, {"seed": 1})
+
+
+def assert_equal(found: Checkpoint, expected: Checkpoint) -> None:
+    assert (found.step, found.config) == (expected.step, expected.config)
+    assert torch.equal(found.network["a"], expected.network["a"])
+    assert torch.equal(found.average["a"], expected.average["a"])
+    assert found.optimizer["state"][0]["step"] == 1
+
+
+def test_what_is_saved_comes_back(tmp_path: Path) -> None:
+    path = tmp_path / "c.pt"
+    checkpoint().save(path)
+    assert_equal(Checkpoint.load(path), checkpoint())
+    assert [p.name for p in tmp_path.iterdir()] == ["c.pt"]
+
+
+def test_a_real_optimizer_state_comes_back_exactly(tmp_path: Path) -> None:
+    layer = torch.nn.Linear(3, 2)
+    optimizer = torch.optim.AdamW(layer.parameters())
+    layer(torch.randn(4, 3)).sum().backward()
+    optimizer.step()
+    Checkpoint(1, layer.state_dict(), {}, optimizer.state_dict(), {}).save(tmp_path / "c.pt")
+    loaded = Checkpoint.load(tmp_path / "c.pt")
+    other = torch.optim.AdamW(torch.nn.Linear(3, 2).parameters())
+    other.load_state_dict(loaded.optimizer)
+    for ours, theirs in zip(
+        other.state_dict()["state"].values(), optimizer.state_dict()["state"].values(), strict=True
+    ):
+        assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), RuntimeError("PytorchStreamWriter failed")])
+def test_a_full_disk_keeps_the_checkpoint_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    path = tmp_path / "c.pt"
+    checkpoint(1).save(path)
+
+    def half(_: Any, stream: Any) -> None:
+        stream.write(b"half of it")
+        raise error
+
+    monkeypatch.setattr(torch, "save", half)
+    with pytest.raises(CannotWrite, match="previous one is intact"):
+        checkpoint(2).save(path)
+    assert_equal(Checkpoint.load(path), checkpoint(1))
+    assert [p.name for p in tmp_path.iterdir()] == ["c.pt"]
+
+
+def test_a_kill_in_the_middle_of_writing_keeps_the_checkpoint_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "c.pt"
+    checkpoint(1).save(path)
+
+    def killed(_: int) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as dying:
+        dying.setattr(os, "fsync", killed)
+        with pytest.raises(KeyboardInterrupt):
+            checkpoint(2).save(path)
+    assert_equal(Checkpoint.load(path), checkpoint(1))
+    checkpoint(3).save(path)  # what was left behind is in nobody's way
+    assert_equal(Checkpoint.load(path), checkpoint(3))
+    assert [p.name for p in tmp_path.iterdir()] == ["c.pt"]
+
+
+def test_a_folder_that_does_not_exist_is_told(tmp_path: Path) -> None:
+    with pytest.raises(CannotWrite, match="cannot be written"):
+        checkpoint().save(tmp_path / "nowhere" / "c.pt")
+
+
+def test_a_missing_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InvalidWeights, match="There is no checkpoint"):
+        Checkpoint.load(tmp_path / "c.pt")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"weights": torch.zeros(2)},
+        {"format": 99},
+        {"format": 1},
+        {"format": 1, "step": 1, "network": {}, "average": {}, "optimizer": {}, "config": {}, "extra": 0},
+        [1, 2, 3],
+        torch.zeros(3),
+        7,
+        None,
+    ],
+    ids=lambda v: str(v)[:20],
+)
+def test_files_of_something_else_are_refused(tmp_path: Path, values: Any) -> None:
+    torch.save(values, tmp_path / "c.pt")
+    with pytest.raises(InvalidWeights, match="not a readable K-Prism checkpoint"):
+        Checkpoint.load(tmp_path / "c.pt")
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+@pytest.mark.parametrize("content", [b"", b"text", b"\x80", b"PK\x03\x04", b"\x80\x04\x95", pickle.dumps([1])])
+def test_files_that_are_no_archive_are_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "c.pt").write_bytes(content)
+    with pytest.raises(InvalidWeights):
+        Checkpoint.load(tmp_path / "c.pt")
+
+
+def test_a_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidWeights):
+        Checkpoint.load(tmp_path)
+
+
+class Malicious:
+    """A pickle that makes a folder when it is loaded."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return os.mkdir, (self.path,)
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+@pytest.mark.parametrize("by_torch", [True, False])
+def test_code_in_a_file_does_not_run(tmp_path: Path, by_torch: bool) -> None:
+    bad, trace = tmp_path / "c.pt", tmp_path / "was here"
+    if by_torch:
+        torch.save({"format": 1, "step": Malicious(str(trace))}, bad)
+    else:
+        bad.write_bytes(pickle.dumps(Malicious(str(trace))))
+    with pytest.raises(InvalidWeights):
+        Checkpoint.load(bad)
+    assert not trace.exists()
+
+
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(place=st.floats(0, 0.9999), value=st.integers(0, 255), cut=st.booleans())
+def test_a_damaged_file_is_never_more_than_invalid_weights(tmp_path: Path, place: float, value: int, cut: bool) -> None:
+    path = tmp_path / "c.pt"
+    checkpoint().save(path)
+    content = bytearray(path.read_bytes())
+    at = int(place * len(content))
+    if cut:
+        content = content[:at]
+    else:
+        content[at] = value
+    path.write_bytes(bytes(content))
+    with contextlib.suppress(InvalidWeights):
+        Checkpoint.load(path)

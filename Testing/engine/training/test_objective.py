@@ -1,0 +1,229 @@
+"""The joint objective of A.2: losses against hand-computed numbers, and what a step is composed of."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from KPrismLib.network import KPrism, MaskPrediction
+from KPrismLib.training import objective as module
+from KPrismLib.training.batches import Batch
+from KPrismLib.training.modes import Mode
+from KPrismLib.training.objective import (
+    Objective,
+    ObjectiveConfig,
+    dice_loss,
+    hard_dice,
+    mask_loss,
+    prediction_loss,
+)
+from Testing.engine.network.tiny_network import blob, filled, scene, tiny_config
+
+SIZE = (32, 32)
+
+
+def batch(mode: Mode, *, step: int = 0, samples: int = 2) -> Batch:
+    references = mode is Mode.IN_CONTEXT
+    return Batch(
+        mode,
+        step,
+        scene(samples, SIZE, dtype=torch.float32),
+        blob(samples, SIZE, dtype=torch.float32),
+        torch.arange(samples) % 2,
+        scene(samples, SIZE, dtype=torch.float32).flip(-1)[:, None] if references else None,
+        blob(samples, SIZE, dtype=torch.float32)[:, None] if references else None,
+    )
+
+
+def objective(network: KPrism | None = None, **config: Any) -> Objective:
+    network = network or filled(KPrism(tiny_config()))
+    return Objective(network, ObjectiveConfig(**config), click_radius=1, seed=0)
+
+
+def logit(probability: float) -> float:
+    return math.log(probability / (1 - probability))
+
+
+class TestLosses:
+    def test_dice_by_hand(self) -> None:
+        logits = torch.tensor([[[[logit(0.75), logit(0.5)]]], [[[logit(0.2), logit(0.1)]]]])
+        target = torch.tensor([[[[1.0, 0.0]]], [[[0.0, 1.0]]]])
+        first = 1 - (2 * 0.75 + 1) / (1.25 + 1 + 1)
+        second = 1 - (2 * 0.1 + 1) / (0.3 + 1 + 1)
+        assert dice_loss(logits, target).item() == pytest.approx((first + second) / 2, rel=1e-6)
+
+    def test_cross_entropy_and_dice_add_up(self) -> None:
+        logits = torch.tensor([[[[logit(0.75), logit(0.5)]]]])
+        target = torch.tensor([[[[1.0, 0.0]]]])
+        entropy = -(math.log(0.75) + math.log(0.5)) / 2
+        assert mask_loss(logits, target).item() == pytest.approx(entropy + 1 - 2.5 / 3.25, rel=1e-6)
+
+    def test_half_precision_logits_are_judged_in_single(self) -> None:
+        logits = torch.tensor([[[[40.0, -40.0]]]]).bfloat16()
+        loss = mask_loss(logits, torch.tensor([[[[0.0, 1.0]]]]))
+        assert loss.dtype == torch.float32
+        assert loss.item() == pytest.approx(40 + 1 - 1 / 3, rel=1e-4)
+
+    def test_layers_are_judged_at_their_own_scale_by_area(self) -> None:
+        target = torch.zeros(1, 1, 4, 4)
+        target[..., :2, :3] = 1
+        final, coarse = torch.randn(1, 1, 4, 4), torch.randn(1, 1, 2, 2)
+        share = torch.tensor([[[[1.0, 0.5], [0.0, 0.0]]]])
+        prediction = MaskPrediction(final, [coarse, final])
+        layers = (mask_loss(coarse, share) + mask_loss(final, target)) / 2
+        assert prediction_loss(prediction, target, 0.5) == pytest.approx(mask_loss(final, target) + 0.5 * layers)
+        assert prediction_loss(prediction, target, 0.0) == mask_loss(final, target)
+        assert prediction_loss(MaskPrediction(final, []), target, 0.5) == mask_loss(final, target)
+
+    def test_hard_dice_by_hand(self) -> None:
+        logits = torch.tensor([[[[1.0, 0.0, -1.0]]], [[[-1.0, -1.0, -1.0]]], [[[-1.0, -1.0, -1.0]]]])
+        target = torch.tensor([[[[1.0, 0.0, 1.0]]], [[[0.0, 1.0, 0.0]]], [[[0.0, 0.0, 0.0]]]])
+        assert hard_dice(logits, target).tolist() == [0.5, 0.0, 0.0]
+
+
+class Passes:
+    """The loss of every pass of a step, in order, and what each pass was given."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, network: KPrism) -> None:
+        self.losses: list[Tensor] = []
+        self.given: list[dict[str, Any]] = []
+        self.encoded = 0
+        real = module.prediction_loss
+
+        def loss(*arguments: Any) -> Tensor:
+            self.losses.append(real(*arguments))
+            return self.losses[-1]
+
+        monkeypatch.setattr(module, "prediction_loss", loss)
+        network.register_forward_pre_hook(lambda _, __, named: self.given.append(named), with_kwargs=True)
+        network.image_encoder.register_forward_hook(lambda *_: setattr(self, "encoded", self.encoded + 1))
+
+
+@pytest.mark.parametrize(("mode", "encodings"), [(Mode.SEMANTIC, 1), (Mode.IN_CONTEXT, 2)])
+def test_a_first_mask_is_refined_by_two_clicks(monkeypatch: pytest.MonkeyPatch, mode: Mode, encodings: int) -> None:
+    step = objective(refinement_weight=0.8, scribble_probability=0.0)
+    passes = Passes(monkeypatch, step.network)
+    loss, dice = step(batch(mode), 0)
+    first, *refined = passes.losses
+    assert len(refined) == 2
+    assert loss.item() == pytest.approx((first + 0.8 * sum(refined)).item() / 3, rel=1e-6)
+    assert passes.encoded == encodings  # once for images, once for references, whatever follows
+    assert dice.shape == (2,)
+    prompts = [given.get("prompt") for given in passes.given]
+    assert prompts[0] is None
+    assert [p.clicks.valid.sum(1).tolist() for p in prompts[1:]] == [[1, 1], [2, 2]]
+    for given in passes.given:
+        assert (given["class_index"] is not None) == (mode is Mode.SEMANTIC)
+        assert (given["reference"] is not None) == (mode is Mode.IN_CONTEXT)
+    assert not prompts[1].previous_logits.requires_grad
+
+
+def test_three_clicks_from_nothing_in_the_interactive_mode(monkeypatch: pytest.MonkeyPatch) -> None:
+    step = objective(scribble_probability=0.0)
+    passes = Passes(monkeypatch, step.network)
+    loss, _ = step(batch(Mode.INTERACTIVE), 0)
+    assert len(passes.losses) == 3
+    assert loss.item() == pytest.approx(sum(passes.losses).item() / 3, rel=1e-6)  # type: ignore[union-attr]
+    prompts = [given["prompt"] for given in passes.given]
+    assert [p.clicks.valid.sum(1).tolist() for p in prompts] == [[1, 1], [2, 2], [3, 3]]
+    assert prompts[0].previous_logits is None
+    assert prompts[0].clicks.positive.all()
+    for given, later in itertools.pairwise(prompts):
+        assert torch.equal(later.clicks.row_column[:, : given.clicks.valid.shape[1]], given.clicks.row_column)
+    assert all(given["class_index"] is None and given["reference"] is None for given in passes.given)
+
+
+def test_clicks_answer_the_mask_that_was_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    from KPrismLib.evaluation.simulated_click import next_click
+
+    step = objective(scribble_probability=0.0)
+    passes = Passes(monkeypatch, step.network)
+    data = batch(Mode.INTERACTIVE)
+    step(data, 0)
+    target = data.mask[:, 0].bool().numpy()
+    for number, given in enumerate(passes.given):
+        prompt = given["prompt"]
+        shown = np.zeros_like(target) if number == 0 else (prompt.previous_logits[:, 0] >= 0).numpy()
+        for b in range(2):
+            click = next_click(shown[b], target[b])
+            assert click is not None
+            assert prompt.clicks.row_column[b, -1].tolist() == [click.row, click.column]
+            assert prompt.clicks.positive[b, -1].item() == click.positive
+
+
+@torch.no_grad()
+def test_warm_up_clicks_precede_those_that_are_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    step = objective(warm_up_clicks=2, interactive_passes=2, scribble_probability=0.0)
+    passes = Passes(monkeypatch, step.network)
+    counts = []
+    for number in range(12):
+        passes.given.clear()
+        passes.losses.clear()
+        step(batch(Mode.INTERACTIVE, step=number), 0)
+        assert len(passes.losses) == 2
+        counts.append(len(passes.given) - 2)
+    assert set(counts) == {0, 1, 2}
+
+
+def test_the_number_of_passes_is_the_same_on_all_ranks_and_varies_by_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ranks that disagree would wait for each other's gradients for ever."""
+    step = objective(
+        warm_up_clicks=2, interactive_passes=1, always_refine=False, refinements=2, scribble_probability=0.5
+    )
+    passes = Passes(monkeypatch, step.network)
+
+    @torch.no_grad()
+    def count(mode: Mode, number: int, rank: int) -> int:
+        passes.given.clear()
+        step(batch(mode, step=number), rank)
+        return len(passes.given)
+
+    for mode in (Mode.SEMANTIC, Mode.INTERACTIVE):
+        counts = [[count(mode, number, rank) for number in range(5)] for rank in (0, 1)]
+        assert counts[0] == counts[1]
+        assert len(set(counts[0])) > 1
+
+
+def test_strokes_differ_between_ranks_but_not_between_repetitions(monkeypatch: pytest.MonkeyPatch) -> None:
+    step = objective(scribble_probability=1.0, interactive_passes=1)
+    passes = Passes(monkeypatch, step.network)
+
+    def places(rank: int) -> Tensor:
+        passes.given.clear()
+        step(batch(Mode.INTERACTIVE), rank)
+        found: Tensor = passes.given[0]["prompt"].maps
+        return found
+
+    assert torch.equal(places(0), places(0))
+    assert not torch.equal(places(0), places(1))
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_gradients_reach_the_parts_that_a_mode_uses(mode: Mode) -> None:
+    step = objective()
+    loss, _ = step(batch(mode), 0)
+    loss.backward()
+    reached = {name.split(".")[0] for name, p in step.network.named_parameters() if p.grad is not None}
+    used = {"image_encoder", "projections", "decoder", "final_mask_head", "click_queries", "prompt_encoder"}
+    used |= {Mode.SEMANTIC: {"semantic_table"}, Mode.IN_CONTEXT: {"mask_encoder", "reference_queries"}}.get(mode, set())
+    assert reached == used
+
+
+def test_a_few_steps_of_descent_learn_a_mask() -> None:
+    step = objective(refinements=0)
+    data = batch(Mode.SEMANTIC)
+    optimizer = torch.optim.AdamW(step.network.parameters(), lr=3e-3)
+    losses = []
+    for _ in range(12):
+        loss, _ = step(data, 0)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.8 * losses[0]

@@ -1,0 +1,193 @@
+"""Packed slices: what goes in comes out, packing happens once, and again when the dataset says something else."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from KPrismLib.dataset import DatasetFolder
+from KPrismLib.errors import CannotWrite, InvalidDataset
+from KPrismLib.training import packing
+from KPrismLib.training.packing import MINIMUM_PIXELS, has_free_orientation, open_pack, pack_folder
+from Testing.engine.dataset.tiny_dataset import describe, listed, write_folder
+from Testing.engine.training.tiny_training import labels, packed, pixels, write_dataset
+
+
+def test_pixels_and_labels_survive(tmp_path: Path) -> None:
+    dataset = packed(tmp_path)
+    assert len(dataset.slices) == 12
+    assert dataset.classes == {"liver": (1,), "spleen": (2,)}
+    for number, entry in enumerate(dataset.slices):
+        found, shown = dataset.load(entry)
+        assert np.array_equal(found[..., 0], pixels(number))
+        assert np.array_equal(shown, labels(number))
+        assert (entry.dataset, entry.patient, entry.item) == ("Tiny", f"Tiny-{number // 2}", f"i{number}")
+        assert entry.classes == ("liver", "spleen")
+
+
+def test_colour_stays_colour_and_volumes_give_one_entry_for_each_labelled_slice(tmp_path: Path) -> None:
+    volume = np.zeros((20, 24, 3), dtype=np.int16)  # columns, rows, slices
+    mask = np.zeros_like(volume, dtype=np.uint8)
+    mask[2:12, 5:9, 1:] = 1
+    volume[2:12, 5:9, 1:] = 300
+    volume[..., 2] += 7
+    colour = np.random.default_rng(0).integers(0, 255, (24, 20, 3), dtype=np.uint8)
+    items = [
+        listed("v", suffix=".nii.gz", split="train", patient="a"),
+        listed("c", split="train", patient="b"),
+        listed("t", split="test", patient="c"),
+    ]
+    flat = np.zeros((24, 20), dtype=np.uint8)
+    flat[:5, :6] = 1
+    folder = write_folder(
+        tmp_path / "d", describe(items, window=[0, 310]), image_v=volume, mask_v=mask, image_c=colour, mask_c=flat
+    )
+    (dataset,) = open_pack([folder], tmp_path / "packed", split="train", long_side=64)
+    assert [(s.item, s.index, s.channels) for s in dataset.slices] == [("v", 1, 1), ("v", 2, 1), ("c", 0, 3)]
+    second, shown = dataset.load(dataset.slices[1])
+    assert shown.shape == (24, 20)
+    assert shown[5:9, 2:12].all()
+    assert shown.sum() == 40
+    assert second[6, 3, 0] == round(255 * 307 / 310)
+    # the explicit window of the set holds for the picture, too
+    assert np.abs(dataset.load(dataset.slices[2])[0] - np.rint(colour * (255 / 310))).max() == 0
+
+
+def test_large_slices_are_reduced_and_labels_stay_labels(tmp_path: Path) -> None:
+    dataset = packed(tmp_path, long_side=24)
+    for number, entry in enumerate(dataset.slices):
+        found, shown = dataset.load(entry)
+        assert found.shape == (24, 24, 1)
+        assert set(np.unique(shown)) <= {0, 1, 2}
+        truth = labels(number)[::2, ::2]
+        assert (shown == truth).mean() > 0.95
+        assert abs(found.mean() - pixels(number).mean()) < 1.0
+
+
+def test_a_flat_slice_keeps_its_aspect(tmp_path: Path) -> None:
+    wide = np.zeros((30, 90), dtype=np.uint8)
+    wide[10:20, 60:80] = 1
+    items = [listed("w", split="train")]
+    folder = write_folder(tmp_path / "d", describe(items), mask_w=wide)
+    (dataset,) = open_pack([folder], tmp_path / "packed", split="train", long_side=45)
+    found, shown = dataset.load(dataset.slices[0])
+    assert found.shape == (15, 45, 1)
+    assert shown[5:10, 30:40].all()
+    assert shown.sum() == 50
+
+
+def test_specks_are_no_targets_and_slices_without_a_target_are_left_out(tmp_path: Path) -> None:
+    few, enough, both = (np.zeros((20, 20), dtype=np.uint8) for _ in range(3))
+    few[0, : MINIMUM_PIXELS - 1] = 1
+    enough[0, :MINIMUM_PIXELS] = 1
+    both[0, :MINIMUM_PIXELS], both[5, :3] = 1, 2
+    items = [listed(name, split="train") for name in ("few", "enough", "both")]
+    content = describe(items, labels={"0": "background", "1": "liver", "2": "spleen"})
+    image = pixels(0, 20)
+    arrays = {f"image_{n}": image for n in ("few", "enough", "both")}
+    folder = write_folder(tmp_path / "d", content, mask_few=few, mask_enough=enough, mask_both=both, **arrays)
+    (dataset,) = open_pack([folder], tmp_path / "packed", split="train", long_side=32)
+    assert [(s.item, s.classes) for s in dataset.slices] == [("enough", ("liver",)), ("both", ("liver",))]
+
+
+def test_labels_beyond_a_byte_are_kept_apart(tmp_path: Path) -> None:
+    """256 must not become background, nor 257 the label 1."""
+    wide = np.zeros((20, 20), dtype=np.uint16)
+    wide[:5, :5], wide[10:15, :5], wide[10:15, 10:15] = 1, 256, 257
+    content = describe(
+        [listed("w", split="train", suffix=".nii.gz")],
+        labels={"0": "background", "1": "liver", "256": "spleen", "257": "aorta"},
+        window="min-max",
+    )
+    folder = write_folder(tmp_path / "d", content, mask_w=wide[..., None], image_w=wide[..., None].astype(np.int16))
+    (dataset,) = open_pack([folder], tmp_path / "packed", split="train", long_side=32)
+    _, shown = dataset.load(dataset.slices[0])
+    for name, value in (("liver", 1), ("spleen", 256), ("aorta", 257)):
+        assert np.array_equal(np.isin(shown, dataset.classes[name]), (wide == value).T), name
+
+
+def test_more_labels_than_a_byte_holds_are_refused(tmp_path: Path) -> None:
+    content = describe([listed("a", split="train")], labels={str(n): f"c{n}" for n in range(300)})
+    with pytest.raises(InvalidDataset, match="299 labels"):
+        open_pack([write_folder(tmp_path / "d", content)], tmp_path / "packed", split="train", long_side=32)
+
+
+def test_packing_happens_once_and_again_when_anything_that_matters_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_dataset(tmp_path / "d", patients=2)
+    times: list[str] = []
+    real = packing.pack_folder
+
+    def counting(*arguments: object, **named: object) -> None:
+        times.append("packed")
+        real(*arguments, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(packing, "pack_folder", counting)
+    cache = tmp_path / "packed"
+    first = open_pack([folder], cache, split="train", long_side=48)
+    again = open_pack([folder], cache, split="train", long_side=48)
+    assert len(times) == 1
+    assert first[0].slices == again[0].slices
+    assert np.array_equal(first[0].data, again[0].data)
+    open_pack([folder], cache, split="train", long_side=32)
+    assert len(times) == 2
+    content = json.loads((folder / "dataset.json").read_text())
+    content["items"].pop()
+    (folder / "dataset.json").write_text(json.dumps(content))
+    changed = open_pack([folder], cache, split="train", long_side=48)
+    assert len(times) == 3
+    assert len(changed[0].slices) == 3
+
+
+def test_a_pack_that_was_interrupted_is_made_again(tmp_path: Path) -> None:
+    folder = write_dataset(tmp_path / "d", patients=2)
+    (expected,) = open_pack([folder], tmp_path / "packed", split="train", long_side=48)
+    slices, data = expected.slices, np.array(expected.data)
+    (target,) = (tmp_path / "packed").iterdir()
+    del expected
+    (target / "complete").unlink()
+    (target / "Tiny.bytes").write_bytes(b"half")
+    (again,) = open_pack([folder], tmp_path / "packed", split="train", long_side=48)
+    assert again.slices == slices
+    assert np.array_equal(again.data, data)
+
+
+def test_a_name_with_slashes_stays_inside_the_cache(tmp_path: Path) -> None:
+    dataset = packed(tmp_path, name="../MSD/Task 1", patients=2)
+    assert dataset.name == "../MSD/Task 1"
+    assert len(dataset.slices) == 4
+    assert {p.name for p in tmp_path.iterdir()} == {".._MSD_Task 1", "packed"}
+    assert np.array_equal(dataset.load(dataset.slices[1])[1], labels(1))
+
+
+def test_a_split_without_labels_is_told(tmp_path: Path) -> None:
+    folder = write_dataset(tmp_path / "d")
+    with pytest.raises(InvalidDataset, match="no labelled slice in its split 'validation'"):
+        open_pack([folder], tmp_path / "packed", split="validation", long_side=48)
+
+
+def test_a_cache_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    folder = write_dataset(tmp_path / "d", patients=1)
+    (tmp_path / "packed").write_text("a file in the way")
+    with pytest.raises(CannotWrite, match="cannot be made"):
+        open_pack([folder], tmp_path / "packed", split="train", long_side=48)
+    with pytest.raises(CannotWrite, match="cannot be written"):
+        pack_folder(DatasetFolder.open(folder), "train", tmp_path / "gone", long_side=48)
+
+
+@pytest.mark.parametrize(
+    ("modality", "free"),
+    [("Dermoscopy", True), ("ultrasound (breast)", True), ("Pathology", True), ("CT (abdomen)", False), ("MR", False),
+     ("X-ray", False), ("", False)],
+)  # fmt: skip
+def test_only_images_without_sides_may_be_mirrored(tmp_path: Path, modality: str, free: bool) -> None:
+    assert has_free_orientation(modality) is free
+
+
+def test_orientation_is_packed_with_the_set(tmp_path: Path) -> None:
+    assert packed(tmp_path, name="a", patients=1).free_orientation is False
+    assert packed(tmp_path, name="b", patients=1, modality="Dermoscopy").free_orientation is True

@@ -1,0 +1,149 @@
+"""Training settings: the TOML file, what it may say, and which phase a step belongs to."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from KPrismLib.errors import InvalidConfig
+from KPrismLib.training.config import Phase, TrainingConfig
+from KPrismLib.training.modes import MODE_PROBABILITIES, Mode
+
+MINIMAL = 'datasets = ["A"]\n[[phases]]\nsize = 64\nsteps = 5\nbatch = 2\n'
+
+
+def read(tmp_path: Path, text: str, data: Path | None = None) -> TrainingConfig:
+    path = tmp_path / "run.toml"
+    path.write_text(text, encoding="utf-8")
+    return TrainingConfig.read(path, data)
+
+
+def test_defaults_are_the_papers(tmp_path: Path) -> None:
+    config = read(tmp_path, MINIMAL)
+    assert config.modes == MODE_PROBABILITIES == {Mode.SEMANTIC: 0.3, Mode.IN_CONTEXT: 0.3, Mode.INTERACTIVE: 0.4}
+    assert (config.learning_rate, config.objective.refinements, config.objective.interactive_passes) == (1e-4, 2, 3)
+
+
+def test_everything_can_be_said_in_toml(tmp_path: Path) -> None:
+    text = """
+        network = "base"
+        datasets = ["A", "B/c"]
+        learning_rate = 1
+        precision = "32-true"
+        [network_settings]
+        num_experts = 2
+        [dataset_weights]
+        A = 2.5
+        [modes]
+        semantic = 1
+        interactive = 0
+        [augmentation]
+        rotation = 5.0
+        [objective]
+        refinements = 1
+        [[phases]]
+        size = 32
+        steps = 3
+        batch = 4
+        [[phases]]
+        size = 64
+        steps = 2
+        batch = 1
+    """
+    config = read(tmp_path, text, tmp_path / "data")
+    assert config.datasets == (str(tmp_path / "data" / "A"), str(tmp_path / "data" / "B" / "c"))
+    assert config.modes == {Mode.SEMANTIC: 1.0, Mode.INTERACTIVE: 0.0}
+    assert config.augmentation.rotation == 5
+    assert config.objective.refinements == 1
+    assert config.phases == (Phase(size=32, steps=3, batch=4), Phase(size=64, steps=2, batch=1))
+    assert config.total_steps == 5
+
+
+def test_dataset_folders_start_at_the_file_or_at_the_data_folder(tmp_path: Path) -> None:
+    assert read(tmp_path, MINIMAL).datasets == (str(tmp_path / "A"),)
+    absolute = MINIMAL.replace('"A"', json.dumps(str(tmp_path / "else")))
+    assert read(tmp_path, absolute, tmp_path / "data").datasets == (str(tmp_path / "else"),)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("datasets = [", "not a readable TOML"),
+        ("", "no datasets"),
+        ('datasets = ["A"]', "no phases"),
+        ('datasets = "A"', "list of folders"),
+        ("datasets = [1]", "list of folders"),
+        (MINIMAL.replace("size = 64", "size = 40"), "multiple of 16"),
+        (MINIMAL.replace("size = 64", "size = 16"), "at least 32"),
+        (MINIMAL.replace("size = 64", 'size = "64"'), "setting is wrong"),
+        (MINIMAL.replace("steps = 5", "steps = 0"), "at least one step"),
+        (MINIMAL.replace("batch = 2", "batch = 0"), "one sample"),
+        (MINIMAL.replace("batch = 2", ""), "batch"),
+        (MINIMAL.replace("batch = 2", "batch = 2\nbanana = 1"), "banana"),
+        ("banana = 1\n" + MINIMAL, "no training setting 'banana'"),
+        ("holdout = 1.0\n" + MINIMAL, "holdout"),
+        ("holdout = -0.1\n" + MINIMAL, "holdout"),
+        ("learning_rate = 0\n" + MINIMAL, "learning_rate"),
+        ("learning_rate = nan\n" + MINIMAL, "learning_rate"),
+        ('learning_rate = "fast"\n' + MINIMAL, "setting is wrong"),
+        ("checkpoint_every = 0\n" + MINIMAL, "checkpoint_every"),
+        ("warm_up_steps = -1\n" + MINIMAL, "warm_up_steps"),
+        ("average_decay = 1.0\n" + MINIMAL, "average_decay"),
+        ('precision = "8"\n' + MINIMAL, "bf16-mixed"),
+        (MINIMAL + "[modes]\nscribble = 1\n", "scribble"),
+        (MINIMAL + "[modes]\nsemantic = 0\n", r"\[modes\]"),
+        (MINIMAL + "[modes]\nsemantic = -1\ninteractive = 2\n", r"\[modes\]"),
+        (MINIMAL + "[dataset_weights]\nA = -1\n", r"\[dataset_weights\]"),
+        (MINIMAL + "[objective]\ninteractive_passes = 0\n", "interactive_passes"),
+        (MINIMAL + "[objective]\nrefinements = -1\n", "refinements"),
+        (MINIMAL + "[objective]\nscribble_probability = 2\n", "scribble_probability"),
+        (MINIMAL + "[augmentation]\nsepia = 1\n", "sepia"),
+    ],
+)
+def test_a_wrong_setting_is_named(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(InvalidConfig, match=words) as caught:
+        read(tmp_path, text)
+    assert str(caught.value).endswith(".")
+
+
+def test_a_missing_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InvalidConfig, match="no training configuration"):
+        TrainingConfig.read(tmp_path / "run.toml")
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", None])
+def test_a_file_that_is_no_text_is_told(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "run.toml"
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_bytes(content)
+    with pytest.raises(InvalidConfig, match="not a readable TOML"):
+        TrainingConfig.read(path)
+
+
+def test_plain_values_bring_a_config_back(tmp_path: Path) -> None:
+    config = read(tmp_path, MINIMAL + "[modes]\nsemantic = 1\n[network_settings]\nencoder_blocks = [1, 1, 1, 1]\n")
+    values: dict[str, Any] = json.loads(json.dumps(config.to_dict()))
+    assert TrainingConfig.from_dict(values) == config
+
+
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=5))
+def test_steps_go_through_the_phases_in_order(lengths: list[int]) -> None:
+    phases = tuple(Phase(size=32 + 16 * n, steps=length, batch=1) for n, length in enumerate(lengths))
+    config = TrainingConfig(datasets=("A",), phases=phases)
+    expected = [phase for phase in phases for _ in range(phase.steps)]
+    assert [config.phase_at(step) for step in range(config.total_steps)] == expected
+    assert config.phase_at(config.total_steps + 3) == phases[-1]
+
+
+def test_the_configs_that_ship_can_be_read() -> None:
+    configs = sorted((Path(__file__).parents[3] / "Training" / "configs").glob("*.toml"))
+    assert configs
+    for path in configs:
+        assert TrainingConfig.read(path).total_steps > 0

@@ -1,0 +1,32 @@
+"""Tests of the Slicer side on real MRML, without a desktop; skipped where slicer-core is not installed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+# As Slicer does with a folder that is given as an additional module path.
+MODULE_FOLDER = Path(__file__).resolve().parents[2] / "KPrism"
+if str(MODULE_FOLDER) not in sys.path:
+    sys.path.append(str(MODULE_FOLDER))
+
+slicer = pytest.importorskip("slicer")
+
+
+@pytest.fixture(scope="session")
+def shared_scene():
+    from KPrismLogic.headless import application_scene
+
+    return application_scene()
+
+
+@pytest.fixture
+def scene(shared_scene) -> Iterator:
+    """An empty scene, emptied again afterwards."""
+    scene, _ = shared_scene
+    scene.Clear(False)
+    yield scene
+    scene.Clear(False)

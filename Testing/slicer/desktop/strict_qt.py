@@ -1,0 +1,236 @@
+"""A ``qt`` module that has only what real Slicer reports, and behaves as far as the effect can tell.
+
+Every class knows the names of ``shared/design/slicer-api.json`` and raises on any other. Names that are methods there
+and have no behaviour here do nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import types
+from pathlib import Path
+from typing import Any, ClassVar
+
+_API_FILE = Path(__file__).resolve().parents[3] / "shared" / "design" / "slicer-api.json"
+_COPY = Path(__file__).with_name("slicer_names.json")
+
+
+def slicer_names() -> dict[str, Any]:
+    """Names by class, those that it inherits included."""
+    source = _COPY if _COPY.exists() else _API_FILE
+    if not source.exists():
+        source = Path("/work/shared/design/slicer-api.json")
+    api = json.loads(source.read_text(encoding="utf-8"))
+    inherits = api.pop("_inherits")
+    api.pop("_readme")
+    for name, names in api.items():
+        base = inherits.get(name)
+        while base:
+            names.extend(api.get(base, ()))
+            base = inherits.get(base, "QObject" if base == "QWidget" else None)
+    return {name: frozenset(names) for name, names in api.items()}
+
+
+class Strict:
+    """An object of a class in the list; ``calls`` has what was called without behaviour here."""
+
+    names: ClassVar[frozenset[str]] = frozenset()
+    made: ClassVar[list[Strict]] = []
+
+    def __init__(self, *given: Any) -> None:
+        self._given = given
+        self._values: dict[str, Any] = {}
+        self._slots: list[tuple[str, Any]] = []
+        self._blocked = False
+        self._hidden = False
+        Strict.made.append(self)
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        super().__init_subclass__(**more)
+        wrong = [name for name in vars(cls) if not name.startswith("_") and name not in ("names", "made", "fire")]
+        wrong = [name for name in wrong if cls.names and name not in cls.names]
+        assert not wrong, f"{cls.__name__} has no {wrong} in Slicer"
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        if name not in self.names:
+            raise AttributeError(f"{type(self).__name__} has no member {name!r} in Slicer")
+        if name in self._values:
+            return self._values[name]
+        return lambda *given: self._call(name, given)
+
+    def _call(self, name: str, given: tuple[Any, ...]) -> None:
+        """A method without behaviour here; a setter sets its property."""
+        if name.startswith("set") and len(given) == 1:
+            self._values[f"{name[3].lower()}{name[4:]}"] = given[0]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not name.startswith("_") and name not in self.names:
+            raise AttributeError(f"{type(self).__name__} has no member {name!r} in Slicer")
+        if name.startswith("_") or isinstance(getattr(type(self), name, None), property):
+            object.__setattr__(self, name, value)
+        else:
+            self._values[name] = value
+
+    def connect(self, signal: str, slot: Any) -> bool:
+        assert signal.split("(")[0] in self.names, f"{type(self).__name__} has no signal {signal}"
+        self._slots.append((signal, slot))
+        return True
+
+    def disconnect(self, signal: str, slot: Any) -> bool:
+        self._slots.remove((signal, slot))
+        return True
+
+    def blockSignals(self, blocked: bool) -> bool:
+        was, self._blocked = self._blocked, bool(blocked)
+        return was
+
+    def fire(self, signal: str, *given: Any) -> None:
+        """What Qt does when the user acts."""
+        if not self._blocked:
+            for name, slot in list(self._slots):
+                if name == signal:
+                    slot(*given)
+
+
+class _Widget(Strict):
+    def setVisible(self, visible: bool) -> None:
+        assert isinstance(visible, bool)
+        self._hidden = not visible
+
+    @property
+    def visible(self) -> bool:
+        return not self._hidden
+
+
+class _Button(_Widget):
+    def setChecked(self, checked: bool) -> None:
+        changed = self._values.get("checked", False) != checked
+        self._values["checked"] = checked
+        if changed:
+            self.fire("toggled(bool)", checked)
+
+    def click(self) -> None:
+        self.fire("clicked()")
+
+
+class _Timer(Strict):
+    def start(self, *_: Any) -> None:
+        self._values["active"] = True
+
+    def stop(self) -> None:
+        self._values["active"] = False
+
+    def isActive(self) -> bool:
+        return self._values.get("active", False)
+
+
+class _ComboBox(_Widget):
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self._items: list[str] = []
+        self._index = -1
+
+    @property
+    def count(self) -> int:
+        return len(self._items)
+
+    @property
+    def currentText(self) -> str:
+        return self._items[self._index] if 0 <= self._index < len(self._items) else ""
+
+    def addItems(self, items: list[str]) -> None:
+        self._items += items
+
+    def clear(self) -> None:
+        self._items, self._index = [], -1
+
+    def findText(self, text: str) -> int:
+        return self._items.index(text) if text in self._items else -1
+
+    def itemText(self, index: int) -> str:
+        return self._items[index]
+
+    def setCurrentIndex(self, index: int) -> None:
+        self._index = index
+
+    def setCurrentText(self, text: str) -> None:
+        self._index = self.findText(text)
+
+    def completer(self) -> Any:
+        return strict_class("QCompleter", Strict)()
+
+
+class _ListWidget(_Widget):
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self._items: list[Any] = []
+        self._row = -1
+
+    @property
+    def currentRow(self) -> int:
+        return self._row
+
+    def setCurrentRow(self, row: int) -> None:
+        self._row = row
+
+    @property
+    def count(self) -> int:
+        return len(self._items)
+
+    def addItem(self, item: Any) -> None:
+        self._items.append(item)
+
+    def clear(self) -> None:
+        self._items, self._row = [], -1
+
+
+_BEHAVIOUR = {
+    "QTimer": _Timer,
+    "QComboBox": _ComboBox,
+    "QListWidget": _ListWidget,
+    "QRadioButton": _Button,
+    "QCheckBox": _Button,
+    "QPushButton": _Button,
+    "QLabel": _Widget,
+    "QWidget": _Widget,
+    "QLineEdit": _Widget,
+    "QProgressBar": _Widget,
+}
+
+
+class _StrictMeta(type):
+    """Enumeration values are members of the class: ``qt.QComboBox.NoInsert``."""
+
+    def __getattr__(cls, name: str) -> str:
+        if name.startswith("_") or name not in cls.names:
+            raise AttributeError(f"{cls.__name__} has no member {name!r} in Slicer")
+        return f"{cls.__name__}.{name}"
+
+
+def strict_class(name: str, behaviour: type | None = None) -> Any:
+    """The class of a name in the list."""
+    base = behaviour or _BEHAVIOUR.get(name, Strict)
+    names = slicer_names()[name]
+    wrong = [one for one in vars(base) if not one.startswith("_") and one not in names and base is not Strict]
+    assert not [one for one in wrong if one not in ("names", "made", "fire")], f"{name} has no {wrong} in Slicer"
+    kind = types.new_class(name, (base,), {"metaclass": _StrictMeta})
+    kind.names = names
+    return kind
+
+
+class QtModule(types.ModuleType):
+    """``import qt``."""
+
+    def __init__(self) -> None:
+        super().__init__("qt")
+        self.Qt = types.SimpleNamespace(CrossCursor="CrossCursor", MatchContains="MatchContains")
+        self._classes: dict[str, Any] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in slicer_names():
+            raise AttributeError(f"qt has no {name!r} in the list of Slicer's names")
+        if name not in self._classes:
+            self._classes[name] = strict_class(name)
+        return self._classes[name]

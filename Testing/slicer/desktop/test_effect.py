@@ -1,0 +1,339 @@
+"""The effect through the calls that a desktop Slicer was recorded to make."""
+
+import sys
+import threading
+import time
+import types
+
+import numpy as np
+import pytest
+import slicer
+from KPrismLogic.model import shared_model
+
+from Testing.slicer.desktop.strict_effect import AbstractEffect, Desktop, ThreeDWidget, modules, timers
+from Testing.slicer.desktop.strict_qt import Strict
+from Testing.slicer.flood_predictor import FloodPredictor
+from Testing.slicer.scenes import Bench, body, fill, geometry, segment_array, segmentation_node, volume_node
+
+
+@pytest.fixture
+def desktop(scene, monkeypatch):
+    made = {}
+    for name, module in modules(lambda: made["desktop"]).items():
+        monkeypatch.setitem(sys.modules, name, module)
+    for name in [one for one in sys.modules if one.split(".")[0] in ("KPrismDesktop", "SegmentEditorKPrism")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(slicer, "qSlicerSegmentEditorAbstractEffect", AbstractEffect, raising=False)
+    Strict.made.clear()
+    volume = volume_node(scene, body(), geometry("anisotropic"))
+    bench = Bench.make(scene, volume, segmentation_node(scene, volume))
+    desktop = made["desktop"] = Desktop(scene, bench.parameters)
+    desktop.bench = bench
+    for name, normal, right in (("Red", (0, 0, 1), (-1, 0, 0)), ("Yellow", (1, 0, 0), (0, -1, 0))):
+        node = desktop.views[name].mrmlSliceNode()
+        node.SetFieldOfView(40, 40, 1)
+        node.SetDimensions(200, 200, 1)
+        node.SetSliceToRASByNTP(*normal, *right, *bench.ras(6, 6, 7), 0)
+    monkeypatch.setattr(
+        slicer,
+        "app",
+        types.SimpleNamespace(
+            layoutManager=lambda: types.SimpleNamespace(
+                sliceViewNames=lambda: ("Red", "Yellow"), sliceWidget=lambda name: desktop.views[name]
+            )
+        ),
+        raising=False,
+    )
+    shared_model().use(FloodPredictor())
+    yield desktop
+    if desktop.active is not None:
+        desktop.deactivate(desktop.active)
+    shared_model().unload()
+    for name in [one for one in sys.modules if one.split(".")[0] in ("KPrismDesktop", "SegmentEditorKPrism")]:
+        monkeypatch.delitem(sys.modules, name)
+
+
+@pytest.fixture
+def effect(desktop):
+    effect = desktop.start_up()
+    desktop.activate(effect)
+    return effect
+
+
+def _xy(desktop, k, j, i, view="Red"):
+    matrix = np.array(
+        [[desktop.views[view].mrmlSliceNode().GetXYToRAS().GetElement(r, c) for c in range(4)] for r in range(4)]
+    )
+    x, y = (np.linalg.inv(matrix) @ (*desktop.bench.ras(k, j, i), 1))[:2]
+    return round(x), round(y)
+
+
+def _settle():
+    """Let the pump run as Qt would until there is nothing to do."""
+    deadline = time.monotonic() + 20
+    while active := timers():
+        assert time.monotonic() < deadline
+        for timer in active:
+            if timer._values.get("singleShot"):
+                timer.stop()
+            timer.fire("timeout()")
+
+
+def _array(desktop, name="Liver"):
+    return segment_array(desktop.bench.editor, desktop.bench.segmentation, name)
+
+
+def _widget(effect, name):
+    return next(one for one in Strict.made if one._values.get("objectName") == name)
+
+
+def test_click_in_red_writes_the_structure_and_undo_takes_it_back(desktop, effect):
+    assert desktop.click(effect, _xy(desktop, 6, 6, 7))
+    _settle()
+    expected = np.zeros(body().shape, bool)
+    expected[6] = body()[6] == 100
+    assert np.array_equal(_array(desktop), expected)
+    assert "ms" in _widget(effect, "KPrismStatus").text
+    desktop.logic.Undo()
+    _settle()
+    assert not _array(desktop).any()
+    desktop.logic.Redo()
+    assert np.array_equal(_array(desktop), expected)
+
+
+def test_click_in_yellow_writes_a_sagittal_slice(desktop, effect):
+    desktop.click(effect, _xy(desktop, 6, 6, 7, "Yellow"), view="Yellow")
+    _settle()
+    assert np.array_equal(_array(desktop)[:, :, 7], (body() == 100)[:, :, 7])
+    assert _array(desktop).sum() == (body() == 100)[:, :, 7].sum()
+
+
+def test_ctrl_click_removes_and_the_toggle_turns_it_round(desktop, effect):
+    desktop.click(effect, _xy(desktop, 6, 6, 7))
+    desktop.click(effect, _xy(desktop, 6, 6, 14))
+    # The control key's own press carries another value than the click's.
+    desktop.event(effect, "KeyPressEvent", _xy(desktop, 6, 7, 14), ctrl=67108864)
+    desktop.click(effect, _xy(desktop, 6, 7, 14), ctrl=1)
+    _settle()
+    assert np.array_equal(_array(desktop)[6], body()[6] == 100)
+    _widget(effect, "KPrismErasing").setChecked(True)
+    desktop.click(effect, _xy(desktop, 6, 7, 7))
+    _settle()
+    assert not _array(desktop).any()
+
+
+def test_drag_is_one_scribble_and_one_undo_state(desktop, effect):
+    start, end = _xy(desktop, 6, 6, 7), _xy(desktop, 6, 6, 14)
+    assert desktop.event(effect, "LeftButtonPressEvent", start)
+    for share in np.linspace(0, 1, 8):
+        place = tuple(int(a + (b - a) * share) for a, b in zip(start, end, strict=True))
+        assert desktop.event(effect, "MouseMoveEvent", place)
+        assert desktop.event(effect, "MouseMoveEvent", place)
+    assert desktop.event(effect, "LeftButtonReleaseEvent", end)
+    _settle()
+    assert (_array(desktop)[6] >= (body()[6] > 0)).all()
+    desktop.logic.Undo()
+    assert not desktop.logic.CanUndo()
+
+
+def test_events_that_are_not_for_the_effect_are_left(desktop, effect):
+    xy = _xy(desktop, 6, 6, 7)
+    assert not desktop.event(effect, "MouseMoveEvent", xy)
+    assert not desktop.event(effect, "MouseWheelForwardEvent", xy)
+    assert not desktop.event(effect, "LeftButtonPressEvent", xy, shift=1)
+    assert not desktop.event(effect, "LeftButtonReleaseEvent", xy, shift=1)
+    assert not desktop.event(effect, "RightButtonPressEvent", xy)
+    assert effect.self().processInteractionEvents(desktop.interactor, 12, ThreeDWidget()) is False
+    _settle()
+    assert not _array(desktop).any()
+
+
+def test_double_click_is_answered_and_counts_as_one_click(desktop, effect):
+    xy = _xy(desktop, 6, 6, 7)
+    desktop.click(effect, xy)
+    assert desktop.event(effect, "LeftButtonDoubleClickEvent", xy)
+    assert desktop.event(effect, "LeftButtonReleaseEvent", xy)
+    _settle()
+    desktop.logic.Undo()
+    assert not desktop.logic.CanUndo()
+
+
+def test_markers_follow_clicks_slices_and_undo(desktop, effect):
+    node = desktop.views["Red"].mrmlSliceNode()
+    xy = _xy(desktop, 6, 6, 7)
+    desktop.click(effect, xy)
+    _settle()
+
+    def shown():
+        return sum(actor.GetMapper().GetInput().GetNumberOfPoints() for _, actor in effect._actors)
+
+    assert shown() == 1
+    place = next(a for _, a in effect._actors if a.GetMapper().GetInput().GetNumberOfPoints()).GetMapper().GetInput()
+    assert np.allclose(place.GetPoint(0)[:2], xy, atol=6)  # the middle of the clicked pixel
+    node.SetSliceToRASByNTP(0, 0, 1, -1, 0, 0, *desktop.bench.ras(8, 6, 7), 0)
+    effect.self().processViewNodeEvents(node, 33, desktop.views["Red"])
+    assert shown() == 0
+    node.SetSliceToRASByNTP(0, 0, 1, -1, 0, 0, *desktop.bench.ras(6, 6, 7), 0)
+    effect.self().processViewNodeEvents(node, 33, desktop.views["Red"])
+    assert shown() == 1
+    desktop.logic.Undo()
+    _settle()
+    assert shown() == 0
+    desktop.logic.Redo()
+    _settle()
+    assert shown() == 1
+    effect.self().layoutChanged()
+    assert effect._actors == []
+
+
+def test_class_segments_at_once_and_names_the_segment(desktop, effect, monkeypatch):
+    box = _widget(effect, "KPrismClass")
+    box.addItems(["liver", "spleen"])
+    effect.self().onGuideChosen("class")
+    assert _widget(effect, "KPrismSegmentSlice").visible
+    box.fire("activated(int)", 1)
+    _settle()
+    assert np.array_equal(_array(desktop)[6], body()[6] == 200)
+    _widget(effect, "KPrismNameSegment").click()
+    segment = desktop.bench.segmentation.GetSegmentation().GetSegment("Liver")
+    assert segment.GetName() == "Spleen"
+    desktop.click(effect, _xy(desktop, 6, 6, 7))
+    _settle()
+    assert np.array_equal(_array(desktop)[6], body()[6] > 0)
+
+
+def test_reference_is_added_used_and_removed(desktop, effect):
+    fill(desktop.bench.editor, desktop.bench.segmentation, "Liver", body() == 200)
+    desktop.event(effect, "MouseMoveEvent", (5, 5))
+    effect.self().onGuideChosen("reference")
+    _widget(effect, "KPrismSegmentSlice").click()
+    assert "reference" in _widget(effect, "KPrismStatus").text
+    _widget(effect, "KPrismAddReference").click()
+    references = _widget(effect, "KPrismReferences")
+    assert references.count == 1
+    desktop.parameters.SetSelectedSegmentID("Other")
+    node = desktop.views["Red"].mrmlSliceNode()
+    node.SetSliceToRASByNTP(0, 0, 1, -1, 0, 0, *desktop.bench.ras(8, 6, 7), 0)
+    _widget(effect, "KPrismSegmentSlice").click()
+    _settle()
+    assert np.array_equal(_array(desktop, "Other")[8], body()[8] == 200)
+    references.setCurrentRow(0)
+    _widget(effect, "KPrismRemoveReference").click()
+    assert references.count == 0
+
+
+def test_what_is_wrong_stands_in_the_status_line(desktop, effect, monkeypatch):
+    effect.self().onAddReference()
+    assert "nothing of Liver" in _widget(effect, "KPrismStatus").text
+    desktop.parameters.SetSelectedSegmentID("")
+    desktop.click(effect, _xy(desktop, 6, 6, 7))
+    assert "segment" in _widget(effect, "KPrismStatus").text
+    shared_model().unload()
+    monkeypatch.setattr("KPrismLogic.readiness.find_spec", lambda name: None)
+    desktop.click(effect, _xy(desktop, 6, 6, 7))
+    assert "press Install" in _widget(effect, "KPrismStatus").text
+    assert _widget(effect, "KPrismInstall").visible
+    _settle()
+    assert not _array(desktop).any()
+
+
+def test_hidden_segment_that_is_not_confirmed_is_left_alone(desktop, effect):
+    desktop.confirmation = 0
+    desktop.click(effect, _xy(desktop, 6, 6, 7))
+    _settle()
+    assert desktop.confirmations == 1
+    assert not _array(desktop).any()
+
+
+def test_result_for_a_slice_that_is_no_longer_shown_is_dropped(desktop, effect):
+    gate = threading.Event()
+    shared_model().predictor().before_prediction = lambda: gate.wait(20)
+    desktop.click(effect, _xy(desktop, 6, 6, 7))
+    node = desktop.views["Red"].mrmlSliceNode()
+    node.SetSliceToRASByNTP(0, 0, 1, -1, 0, 0, *desktop.bench.ras(8, 6, 7), 0)
+    gate.set()
+    _settle()
+    assert not _array(desktop).any()
+    assert "nothing was changed" in _widget(effect, "KPrismStatus").text
+
+
+@pytest.mark.parametrize("when", ["running", "idle"])
+def test_leaving_leaves_nothing_behind(desktop, effect, when):
+    segmentation = desktop.bench.segmentation.GetSegmentation()
+    nodes = desktop.scene.GetNumberOfNodes()
+    gate = threading.Event()
+    shared_model().predictor().before_prediction = lambda: gate.wait(20)
+    desktop.click(effect, _xy(desktop, 6, 6, 7))
+    if when == "idle":
+        gate.set()
+        _settle()
+    before = _array(desktop)
+    desktop.deactivate(effect)
+    gate.set()
+    assert timers() == []
+    assert effect._actors == []
+    segmentation.GetSegment("Other").Modified()
+    segmentation.InvokeEvent(slicer.vtkSegmentation.SegmentModified)
+    assert timers() == []  # nobody of ours was told
+    assert desktop.scene.GetNumberOfNodes() <= nodes + 1  # Slicer's subject hierarchy
+    deadline = time.monotonic() + 5
+    while any(thread.name.startswith("K-Prism") for thread in threading.enumerate()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert np.array_equal(_array(desktop), before)
+    desktop.activate(effect)
+    desktop.click(effect, _xy(desktop, 6, 6, 7))
+    _settle()
+    assert _array(desktop).any()
+
+
+def test_clicks_are_remembered_while_another_effect_is_used(desktop, effect):
+    desktop.click(effect, _xy(desktop, 6, 6, 7))
+    _settle()
+    desktop.click(effect, _xy(desktop, 6, 6, 14))
+    _settle()
+    desktop.deactivate(effect)
+    desktop.activate(effect)
+    assert effect.self().prompts_in(desktop.views["Red"]) == 2
+    desktop.logic.Undo()
+    assert effect.self().prompts_in(desktop.views["Red"]) == 1
+
+
+def test_scene_closed_and_second_editor(desktop, effect):
+    gate = threading.Event()
+    shared_model().predictor().before_prediction = lambda: gate.wait(20)
+    desktop.click(effect, _xy(desktop, 6, 6, 7))
+    other = effect.self().clone()
+    other.self().icon()
+    other.self().setupOptionsFrame()
+    desktop.scene.Clear(False)
+    effect._parameters = None
+    effect.self().setMRMLDefaults()
+    gate.set()
+    _settle()
+    desktop.deactivate(effect)
+
+
+def test_markup_placement_gets_the_clicks(desktop, effect):
+    node = slicer.vtkMRMLInteractionNode()
+    node.SetCurrentInteractionMode(node.Place)
+    effect.self().interactionNodeModified(node)
+    assert not desktop.click(effect, _xy(desktop, 6, 6, 7))
+    node.SetCurrentInteractionMode(node.ViewTransform)
+    effect.self().interactionNodeModified(node)
+    assert desktop.click(effect, _xy(desktop, 6, 6, 7))
+    _settle()
+    assert _array(desktop).any()
+
+
+def test_strict_widgets_are_strict(desktop):
+    import qt
+
+    with pytest.raises(AttributeError, match="no member"):
+        qt.QLabel().setTitle("x")
+    with pytest.raises(AttributeError):
+        _ = qt.QNothing
+    with pytest.raises(AttributeError):
+        _ = qt.QComboBox.NoSuchPolicy
+    with pytest.raises(AssertionError):
+        qt.QPushButton().connect("pushed()", print)

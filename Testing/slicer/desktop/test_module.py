@@ -1,0 +1,173 @@
+"""Scanning, registering and opening the module, with nothing installed and without a window."""
+
+import subprocess
+import sys
+import textwrap
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+import slicer
+from KPrismLogic.model import shared_model
+
+from Testing.slicer.desktop import strict_module
+from Testing.slicer.desktop.strict_effect import AbstractEffect, modules
+from Testing.slicer.desktop.strict_qt import Strict
+from Testing.slicer.desktop.test_effect import _settle
+from Testing.slicer.flood_predictor import FloodPredictor
+from Testing.slicer.scenes import Bench, body, fill, geometry, segment_array, segmentation_node, volume_node
+
+FOLDER = Path(__file__).resolve().parents[3] / "KPrism"
+
+
+@pytest.fixture
+def module(scene, monkeypatch):
+    for name, one in modules(lambda: None).items():
+        monkeypatch.setitem(sys.modules, name, one)
+    for name in [one for one in sys.modules if one.split(".")[0] in ("KPrism", "KPrismDesktop", "SegmentEditorKPrism")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(slicer, "qSlicerSegmentEditorAbstractEffect", AbstractEffect, raising=False)
+    app = strict_module.App()
+    interfaces = strict_module.install(monkeypatch, app)
+    Strict.made.clear()
+    import KPrism
+
+    yield types.SimpleNamespace(KPrism=KPrism, app=app, interfaces=interfaces)
+    shared_model().unload()
+
+
+def test_scanning_is_quick_and_imports_nothing_heavy(tmp_path):
+    """In a process of its own, with what Slicer has loaded before it scans modules."""
+    code = f"""
+        import sys, time, types
+        slicer = types.ModuleType("slicer")
+        slicer.app = types.SimpleNamespace(connect=lambda *_: None)
+        base = types.ModuleType("slicer.ScriptedLoadableModule")
+        for name in ("ScriptedLoadableModule", "ScriptedLoadableModuleTest", "ScriptedLoadableModuleWidget"):
+            setattr(base, name, type(name, (), {{"__init__": lambda self, parent: None}}))
+        sys.modules.update({{"slicer": slicer, "slicer.ScriptedLoadableModule": base}})
+        sys.path.append({str(FOLDER)!r})
+        import pathlib, typing
+        start = time.process_time()
+        import KPrism
+        KPrism.KPrism(types.SimpleNamespace())
+        took = time.process_time() - start
+        heavy = {{"torch", "numpy", "scipy", "skimage", "qt", "vtk", "KPrismLib", "KPrismLogic"}} & set(sys.modules)
+        assert not heavy, heavy
+        assert took < 0.05, took
+    """
+    run = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, cwd=tmp_path, timeout=60
+    )
+    assert run.returncode == 0, run.stderr
+
+
+def test_start_up_registers_the_effect_once_and_the_sample_data(module, monkeypatch):
+    registered, sources, samples = [], [], []
+
+    class Effect:
+        def __init__(self, _):
+            pass
+
+        def setPythonSource(self, source):
+            sources.append(source)
+            slicer.SegmentEditorKPrism = self
+
+        def self(self):
+            return types.SimpleNamespace(register=lambda: registered.append(1))
+
+    effects = types.SimpleNamespace(qSlicerSegmentEditorScriptedEffect=Effect)
+    monkeypatch.setitem(sys.modules, "qSlicerSegmentationsEditorEffectsPythonQt", effects)
+    sample_data = types.SimpleNamespace(
+        SampleDataLogic=types.SimpleNamespace(
+            registerCustomSampleDataSource=lambda **given: samples.append(given),
+        )
+    )
+    monkeypatch.setitem(sys.modules, "SampleData", sample_data)
+    module.KPrism.KPrism(types.SimpleNamespace())
+    try:
+        for slot in module.app.slots * 2:
+            slot()
+        assert registered == [1]
+        assert sources == [(FOLDER / "SegmentEditorKPrism" / "KPrismEffect.py").as_posix()]
+        assert "SegmentEditorKPrism" in sys.modules
+        assert len(samples) == 4
+        assert all(one["checksums"].endswith(one["uris"].rsplit("/", 1)[1]) for one in samples)
+    finally:
+        del slicer.SegmentEditorKPrism
+
+
+def test_console_example(module):
+    assert module.KPrism.KPrismLogic().model is shared_model()
+    with pytest.raises(AttributeError):
+        _ = module.KPrism.NoSuchThing
+
+
+@pytest.fixture
+def panel(module, scene, monkeypatch):
+    monkeypatch.setattr(slicer, "SegmentEditorKPrism", object(), raising=False)
+    volume = volume_node(scene, body(), geometry("identity"))
+    bench = Bench.make(scene, volume, segmentation_node(scene, volume))
+    shared_model().use(FloodPredictor())
+    widget = module.KPrism.KPrismWidget()
+    widget.setup()
+    ui = types.SimpleNamespace(**module.interfaces[0].by_name)
+    for selector, node in ((ui.volumeSelector, volume), (ui.segmentationSelector, bench.segmentation)):
+        object.__setattr__(selector, "_node", node)
+        type(selector).currentNode = lambda self: self._node
+    ui.segmentEdit.setText("Liver")
+    return types.SimpleNamespace(widget=widget, ui=ui, bench=bench)
+
+
+def test_panel_segments_the_slice_by_class(panel):
+    panel.ui.classBox.addItems(["liver", "spleen"])
+    panel.ui.classBox.setCurrentIndex(1)
+    panel.ui.planeBox.setCurrentIndex(0)
+    panel.ui.segmentButton.click()
+    _settle()
+    found = segment_array(panel.bench.editor, panel.bench.segmentation, "Liver")
+    middle = body().shape[0] // 2
+    assert np.array_equal(found[middle], body()[middle] == 200)
+    assert panel.ui.statusLabel.text.startswith("Done")
+    panel.widget.exit()
+    panel.widget.enter()
+    panel.widget.cleanup()
+
+
+def test_panel_propagates_both_ways_and_cancel_stops(panel):
+    known = np.zeros(body().shape, bool)
+    known[7] = body()[7] == 100
+    fill(panel.bench.editor, panel.bench.segmentation, "Liver", known)
+    panel.ui.planeBox.setCurrentIndex(0)
+    panel.ui.forwardBox.setValue(2)
+    panel.ui.backwardBox.setValue(1)
+    nodes = panel.bench.volume.GetScene().GetNumberOfNodes()
+    panel.ui.propagateButton.click()
+    assert panel.ui.cancelButton.visible
+    _settle()
+    found = segment_array(panel.bench.editor, panel.bench.segmentation, "Liver")
+    assert np.array_equal(found[6:10], (body() == 100)[6:10])
+    assert found.sum() == found[6:10].sum()
+    assert panel.ui.statusLabel.text == "Done: 3 of 3 slices."
+    assert panel.bench.volume.GetScene().GetNumberOfNodes() <= nodes + 1
+    panel.ui.propagateButton.click()
+    panel.ui.cancelButton.click()
+    assert panel.ui.statusLabel.text == "Stopped after 0 of 3 slices."
+    _settle()
+    panel.widget.cleanup()
+
+
+def test_panel_says_what_is_missing(panel, monkeypatch):
+    shared_model().unload()
+    monkeypatch.setattr("KPrismLogic.readiness.find_spec", lambda name: None)
+    panel.widget.enter()
+    assert "press Install" in panel.ui.modelLabel.text
+    assert panel.ui.installButton.visible
+    panel.widget.cleanup()
+
+
+def test_names_in_the_interface_file_are_those_that_the_parameters_have(panel, module):
+    from KPrismDesktop.panel_parameters import PanelParameters
+
+    assert set(module.interfaces[0].parameters.values()) == set(PanelParameters.__mro__[1].__annotations__)

@@ -1,0 +1,115 @@
+"""A predictor whose masks can be told in advance: it selects pixels by their value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+import numpy as np
+
+from KPrismLib.errors import InvalidPrompt, UnknownClass
+from KPrismLib.prompts import Click, Scribble, contradiction
+
+CLASSES = {"liver": 100, "spleen": 200}
+
+
+@dataclass(eq=False)
+class FloodImage:
+    pixels: np.ndarray
+    spacing: tuple
+    window: object
+
+
+@dataclass
+class FloodReferences:
+    parts: tuple
+
+    def __len__(self):
+        return len(self.parts)
+
+
+@dataclass(eq=False)
+class FloodPredictor:
+    """Classes and references select one value; a click adds or removes the value that it hits."""
+
+    device: str = "cpu"
+    classes: tuple = tuple(CLASSES)
+    encoded: list = field(default_factory=list)
+    predictions: int = 0
+    before_prediction: object = None
+    network: object = field(default_factory=lambda: SimpleNamespace(parameters=list))
+
+    def encode(self, pixels, *, window=None, spacing=None):
+        image = FloodImage(pixels if pixels.ndim == 2 else pixels[..., 0], spacing, window)
+        self.encoded.append(image)
+        return image
+
+    def reference(self, pairs, *, window=None, spacing=None):
+        return FloodReferences(tuple(int(np.median((p if p.ndim == 2 else p[..., 0])[m])) for p, m in pairs))
+
+    def combine(self, parts):
+        return FloodReferences(tuple(parts))
+
+    def session(self, image, *, cls=None, reference=None, mask=None):
+        return FloodSession(self, image, cls, reference, mask)
+
+
+class FloodSession:
+    def __init__(self, predictor, image, cls, reference, mask):
+        self.predictor, self.image = predictor, image
+        if cls is not None and cls not in CLASSES:
+            raise UnknownClass(f"The model does not know the class {cls!r}.")
+        first = np.zeros(image.pixels.shape, bool)
+        values = [CLASSES[cls]] if cls else list(reference.parts) if reference else []
+        for value in values:
+            first |= self._like(value)
+        if mask is not None:
+            first = mask.copy()
+        self._count()
+        self.states, self.position = [((), first)], 0
+
+    @property
+    def prompts(self):
+        return self.states[self.position][0]
+
+    @property
+    def mask(self):
+        return self.states[self.position][1]
+
+    @property
+    def can_redo(self):
+        return self.position < len(self.states) - 1
+
+    def undo(self):
+        self.position -= 1
+
+    def redo(self):
+        self.position += 1
+
+    def click(self, row, column, *, positive=True):
+        self._add(Click(row, column, positive))
+
+    def scribble(self, points, *, positive=True):
+        self._add(Scribble(tuple(points), positive))
+
+    def _add(self, prompt):
+        problem = contradiction(prompt, self.prompts)
+        if problem:
+            raise InvalidPrompt(problem)
+        self._count()
+        mask = self.mask.copy()
+        for row, column in prompt.points:
+            mask[self._like(self.image.pixels[row, column])] = prompt.positive
+        self.states[self.position + 1 :] = [((*self.prompts, prompt), mask)]
+        self.position += 1
+
+    def _like(self, value):
+        # Interpolated slices blend at borders: the nearest of the values that structures have.
+        known = np.array([0, 100, 200])
+        nearest = known[np.abs(self.image.pixels[..., None].astype(int) - known).argmin(-1)]
+        return nearest == known[np.abs(int(value) - known).argmin()]
+
+    def _count(self):
+        self.predictor.predictions += 1
+        if self.predictor.before_prediction is not None:
+            self.predictor.before_prediction()

@@ -1,0 +1,90 @@
+"""The folder script in plain Python: results, table, exit status."""
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from KPrismLogic.batch import segment_folder
+from KPrismLogic.logic import KPrismLogic
+from KPrismLogic.model import Model
+
+from KPrismLib.errors import InvalidImage
+from KPrismLib.imaging.labels import binary_mask, read_label_volume
+from KPrismLib.imaging.segmentation_file import Segment, write_segmentation
+from KPrismLib.imaging.volume import Volume
+from Testing.slicer.flood_predictor import FloodPredictor
+from Testing.slicer.scenes import body, geometry
+
+SCRIPT = Path(__file__).resolve().parents[2] / "KPrism" / "Scripts" / "segment_folder.py"
+
+
+@pytest.fixture
+def logic():
+    model = Model()
+    model.use(FloodPredictor())
+    return KPrismLogic(model)
+
+
+def _write(path, voxels, matrix):
+    import SimpleITK as sitk
+
+    image = sitk.GetImageFromArray(voxels)
+    flip = np.diag([-1.0, -1, 1, 1]) @ matrix
+    spacing = np.linalg.norm(flip[:3, :3], axis=0)
+    image.SetSpacing(spacing.tolist())
+    image.SetDirection((flip[:3, :3] / spacing).ravel().tolist())
+    image.SetOrigin(flip[:3, 3].tolist())
+    sitk.WriteImage(image, str(path))
+
+
+@pytest.mark.parametrize("plane", ["axial", "sagittal"])
+def test_one_bad_case_does_not_stop_the_others(scene, tmp_path, logic, plane):
+    images, truth, out = tmp_path / "images", tmp_path / "truth", tmp_path / "out"
+    images.mkdir()
+    truth.mkdir()
+    for kind in ("flipped", "tilted"):
+        _write(images / f"{kind}.nrrd", body(), geometry(kind))
+    (images / "broken.nii.gz").write_bytes(b"nothing")
+    half = (body() == 100).astype(np.uint8)
+    half[:6] = 0
+    write_segmentation(
+        truth / "flipped.seg.nrrd", half, [Segment("liver", 1, (1, 0, 0))], Volume(body(), geometry("flipped"))
+    )
+    before = scene.GetNumberOfNodes()
+    lines = []
+    failed = segment_folder(images, out, ["liver", "spleen"], plane=plane, truth=truth, logic=logic, tell=lines.append)
+    assert failed == 1
+    assert len(lines) == 3
+    assert scene.GetNumberOfNodes() <= before + 1  # the subject hierarchy comes with the first need
+    rows = {(row["case"], row["class"]): row for row in csv.DictReader((out / "metrics.csv").open())}
+    assert rows["broken.nii.gz", ""]["status"] != "done"
+    assert rows["flipped.nrrd", "liver"]["voxels"] == str((body() == 100).sum())
+    assert rows["tilted.nrrd", "spleen"]["millilitres"] == f"{(body() == 200).sum() * 0.8 * 1.1 * 2.3 / 1000:.3f}"
+    both = (body()[6:] == 100).sum()
+    assert rows["flipped.nrrd", "liver"]["dice"] == f"{2 * both / (both + (body() == 100).sum()):.4f}"
+    assert rows["tilted.nrrd", "liver"]["dice"] == ""
+    for kind in ("flipped", "tilted"):
+        written = read_label_volume(out / f"{kind}.seg.nrrd")
+        assert np.allclose(written.ijk_to_ras[:3, :3], geometry(kind)[:3, :3], atol=1e-6)
+        assert binary_mask(written, "liver").sum() == (body() == 100).sum()
+
+
+def test_empty_folder_is_an_error(tmp_path, logic, scene):
+    with pytest.raises(InvalidImage, match="no image"):
+        segment_folder(tmp_path, tmp_path / "out", ["liver"], logic=logic)
+    with pytest.raises(InvalidImage, match="no folder"):
+        segment_folder(tmp_path / "nowhere", tmp_path / "out", ["liver"], logic=logic)
+
+
+def test_script_ends_with_a_status_and_a_sentence(tmp_path):
+    command = [sys.executable, str(SCRIPT), str(tmp_path), str(tmp_path / "out"), "--class", "liver"]
+    run = subprocess.run(
+        [*command, "--model", str(tmp_path / "none.safetensors")], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert run.returncode == 2
+    assert run.stderr.strip().splitlines()[-1].endswith(".")
+    run = subprocess.run(command[:-2], capture_output=True, text=True, cwd=tmp_path)
+    assert run.returncode == 2

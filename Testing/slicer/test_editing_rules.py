@@ -1,0 +1,135 @@
+"""Masks, overwrite rules and the intensity range hold as they do for Paint and Erase."""
+
+import numpy as np
+import pytest
+from KPrismLogic.slice_plane import SlicePlane
+
+from Testing.slicer.scenes import Bench, body, fill, geometry, segment_array, segmentation_node, volume_node
+
+K = 6
+
+
+@pytest.fixture
+def bench(scene):
+    volume = volume_node(scene, body(), geometry("identity"))
+    bench = Bench.make(scene, volume, segmentation_node(scene, volume, ("Liver", "Seen", "Hidden")))
+    bench.segmentation.GetDisplayNode().SetSegmentVisibility("Hidden", False)
+    seen, hidden = np.zeros_like(body(), bool), np.zeros_like(body(), bool)
+    (
+        seen[:, 2:6, :8],
+        hidden[:, 8:14, 5:],
+    ) = True, True
+    fill(bench.editor, bench.segmentation, "Seen", seen)
+    fill(bench.editor, bench.segmentation, "Hidden", hidden)
+    # Something of the segment itself to be taken away, partly under the others.
+    liver = np.zeros_like(body(), bool)
+    liver[K - 1 : K + 2, 1:9, 9:18] = True
+    fill(bench.editor, bench.segmentation, "Liver", liver)
+    return bench
+
+
+def _all(bench):
+    return {name: bench.array(name) for name in ("Liver", "Seen", "Hidden")}
+
+
+def _rules(bench, mask_mode, overwrite, intensity):
+    node, parameters = bench.segmentation, bench.parameters
+    parameters.SetMaskMode(getattr(node, mask_mode))
+    parameters.SetMaskSegmentID("Seen")
+    parameters.SetOverwriteMode(getattr(parameters, overwrite))
+    parameters.SetSourceVolumeIntensityMask(intensity)
+    parameters.SetSourceVolumeIntensityMaskRange(50, 150)
+
+
+MODES = [
+    "EditAllowedEverywhere",
+    "EditAllowedInsideAllSegments",
+    "EditAllowedInsideVisibleSegments",
+    "EditAllowedOutsideAllSegments",
+    "EditAllowedOutsideVisibleSegments",
+    "EditAllowedInsideSingleSegment",
+]
+OVERWRITES = ["OverwriteAllSegments", "OverwriteVisibleSegments", "OverwriteNone"]
+
+
+@pytest.mark.parametrize("intensity", [False, True], ids=["any intensity", "intensity range"])
+@pytest.mark.parametrize("overwrite", OVERWRITES)
+@pytest.mark.parametrize("mode", MODES)
+def test_same_as_erase_then_paint_with_full_size_brushes(scene, bench, mode, overwrite, intensity):
+    """The reference: what the editor logic does with labelmaps of the whole grid, as Slicer's effects give it."""
+    _rules(bench, mode, overwrite, intensity)
+    before = _all(bench)
+    bench.click(SlicePlane.of_volume(bench.volume, "axial").moved_to(bench.ras(K, 6, 6)), bench.ras(K, 6, 6))
+    assert not bench.failures
+    ours = _all(bench)
+    bench.undo()
+    assert all(np.array_equal(before[name], now) for name, now in _all(bench).items())
+
+    wanted = before["Liver"].copy()
+    wanted[K] |= body()[K] == 100
+    _paint(bench, before["Liver"] & ~wanted, bench.editor.remove)
+    _paint(bench, wanted & ~before["Liver"], bench.editor.add)
+    for name, theirs in _all(bench).items():
+        assert np.array_equal(ours[name], theirs), name
+        others = np.arange(len(theirs)) != K
+        assert np.array_equal(ours[name][others], before[name][others]), name
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_class_takes_away_and_adds_within_the_mask(bench, mode):
+    from KPrismLogic.guide import Guide
+    from KPrismLogic.slice_controller import Request
+
+    _rules(bench, mode, "OverwriteNone", False)
+    before = _all(bench)
+    plane = SlicePlane.of_volume(bench.volume, "axial").moved_to(bench.ras(K, 0, 0))
+    bench.controller.ask(Request(bench.target(plane), Guide("liver"), anew=True))
+    after = _all(bench)
+    assert not bench.failures
+    wanted, old, new = body()[K] == 100, before["Liver"][K], after["Liver"][K]
+    seen, hidden = before["Seen"][K], before["Hidden"][K]
+    editable = {
+        "EditAllowedEverywhere": np.ones_like(old),
+        "EditAllowedInsideAllSegments": old | seen | hidden,
+        "EditAllowedInsideVisibleSegments": old | seen,
+        "EditAllowedOutsideAllSegments": ~(seen | hidden),
+        "EditAllowedOutsideVisibleSegments": ~seen,
+        # Erasing inside one segment may also give the segment's own area back.
+        "EditAllowedInsideSingleSegment": seen,
+    }[mode]
+    added, removed = new & ~old, old & ~new
+    assert np.array_equal(added, wanted & ~old & editable)
+    if mode != "EditAllowedInsideSingleSegment":
+        assert np.array_equal(removed, old & ~wanted & editable)
+        assert np.array_equal(after["Seen"], before["Seen"])
+    assert np.array_equal(after["Hidden"], before["Hidden"])
+
+
+def test_neighbours_survive_when_nothing_may_be_overwritten(bench):
+    _rules(bench, "EditAllowedEverywhere", "OverwriteNone", False)
+    before = _all(bench)
+    bench.click(SlicePlane.of_volume(bench.volume, "coronal").moved_to(bench.ras(6, 9, 6)), bench.ras(6, 9, 6))
+    after = _all(bench)
+    assert (after["Liver"] & after["Hidden"]).any()  # they overlap now
+    assert np.array_equal(before["Hidden"], after["Hidden"])
+    assert np.array_equal(before["Seen"], after["Seen"])
+
+
+def _paint(bench, voxels, write):
+    import slicer
+    from vtk.util.numpy_support import numpy_to_vtk
+
+    labelmap = slicer.vtkOrientedImageData()
+    grid = bench.editor.geometry()
+    labelmap.SetExtent(grid.GetExtent())
+    labelmap.SetSpacing(grid.GetSpacing())
+    labelmap.SetOrigin(grid.GetOrigin())
+    labelmap.CopyDirections(grid)
+    labelmap.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(voxels, np.uint8).ravel(), deep=True))
+    write("Liver", labelmap)
+
+
+def test_array_reader_of_the_tests_reads_what_was_drawn(bench):
+    noise = np.random.default_rng(1).random(body().shape) < 0.5
+    fill(bench.editor, bench.segmentation, "Seen", noise)
+    assert np.array_equal(segment_array(bench.editor, bench.segmentation, "Seen"), noise)

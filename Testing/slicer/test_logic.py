@@ -1,0 +1,166 @@
+"""The console's calls, as its documentation shows them."""
+
+import numpy as np
+import pytest
+import slicer
+from KPrismLogic.logic import KPrismLogic
+from KPrismLogic.model import Model
+
+from KPrismLib.errors import InvalidImage, InvalidMask, InvalidPrompt, InvalidReference, KPrismError, UnknownClass
+from Testing.slicer.flood_predictor import FloodPredictor
+from Testing.slicer.scenes import Bench, body, editor_node, fill, geometry, segmentation_node, volume_node
+
+
+@pytest.fixture
+def bench(scene):
+    volume = volume_node(scene, body(), geometry("flipped"))
+    return Bench.make(scene, volume, segmentation_node(scene, volume, ("Other",)), "Other")
+
+
+@pytest.fixture
+def logic():
+    model = Model()
+    model.use(FloodPredictor())
+    return KPrismLogic(model)
+
+
+def test_class_makes_the_segment_with_its_terminology(scene, bench, logic):
+    slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)  # made on first need, as Slicer does
+    before = scene.GetNumberOfNodes()
+    answer = logic.segmentSlice(
+        bench.volume, bench.segmentation, "Liver", plane="axial", offset=float(bench.ras(6, 0, 0)[2]), cls="liver"
+    )
+    content = bench.segmentation.GetSegmentation()
+    segment = content.GetSegment(content.GetSegmentIdBySegmentName("Liver"))
+    assert "10200004" in segment.GetTerminology()
+    assert np.array_equal(bench.array(content.GetSegmentIdBySegmentName("Liver"))[6], body()[6] == 100)
+    assert answer.mask.sum() == (body()[6] == 100).sum()
+    assert scene.GetNumberOfNodes() == before
+
+
+def test_clicks_in_ras_choose_the_slice_when_no_offset_does(bench, logic):
+    clicks = [bench.ras(8, 6, 7), bench.ras(8, 6, 14), (*bench.ras(8, 7, 14), False)]
+    logic.segmentSlice(bench.volume, bench.segmentation, "Other", clicks=clicks)
+    expected = np.zeros(body().shape, bool)
+    expected[8] = body()[8] == 100
+    assert np.array_equal(bench.array("Other"), expected)
+
+
+def test_contradicting_clicks_raise_and_write_nothing(bench, logic):
+    click = tuple(bench.ras(8, 6, 7))
+    with pytest.raises(InvalidPrompt):
+        logic.segmentSlice(bench.volume, bench.segmentation, "Other", clicks=[click, (*click, False)])
+    assert not bench.array("Other").any()
+
+
+def test_reference_from_one_slice_segments_another_plane(bench, logic):
+    fill(bench.editor, bench.segmentation, "Other", body() == 200)
+    known = logic.referenceSlice(bench.volume, bench.segmentation, "Other", offset=float(bench.ras(8, 0, 0)[2]))
+    logic.segmentSlice(
+        bench.volume,
+        bench.segmentation,
+        "Spleen",
+        plane="sagittal",
+        offset=float(bench.ras(0, 0, 14)[0]),
+        reference=[known],
+    )
+    found = bench.array(bench.segmentation.GetSegmentation().GetSegmentIdBySegmentName("Spleen"))
+    assert np.array_equal(found[:, :, 14], (body() == 200)[:, :, 14])
+    assert found.sum() == found[:, :, 14].sum()
+
+
+def test_scribble_and_view_plane(scene, bench, logic):
+    view = slicer.vtkMRMLSliceNode()
+    view.SetLayoutName("Red")
+    view.SetName("Red")
+    scene.AddNode(view)
+    view.SetSliceToRASByNTP(0, 1, 0, -1, 0, 0, *bench.ras(6, 6, 7), 0)
+    stroke = [bench.ras(6, 6, i) for i in range(5, 9)]
+    logic.segmentSlice(bench.volume, bench.segmentation, "Other", plane=view, scribbles=[stroke])
+    assert np.array_equal(bench.array("Other")[:, 6], (body() == 100)[:, 6])
+
+
+def test_propagate_carries_a_slice_and_can_be_stopped(bench, logic):
+    known = np.zeros(body().shape, bool)
+    known[4] = body()[4] == 100
+    fill(bench.editor, bench.segmentation, "Other", known)
+    seen = []
+    where = {"fromOffset": float(bench.ras(4, 0, 0)[2]), "toOffset": float(bench.ras(8, 0, 0)[2])}
+    count = logic.propagate(
+        bench.volume, bench.segmentation, "Other", **where, progress=lambda *now: seen.append(now) or len(seen) < 3
+    )
+    assert (count, seen) == (3, [(1, 4), (2, 4), (3, 4)])
+    assert np.array_equal(bench.array("Other")[4:8], (body() == 100)[4:8])
+    assert not bench.array("Other")[8:].any()
+
+
+def test_rules_of_a_given_editor_hold(scene, bench, logic):
+    fill(bench.editor, bench.segmentation, "Other", body() == 100)
+    node = editor_node(scene, bench.volume, bench.segmentation, "Other")
+    node.SetMaskMode(bench.segmentation.EditAllowedOutsideAllSegments)
+    logic.segmentSlice(bench.volume, bench.segmentation, "Liver", cls="liver", editorNode=node)
+    assert not bench.array(bench.segmentation.GetSegmentation().GetSegmentIdBySegmentName("Liver")).any()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ({}, InvalidPrompt),
+        ({"cls": "heart"}, UnknownClass),
+        ({"cls": "liver", "plane": "diagonal"}, InvalidImage),
+        ({"cls": "liver", "offset": 1e5}, InvalidImage),
+        ({"clicks": [(1e5, 0, 0)], "offset": 0.0}, InvalidPrompt),
+        ({"scribbles": [[]]}, InvalidPrompt),
+    ],
+)
+def test_mistakes_are_sentences(bench, logic, arguments, error):
+    with pytest.raises(error) as raised:
+        logic.segmentSlice(bench.volume, bench.segmentation, "Other", **arguments)
+    assert isinstance(raised.value, KPrismError)
+    assert str(raised.value).endswith(".")
+    assert not bench.array("Other").any()
+
+
+def test_reference_mistakes_are_sentences(bench, logic):
+    with pytest.raises(InvalidMask):
+        logic.referenceSlice(bench.volume, bench.segmentation, "Nothing")
+    with pytest.raises(InvalidReference):
+        logic.referenceSlice(bench.volume, bench.segmentation, "Other")
+
+
+def test_with_the_network_itself(bench):
+    from KPrismLib.network import KPrism, named_config
+    from KPrismLib.predictor import Predictor
+
+    config = named_config(
+        "small",
+        image_size=64,
+        dim=16,
+        heads=2,
+        encoder_channels=(16, 16, 32),
+        encoder_blocks=(1, 1, 1, 1),
+        detail_channels=8,
+        prompt_channels=8,
+        ffn_dim=16,
+        pixel_ffn_dim=16,
+        mask_head_dim=8,
+        classes=("liver", "spleen"),
+    )
+    model = Model()
+    model.use(Predictor(KPrism(config)))
+    logic = KPrismLogic(model)
+    assert logic.classes() == ("liver", "spleen")
+    first = logic.segmentSlice(bench.volume, bench.segmentation, "Other", cls="liver")
+    middle = body().shape[0] // 2
+    pixels = bench.array("Other")[middle]
+    assert pixels.sum() == first.mask.sum()
+    fill(bench.editor, bench.segmentation, "Other", body() == 100)
+    known = logic.referenceSlice(bench.volume, bench.segmentation, "Other")
+    answer = logic.segmentSlice(
+        bench.volume, bench.segmentation, "Mine", reference=[known, known], clicks=[bench.ras(middle, 6, 7)]
+    )
+    found = bench.array(bench.segmentation.GetSegmentation().GetSegmentIdBySegmentName("Mine"))
+    assert found.sum() == found[middle].sum() == answer.mask.sum()
+    assert model.megabytes > 0
+    model.unload()
+    assert not model.loaded

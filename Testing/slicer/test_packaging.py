@@ -1,0 +1,90 @@
+"""Every file of the module is listed for the build, and the catalogue entry is what the catalogue takes."""
+
+import json
+import re
+from pathlib import Path
+
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[2]
+MODULE = ROOT / "KPrism"
+
+
+def _listed(name):
+    text = (MODULE / "CMakeLists.txt").read_text()
+    return set(re.search(rf"set\({name}\n(.*?)\)", text, re.DOTALL).group(1).split())
+
+
+def _files(*suffixes):
+    return {
+        path.relative_to(MODULE).as_posix()
+        for path in MODULE.rglob("*")
+        if path.suffix in suffixes and "__pycache__" not in path.parts
+    }
+
+
+def test_every_file_is_listed():
+    assert _listed("MODULE_PYTHON_SCRIPTS") == _files(".py")
+    assert _listed("MODULE_PYTHON_RESOURCES") == _files(".png", ".ui")
+
+
+def test_catalogue_entry_has_what_the_schema_wants():
+    entry = json.loads((ROOT / "KPrism.json").read_text())
+    assert entry["$schema"].endswith("slicer-extension-catalog-entry-schema-v1.0.1.json#")
+    known = {"$schema", "build_dependencies", "build_subdirectory", "category", "scm_revision", "scm_url", "tier"}
+    assert set(entry) == known
+    assert entry["build_dependencies"] == ["PyTorch"]
+
+
+def test_icons_have_their_sizes():
+    for path, side in ((ROOT / "KPrism.png", 128), (MODULE / "Resources" / "Icons" / "KPrism.png", 128)):
+        assert Image.open(path).size == (side, side)
+
+
+def test_only_the_module_lies_where_slicer_scans():
+    """Slicer takes every Python file directly in an additional module path for a module."""
+    assert [path.name for path in MODULE.glob("*.py")] == ["KPrism.py"]
+
+
+def test_scripts_of_ctest_exist():
+    text = (ROOT / "Testing" / "CMakeLists.txt").read_text()
+    names = [*re.findall(r"foreach\(name ([a-z ]+)\)", text)[0].split(), "effect"]
+    assert all((ROOT / "Testing" / "slicer" / "in_slicer" / f"KPrism_{name}.py").exists() for name in names)
+
+
+def test_console_and_batch_of_the_self_test_pass_on_the_real_nodes(scene, monkeypatch):
+    """What they use of ``slicer.util`` that slicer-core lacks is put in place; the rest is real."""
+    import numpy as np
+    import slicer
+    from KPrismDesktop import self_test
+
+    from Testing.slicer.scenes import volume_node
+
+    monkeypatch.setattr(
+        slicer.util,
+        "addVolumeFromArray",
+        lambda voxels, name: volume_node(slicer.mrmlScene, voxels, np.eye(4), name=name),
+        raising=False,
+    )
+
+    def save(node, path):
+        import vtk
+
+        writer = vtk.vtkNrrdWriter() if hasattr(vtk, "vtkNrrdWriter") else None
+        if writer is None:
+            import SimpleITK as sitk
+            from KPrismLogic.slice_image import voxels_of
+
+            sitk.WriteImage(sitk.GetImageFromArray(voxels_of(node)), path)
+
+    monkeypatch.setattr(slicer.util, "saveNode", save)
+    monkeypatch.setattr(self_test, "_slices", _slices)
+    self_test.console()
+    self_test.batch()
+
+
+def _slices(volume, segmentation, segment_id):
+    from KPrismLogic.labelmaps import labelmap_of
+
+    labelmap, _ = labelmap_of(segmentation, segment_id)
+    return set() if labelmap is None else set(range(labelmap.GetExtent()[4], labelmap.GetExtent()[5] + 1))

@@ -1,0 +1,74 @@
+"""A large CT with many segments: what a click costs beside the model, and what stays in memory.
+
+Times are the main thread's own CPU time, so that a busy machine does not fail them.
+"""
+
+import statistics
+import time
+
+import numpy as np
+import pytest
+from KPrismLogic.runner import ThreadRunner
+from KPrismLogic.slice_plane import SlicePlane
+
+from Testing.slicer.scenes import Bench, fill, segmentation_node, volume_node
+
+pytestmark = pytest.mark.slow
+
+NAMES = tuple(f"Segment{number}" for number in range(20))
+
+
+@pytest.fixture(scope="module")
+def bench(shared_scene):
+    scene, _ = shared_scene
+    scene.Clear(False)
+    voxels = np.zeros((300, 512, 512), np.uint8)
+    voxels[40:260, 100:400, 100:250], voxels[40:260, 100:400, 300:330] = 100, 200
+    volume = volume_node(scene, voxels, np.diag([0.7, 0.7, 1.0, 1]))
+    runner = ThreadRunner()
+    bench = Bench.make(scene, volume, segmentation_node(scene, volume, NAMES), NAMES[0], runner)
+    bench.runner = runner
+    bench.parameters.SetOverwriteMode(bench.parameters.OverwriteAllSegments)
+    part = np.zeros(voxels.shape, bool)
+    for number, name in enumerate(NAMES):
+        part[:] = False
+        part[30:250, 20 * number + 5 : 20 * number + 24, 100:300] = True
+        fill(bench.editor, bench.segmentation, name, part)
+    yield bench
+    runner.close()
+    scene.Clear(False)
+
+
+def _click(bench, plane, point):
+    """Milliseconds of the main thread, from click to written mask."""
+    start = time.thread_time()
+    bench.click(plane, point, segment_id=NAMES[0])
+    asked = time.thread_time()
+    while bench.runner.busy:
+        time.sleep(0.005)
+        bench.runner.deliver()
+    end = time.thread_time()
+    return (end - start) * 1000, (asked - start) * 1000
+
+
+@pytest.mark.parametrize("plane", ["axial", "coronal", "sagittal"])
+def test_click_to_written_mask(bench, plane):
+    where = SlicePlane.of_volume(bench.volume, plane).moved_to(bench.ras(150, 200, 200))
+    points = [(150, 200, 200), (150, 200, 310), (150, 201, 200), (150, 202, 200), (150, 203, 200)]
+    if plane == "coronal":
+        points = [(150 + n, 200, 200 if n % 2 else 310) for n in range(5)]
+    if plane == "sagittal":
+        points = [(150, 200 + n, 200) for n in range(5)]
+    times = [_click(bench, where, bench.ras(*point)) for point in points]
+    assert not bench.failures
+    assert statistics.median(whole for whole, _ in times[1:]) < 60
+    assert statistics.median(asking for _, asking in times[1:]) < 50
+
+
+def test_memory_is_bounded_by_the_setting(bench):
+    bench.engine.capacity = 4
+    for k in range(60, 70):
+        _click(
+            bench, SlicePlane.of_volume(bench.volume, "axial").moved_to(bench.ras(k, 200, 200)), bench.ras(k, 200, 200)
+        )
+    assert bench.engine.kept <= 4

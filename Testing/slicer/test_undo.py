@@ -1,0 +1,182 @@
+"""Editor undo and redo bring masks and prompts back together, exactly."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from KPrismLogic.guide import Guide, ReferenceSlice
+from KPrismLogic.slice_controller import Request, Stroke
+from KPrismLogic.slice_plane import SlicePlane
+
+from Testing.slicer.scenes import Bench, body, fill, geometry, segmentation_node, volume_node
+
+
+def _bench(scene):
+    volume = volume_node(scene, body(), geometry("anisotropic"))
+    return Bench.make(scene, volume, segmentation_node(scene, volume))
+
+
+def _axial(bench, k):
+    return SlicePlane.of_volume(bench.volume, "axial").moved_to(bench.ras(k, 7, 8))
+
+
+def _said(bench, plane, segment_id="Liver"):
+    return [prompt for prompt, _ in bench.controller.prompts(bench.target(plane, segment_id))]
+
+
+def test_undo_takes_the_last_click_back_and_redo_gives_it_again(scene):
+    bench = _bench(scene)
+    plane = _axial(bench, 6)
+    bench.click(plane, bench.ras(6, 6, 7))
+    one = bench.array(), _said(bench, plane)
+    bench.click(plane, bench.ras(6, 6, 14))
+    two = bench.array(), _said(bench, plane)
+    assert [len(said) for _, said in (one, two)] == [1, 2]
+    bench.undo()
+    assert np.array_equal(bench.array(), one[0])
+    assert _said(bench, plane) == one[1]
+    bench.redo()
+    assert np.array_equal(bench.array(), two[0])
+    assert _said(bench, plane) == two[1]
+    bench.undo()
+    bench.undo()
+    assert not bench.array().any()
+    assert _said(bench, plane) == []
+
+
+def test_click_after_undo_builds_on_what_is_left(scene):
+    bench = _bench(scene)
+    plane = _axial(bench, 6)
+    bench.click(plane, bench.ras(6, 6, 7))
+    bench.click(plane, bench.ras(6, 6, 14))
+    bench.undo()
+    bench.click(plane, bench.ras(6, 0, 0))
+    assert np.array_equal(bench.array()[6], body()[6] != 200)
+    assert len(_said(bench, plane)) == 2
+
+
+def test_a_click_that_changes_nothing_can_be_undone_too(scene):
+    bench = _bench(scene)
+    plane = _axial(bench, 6)
+    bench.click(plane, bench.ras(6, 6, 7))
+    bench.click(plane, bench.ras(6, 6, 8))
+    assert len(_said(bench, plane)) == 2
+    bench.undo()
+    assert len(_said(bench, plane)) == 1
+    assert bench.array().any()
+
+
+def test_prompts_of_another_editing_effect_start_over_from_its_mask(scene):
+    bench = _bench(scene)
+    plane = _axial(bench, 6)
+    bench.click(plane, bench.ras(6, 6, 7))
+    bench.editor.save_state()
+    painted = bench.array()
+    painted[6, 0:3, 0:3] = True
+    fill(bench.editor, bench.segmentation, "Liver", painted)
+    assert _said(bench, plane) == []
+    bench.click(plane, bench.ras(6, 6, 14))
+    assert np.array_equal(bench.array()[6], painted[6] | (body()[6] == 200))
+    bench.undo()
+    bench.undo()
+    assert len(_said(bench, plane)) == 1
+
+
+def test_prompts_of_a_saved_scene_mean_nothing(scene):
+    bench, again = _bench(scene), _bench(scene)
+    plane = _axial(bench, 6)
+    bench.click(plane, bench.ras(6, 6, 7))
+    again.segmentation.GetSegmentation().DeepCopy(bench.segmentation.GetSegmentation())
+    assert again.controller.prompts(again.target(plane)) == []
+
+
+def test_contradicting_click_changes_nothing_and_says_so(scene):
+    bench = _bench(scene)
+    plane = _axial(bench, 6)
+    bench.click(plane, bench.ras(6, 6, 7))
+    states = bench.editor.logic.CanUndo()
+    before = bench.array()
+    bench.click(plane, bench.ras(6, 6, 7), positive=False)
+    assert len(bench.failures) == 1
+    assert np.array_equal(bench.array(), before)
+    assert len(_said(bench, plane)) == 1
+    assert bench.editor.logic.CanUndo() == states
+
+
+steps = st.lists(
+    st.one_of(
+        st.tuples(
+            st.just("click"),
+            st.sampled_from([5, 6, 8]),
+            st.sampled_from([(6, 7), (7, 14), (0, 0)]),
+            st.booleans(),
+            st.sampled_from(["Liver", "Other"]),
+        ),
+        st.tuples(st.just("scribble"), st.sampled_from([5, 6]), st.sampled_from(["Liver", "Other"])),
+        st.tuples(st.just("class"), st.sampled_from([5, 6]), st.sampled_from(["liver", "spleen"])),
+        st.tuples(st.just("reference"), st.sampled_from([5, 8])),
+        st.tuples(st.just("sagittal"), st.sampled_from([6, 9])),
+        st.just(("undo",)),
+        st.just(("redo",)),
+    ),
+    max_size=14,
+)
+
+
+@settings(max_examples=60)
+@given(steps=steps)
+def test_any_sequence_restores_masks_and_prompts(shared_scene, steps):
+    scene, _ = shared_scene
+    scene.Clear(False)
+    bench = _bench(scene)
+    bench.editor.logic.SetMaximumNumberOfUndoStates(100)
+    known = body() == 100
+    reference_node = segmentation_node(scene, bench.volume, ("Known",))
+    fill(bench.editor, reference_node, "Known", known)
+    reference = ReferenceSlice.of_segment(bench.volume, reference_node, "Known", _axial(bench, 4))
+    planes = [_axial(bench, k) for k in (5, 6, 8)]
+    planes += [SlicePlane.of_volume(bench.volume, "sagittal").moved_to(bench.ras(6, 7, i)) for i in (6, 9)]
+
+    def everything():
+        return (
+            {name: bench.array(name) for name in ("Liver", "Other")},
+            [_said(bench, plane, name) for plane in planes for name in ("Liver", "Other")],
+        )
+
+    past, future = [everything()], []
+    for step in steps:
+        reports = len(bench.reports)
+        match step:
+            case ("click", k, (j, i), positive, name):
+                bench.click(_axial(bench, k), bench.ras(k, j, i), segment_id=name, positive=positive)
+            case ("scribble", k, name):
+                points = tuple(tuple(map(float, bench.ras(k, 6, i))) for i in range(3, 8))
+                bench.controller.ask(Request(bench.target(_axial(bench, k), name), strokes=(Stroke(points),)))
+            case ("class", k, cls):
+                bench.controller.ask(Request(bench.target(_axial(bench, k)), Guide(cls), anew=True))
+            case ("reference", k):
+                bench.controller.ask(Request(bench.target(_axial(bench, k)), Guide(references=(reference,)), anew=True))
+            case ("sagittal", i):
+                plane = SlicePlane.of_volume(bench.volume, "sagittal").moved_to(bench.ras(6, 7, i))
+                bench.click(plane, bench.ras(6, 6, i))
+            case ("undo",) if len(past) > 1:
+                bench.undo()
+                future.append(past.pop())
+            case ("redo",) if future:
+                bench.redo()
+                past.append(future.pop())
+        if len(bench.reports) > reports:
+            past.append(everything())
+            future = []
+        masks, said = everything()
+        assert all(np.array_equal(masks[name], past[-1][0][name]) for name in masks)
+        assert said == past[-1][1]
+
+
+@pytest.mark.parametrize("plane", ["axial", "coronal", "sagittal"])
+def test_prompts_are_where_they_were_clicked(scene, plane):
+    bench = _bench(scene)
+    where = SlicePlane.of_volume(bench.volume, plane).moved_to(bench.ras(6, 6, 7))
+    bench.click(where, bench.ras(6, 6, 7))
+    ((_, (place,)),) = bench.controller.prompts(bench.target(where))
+    assert np.allclose(place, bench.ras(6, 6, 7), atol=1e-6)
