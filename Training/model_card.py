@@ -1,7 +1,6 @@
 """Write the model card that ships beside a weights file: sets, citations, terms, and the table as measured.
 
-    python -m Training.model_card --config Training/configs/small.toml --data DATA --weights FILE \\
-        --evaluation semantic.json [--evaluation interactive.json ...] --output CARD.md
+Run as ``python -m Training.model_card``; ``--help`` lists what it needs.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import numpy as np
 
 from KPrismLib.errors import InvalidPrompt, KPrismError
 from KPrismLogic.guide import Guide, ReferenceSlice
-from KPrismLogic.matrices import Vector, array_from_matrix, transformed, world_from_volume
+from KPrismLogic.matrices import Vector, array_from_matrix, inverse, transformed, world_from_volume
 from KPrismLogic.prompt_states import PromptStates
 from KPrismLogic.segment_editing import Editor
 from KPrismLogic.slice_controller import Request, SliceController, Stroke
@@ -88,7 +88,7 @@ class EditingSession:
             prompts = self.controller.prompts(self.target(view))
         except InvalidPrompt:
             return []
-        xy_from_ras = np.linalg.inv(array_from_matrix(view.GetXYToRAS()))
+        xy_from_ras = inverse(array_from_matrix(view.GetXYToRAS()))
         return [
             (np.array([transformed(xy_from_ras, place)[:2] for place in places]), prompt.positive)
             for prompt, places in prompts

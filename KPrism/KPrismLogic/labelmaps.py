@@ -31,20 +31,20 @@ def labelmap_of(
     return labelmap, segment.GetLabelValue()
 
 
-def lattice_index(row: Matrix, first: int, second: int, offsets: tuple[int, int] = (0, 0)) -> Indices:
+def lattice_index(row: Matrix, shape: tuple[int, int], offsets: tuple[int, int] = (0, 0)) -> Indices:
     """Nearest whole numbers to ``row @ (a, b, 1)`` over a grid of a and b.
 
     Args:
         row: three coefficients.
-        first, second: how many values a and b take.
+        shape: how many values a and b take.
         offsets: where a and b start.
 
     Returns:
-        Broadcastable to (first, second): an axis on which nothing depends has length 1, so that the planes along
+        Broadcastable to ``shape``: an axis on which nothing depends has length 1, so that the planes along
         voxel axes, which are nearly all, cost next to nothing.
     """
     place = np.full((1, 1), row[2] + 0.5 + ROUNDING)
-    for axis, (count, start) in enumerate(((first, offsets[0]), (second, offsets[1]))):
+    for axis, (count, start) in enumerate(zip(shape, offsets, strict=True)):
         # Over the whole grid this is no voxel's difference.
         if abs(row[axis]) * max(count, 1) > 1e-4:
             along = row[axis] * np.arange(start, start + count)

@@ -94,12 +94,17 @@ class KPrismLogic:
         strokes = tuple(_stroke(points) for points in ([[one] for one in clicks] + [list(one) for one in scribbles]))
         where = _plane(volumeNode, plane, offset, strokes)
         guide = Guide(cls, tuple(reference))
+        existed = find_segment(segmentationNode, segment) is not None
         segment_id = find_or_add_segment(segmentationNode, segment, cls)
         answers: list[Answer] = []
-        with temporary_editor(volumeNode, segmentationNode, segment_id, editorNode) as parameters:
-            controller = self._controller(parameters, answers.append)
-            target = Target(volumeNode, segmentationNode, segment_id, where)
-            controller.ask(Request(target, guide, strokes, anew=bool(guide)))
+        try:
+            with temporary_editor(volumeNode, segmentationNode, segment_id, editorNode) as parameters:
+                controller = self._controller(parameters, answers.append)
+                target = Target(volumeNode, segmentationNode, segment_id, where)
+                controller.ask(Request(target, guide, strokes, anew=bool(guide)))
+        finally:
+            if not (answers or existed):
+                segmentationNode.GetSegmentation().RemoveSegment(segment_id)
         return answers[0]
 
     def referenceSlice(

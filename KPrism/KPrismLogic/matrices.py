@@ -88,6 +88,11 @@ def transformed(matrix: Matrix, point: Any) -> Vector:
     return matrix[:3, :3] @ np.asarray(point, dtype=np.float64) + matrix[:3, 3]
 
 
+def inverse(matrix: Matrix) -> Matrix:
+    """The matrix that leads back."""
+    return np.linalg.inv(matrix).astype(np.float64)
+
+
 def unit(vector: Vector) -> Vector:
     """The vector at length 1."""
     return vector / np.linalg.norm(vector)

@@ -165,14 +165,16 @@ class SliceEngine:
     def _reference_set(self, predictor: Predictor, references: tuple[ReferenceSlice, ...]) -> ReferenceSet:
         parts: list[Any] = []
         for one in references:
-            encoded = self._references.get_or_make(
-                (one, self.window),
-                lambda one=one: predictor.reference(
-                    [(one.source.pixels, one.mask)], window=self._window(one.source), spacing=one.source.spacing
-                ),
-            )
-            parts.extend(encoded.parts)
+            parts.extend(self._reference(predictor, one).parts)
         return predictor.combine(parts)
+
+    def _reference(self, predictor: Predictor, one: ReferenceSlice) -> ReferenceSet:
+        return self._references.get_or_make(
+            (one, self.window),
+            lambda: predictor.reference(
+                [(one.source.pixels, one.mask)], window=self._window(one.source), spacing=one.source.spacing
+            ),
+        )
 
     def _window(self, source: SliceSource) -> IntensityWindow:
         """The window of the whole volume, so that every path to a slice gives the same mask."""

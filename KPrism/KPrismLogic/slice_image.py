@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from KPrismLib.errors import InvalidImage
-from KPrismLogic.matrices import Matrix, Vector, matrix_from_array, unit, world_from_volume
+from KPrismLogic.matrices import Matrix, Vector, inverse, matrix_from_array, unit, world_from_volume
 from KPrismLogic.slice_plane import SlicePlane
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class SliceImage:
     @property
     def pixel_from_world(self) -> Matrix:
         """4x4; maps RAS mm to ``(column, row, millimetres from the plane, 1)``, along the normal."""
-        return np.linalg.inv(self.world_from_pixel)
+        return inverse(self.world_from_pixel)
 
     def pixel_at(self, ras: Sequence[float] | Vector) -> tuple[int, int]:
         """The pixel (row, column) under a point (RAS mm) seen along the normal; it may lie outside the picture."""
@@ -76,7 +76,8 @@ class SliceImage:
 
     def ras_at(self, row: float, column: float) -> Vector:
         """Where the middle of a pixel (row, column) lies, RAS mm."""
-        return self.world_from_pixel[:3, 3] + self.world_from_pixel[:3, :2] @ np.array([column, row], dtype=np.float64)
+        place: Vector = self.world_from_pixel[:3, 3] + self.world_from_pixel[:3, :2] @ np.array([column, row])
+        return place
 
 
 def voxels_of(volume: slicer.vtkMRMLVolumeNode) -> npt.NDArray[Any]:
@@ -143,7 +144,7 @@ def _take(
     pixels = np.moveaxis(voxels, (2 - across, 2 - rows, 2 - columns), (0, 1, 2))[index]
     corner = np.zeros(3)
     corner[across] = position
-    steps = []
+    steps: list[Vector] = []
     for axis, direction, extent in (
         (columns, exact.rightwards, pixels.shape[1]),
         (rows, exact.downwards, pixels.shape[0]),
@@ -153,7 +154,7 @@ def _take(
         steps.append(-world[:3, axis] if against else world[:3, axis])
         if against:
             pixels = pixels[:, ::-1] if axis == columns else pixels[::-1]
-    matrix = _pixel_matrix(*steps, exact.normal, world[:3, :3] @ corner + world[:3, 3])
+    matrix = _pixel_matrix(steps[0], steps[1], exact.normal, world[:3, :3] @ corner + world[:3, 3])
     return SliceImage(np.ascontiguousarray(pixels), np.ones(pixels.shape[:2], bool), exact, matrix, index)
 
 
@@ -174,7 +175,7 @@ def _reslice(
     centre = plane.point + np.stack([right, down], axis=1) @ ((low + high) / 2)
     corner = centre - right * step * (columns - 1) / 2 - down * step * (rows - 1) / 2
     matrix = _pixel_matrix(right * step, down * step, plane.normal, corner)
-    ijk_from_pixel = np.linalg.inv(world) @ matrix
+    ijk_from_pixel = inverse(world) @ matrix
     inside = np.ones((rows, columns), bool)
     for axis in range(3):
         place = (

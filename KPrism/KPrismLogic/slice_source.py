@@ -62,5 +62,7 @@ def modality_of(volume: slicer.vtkMRMLVolumeNode) -> str | None:
 
     scene = volume.GetScene()
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene) if scene is not None else None
-    item = hierarchy.GetItemByDataNode(volume) if hierarchy is not None else 0
+    if hierarchy is None:
+        return None
+    item = hierarchy.GetItemByDataNode(volume)
     return (hierarchy.GetItemAttribute(item, "DICOM.Modality") or None) if item else None

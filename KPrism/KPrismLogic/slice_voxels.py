@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from KPrismLogic.labelmaps import Indices, Mask, labelmap_of, lattice_index, values_at
-from KPrismLogic.matrices import Matrix, world_from_image
+from KPrismLogic.matrices import Matrix, inverse, world_from_image
 from KPrismLogic.slice_image import ROUNDING, SliceImage
 
 if TYPE_CHECKING:
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 class SliceVoxels(Protocol):
     """Some voxels, in an order of their own; their masks are arrays of one shape, ``(N,)`` or ``(A, B)``."""
 
-    image: SliceImage
+    @property
+    def image(self) -> SliceImage:
+        """The slice."""
 
     def read(self, segmentation: slicer.vtkMRMLSegmentationNode, segment_id: str) -> Mask:
         """Which of the voxels belong to a segment."""
@@ -61,8 +63,8 @@ def segment_in_slice(image: SliceImage, segmentation: slicer.vtkMRMLSegmentation
     labelmap, value = labelmap_of(segmentation, segment_id)
     if labelmap is None:
         return np.zeros(image.shape, dtype=bool)
-    matrix = np.linalg.inv(world_from_image(labelmap, segmentation)) @ image.world_from_pixel
-    i, j, k = (lattice_index(row[[1, 0, 3]], *image.shape) for row in matrix[:3])
+    matrix = inverse(world_from_image(labelmap, segmentation)) @ image.world_from_pixel
+    i, j, k = (lattice_index(row[[1, 0, 3]], image.shape) for row in matrix[:3])
     return np.broadcast_to(values_at(labelmap, i, j, k) == value, image.shape) & image.inside
 
 
@@ -90,9 +92,9 @@ class _LayerVoxels:
         middle = [matrix[2, axis] * extent[axis].mean() for axis in (first, second)]
         layer = int(np.floor(-(sum(middle) + matrix[2, 3]) / matrix[2, across] + 0.5 + ROUNDING))
         starts = int(extent[first, 0]), int(extent[second, 0])
-        shape = tuple(int(extent[axis, 1] - extent[axis, 0] + 1) for axis in (first, second))
+        shape = int(extent[first, 1] - extent[first, 0] + 1), int(extent[second, 1] - extent[second, 0] + 1)
         row, column = (
-            lattice_index(np.array([line[first], line[second], line[3] + line[across] * layer]), *shape, offsets=starts)
+            lattice_index(np.array([line[first], line[second], line[3] + line[across] * layer]), shape, starts)
             for line in (matrix[1], matrix[0])
         )
         rows, columns = image.shape
@@ -109,12 +111,12 @@ class _LayerVoxels:
         if labelmap is None:
             return np.zeros(self.shape, dtype=bool)
         first, second = (axis for axis in range(3) if axis != self.across)
-        move = np.linalg.inv(world_from_image(labelmap, segmentation)) @ world_from_image(self.geometry, segmentation)
+        move = inverse(world_from_image(labelmap, segmentation)) @ world_from_image(self.geometry, segmentation)
         i, j, k = (
             lattice_index(
                 np.array([line[first], line[second], line[3] + line[self.across] * self.layer]),
-                *self.shape,
-                offsets=self.starts,
+                self.shape,
+                self.starts,
             )
             for line in move[:3]
         )
@@ -165,7 +167,7 @@ class _ObliqueVoxels:
         labelmap, value = labelmap_of(segmentation, segment_id)
         if labelmap is None:
             return np.zeros(self.ijk.shape[1], dtype=bool)
-        move = np.linalg.inv(world_from_image(labelmap, segmentation)) @ world_from_image(self.geometry, segmentation)
+        move = inverse(world_from_image(labelmap, segmentation)) @ world_from_image(self.geometry, segmentation)
         ijk = self.ijk
         if not np.allclose(move, np.eye(4), atol=1e-6):
             ijk = np.floor(move[:3, :3] @ ijk + move[:3, 3:] + 0.5 + ROUNDING).astype(np.intp)

@@ -19,6 +19,9 @@ def bench(
     threads: Annotated[int, typer.Option("--threads", min=1, help="Processor threads.")] = 2,
     repeats: Annotated[int, typer.Option("--repeats", min=1, help="Measurements per median.")] = 5,
     device: Device = "cpu",
+    precision: Annotated[
+        str, typer.Option("--precision", metavar="auto|float32|bfloat16", help="auto: bfloat16 for base where native.")
+    ] = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Measure times, operations and memory, each step after a warm-up."""
@@ -30,13 +33,14 @@ def bench(
     from KPrismLib.command.models import load_or_random
 
     torch.set_num_threads(threads)
-    predictor, is_random = load_or_random(model, attention=attention, device=device)
+    predictor, is_random = load_or_random(model, attention=attention, device=device, precision=precision)
     ready = seconds_since_start()
     result = {
         "model": model,
         "weights": "random" if is_random else "loaded",
         "attention": attention,
         "device": str(predictor.device),
+        "precision": str(predictor.dtype).removeprefix("torch."),
         "threads": threads,
         "load_s": round(ready, 3),
         **measure(predictor, repeats=repeats),
@@ -44,7 +48,7 @@ def bench(
     if as_json:
         print_json(result)
         return
-    table = Table(title=f"{model}, {result['size']} x {result['size']}, {attention} attention, {threads} threads")
+    table = Table(title=f"{model}, {result['size']} x {result['size']}, {attention} attention, {result['precision']}")
     table.add_column("Step")
     table.add_column("Milliseconds", justify="right")
     table.add_column("GFLOP", justify="right")

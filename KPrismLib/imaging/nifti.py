@@ -28,13 +28,16 @@ def read_nifti(path: Path) -> tuple[npt.NDArray[Any], Matrix]:
     The slope and intercept of the header are applied (as float32); without them the stored type is kept.
     """
     try:
-        image: Any = nibabel.load(path)
+        loaded = nibabel.load(path)
+        if not isinstance(loaded, nibabel.Nifti1Pair):  # CIFTI: values on a surface, in the same file format
+            raise HeaderDataError("not a volume")
+        image: Any = loaded
         scaled = image.dataobj.slope != 1 or image.dataobj.inter != 0
         stored = np.asarray(image.dataobj, dtype=np.float32 if scaled else None)
         matrix = np.array(image.affine, dtype=np.float64)
         unit = image.header.get_xyzt_units()[0]
     except _UNREADABLE as error:
-        raise InvalidImage(f"{path.name} cannot be read as NIfTI: it is damaged or cut off; copy it again.") from error
+        raise InvalidImage(f"{path.name} cannot be read as NIfTI: it is damaged, cut off or not a volume; copy it again.") from error
     matrix[:3] *= _MILLIMETRES.get(unit, 1.0)
     return _slices_first(stored, path.name), matrix
 

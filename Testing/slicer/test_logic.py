@@ -121,6 +121,12 @@ def test_mistakes_are_sentences(bench, logic, arguments, error):
     assert not bench.array("Other").any()
 
 
+def test_a_mistake_leaves_no_new_segment(bench, logic):
+    with pytest.raises(UnknownClass):
+        logic.segmentSlice(bench.volume, bench.segmentation, "New", cls="heart")
+    assert bench.segmentation.GetSegmentation().GetNumberOfSegments() == 1
+
+
 def test_reference_mistakes_are_sentences(bench, logic):
     with pytest.raises(InvalidMask):
         logic.referenceSlice(bench.volume, bench.segmentation, "Nothing")

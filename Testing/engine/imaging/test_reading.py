@@ -173,3 +173,12 @@ def test_on_windows_itk_gets_ascii_names(tmp_path, rng, monkeypatch):
         assert names == [str(tmp_path / "plain.nii.gz")]
     monkeypatch.setattr(itk_paths_module.os, "link", lambda *_: (_ for _ in ()).throw(OSError))
     assert np.array_equal(read_volume(path).array, array)  # copied where links are not allowed
+
+
+def test_a_cifti_file_is_no_volume(tmp_path):
+    brain = nibabel.cifti2.BrainModelAxis.from_mask(np.ones(4, dtype=bool), name="thalamus_left")
+    rows = nibabel.cifti2.ScalarAxis(["a"])
+    path = tmp_path / "surface.dscalar.nii"
+    nibabel.Cifti2Image(np.ones((1, 4), dtype=np.float32), header=(rows, brain)).to_filename(path)
+    with pytest.raises(InvalidImage, match="not a volume"):
+        read_volume(path)

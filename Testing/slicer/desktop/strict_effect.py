@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import types
 from typing import Any
 
@@ -9,6 +10,7 @@ import slicer
 import vtk
 
 from Testing.slicer.desktop.strict_qt import QtModule, Strict, slicer_names, strict_class
+from Testing.slicer.scenes import segment_array
 
 
 class SliceWidget(strict_class("qMRMLSliceWidget")):  # type: ignore[misc]
@@ -133,6 +135,7 @@ class Desktop:
 
     def __init__(self, scene: Any, parameters: Any) -> None:
         self.scene, self.parameters = scene, parameters
+        self.bench: Any = None
         self.logic = slicer.vtkSlicerSegmentEditorLogic()
         self.logic.SetMRMLScene(scene)
         self.logic.SetSegmentEditorNode(parameters)
@@ -221,3 +224,19 @@ class AbstractEffect:
 def timers() -> list[Any]:
     """All timers that were made and are active."""
     return [one for one in Strict.made if type(one).__name__ == "QTimer" and one.isActive()]
+
+
+def settle() -> None:
+    """Let timers fire as Qt would until there is nothing to do."""
+    deadline = time.monotonic() + 20
+    while active := timers():
+        assert time.monotonic() < deadline
+        for timer in active:
+            if timer._values.get("singleShot"):
+                timer.stop()
+            timer.fire("timeout()")
+
+
+def written(desktop: Desktop, segment_id: str = "Liver") -> Any:
+    """bool (k, j, i): what a segment of the desktop's segmentation holds."""
+    return segment_array(desktop.bench.editor, desktop.bench.segmentation, segment_id)

@@ -1,63 +1,16 @@
 """The effect through the calls that a desktop Slicer was recorded to make."""
 
-import sys
 import threading
 import time
-import types
 
 import numpy as np
 import pytest
 import slicer
 from KPrismLogic.model import shared_model
 
-from Testing.slicer.desktop.strict_effect import AbstractEffect, Desktop, ThreeDWidget, modules, timers
+from Testing.slicer.desktop.strict_effect import ThreeDWidget, settle, timers, written
 from Testing.slicer.desktop.strict_qt import Strict
-from Testing.slicer.flood_predictor import FloodPredictor
-from Testing.slicer.scenes import Bench, body, fill, geometry, segment_array, segmentation_node, volume_node
-
-
-@pytest.fixture
-def desktop(scene, monkeypatch):
-    made = {}
-    for name, module in modules(lambda: made["desktop"]).items():
-        monkeypatch.setitem(sys.modules, name, module)
-    for name in [one for one in sys.modules if one.split(".")[0] in ("KPrismDesktop", "SegmentEditorKPrism")]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setattr(slicer, "qSlicerSegmentEditorAbstractEffect", AbstractEffect, raising=False)
-    Strict.made.clear()
-    volume = volume_node(scene, body(), geometry("anisotropic"))
-    bench = Bench.make(scene, volume, segmentation_node(scene, volume))
-    desktop = made["desktop"] = Desktop(scene, bench.parameters)
-    desktop.bench = bench
-    for name, normal, right in (("Red", (0, 0, 1), (-1, 0, 0)), ("Yellow", (1, 0, 0), (0, -1, 0))):
-        node = desktop.views[name].mrmlSliceNode()
-        node.SetFieldOfView(40, 40, 1)
-        node.SetDimensions(200, 200, 1)
-        node.SetSliceToRASByNTP(*normal, *right, *bench.ras(6, 6, 7), 0)
-    monkeypatch.setattr(
-        slicer,
-        "app",
-        types.SimpleNamespace(
-            layoutManager=lambda: types.SimpleNamespace(
-                sliceViewNames=lambda: ("Red", "Yellow"), sliceWidget=lambda name: desktop.views[name]
-            )
-        ),
-        raising=False,
-    )
-    shared_model().use(FloodPredictor())
-    yield desktop
-    if desktop.active is not None:
-        desktop.deactivate(desktop.active)
-    shared_model().unload()
-    for name in [one for one in sys.modules if one.split(".")[0] in ("KPrismDesktop", "SegmentEditorKPrism")]:
-        monkeypatch.delitem(sys.modules, name)
-
-
-@pytest.fixture
-def effect(desktop):
-    effect = desktop.start_up()
-    desktop.activate(effect)
-    return effect
+from Testing.slicer.scenes import body, fill
 
 
 def _xy(desktop, k, j, i, view="Red"):
@@ -68,44 +21,29 @@ def _xy(desktop, k, j, i, view="Red"):
     return round(x), round(y)
 
 
-def _settle():
-    """Let the pump run as Qt would until there is nothing to do."""
-    deadline = time.monotonic() + 20
-    while active := timers():
-        assert time.monotonic() < deadline
-        for timer in active:
-            if timer._values.get("singleShot"):
-                timer.stop()
-            timer.fire("timeout()")
-
-
-def _array(desktop, name="Liver"):
-    return segment_array(desktop.bench.editor, desktop.bench.segmentation, name)
-
-
 def _widget(effect, name):
     return next(one for one in Strict.made if one._values.get("objectName") == name)
 
 
 def test_click_in_red_writes_the_structure_and_undo_takes_it_back(desktop, effect):
     assert desktop.click(effect, _xy(desktop, 6, 6, 7))
-    _settle()
+    settle()
     expected = np.zeros(body().shape, bool)
     expected[6] = body()[6] == 100
-    assert np.array_equal(_array(desktop), expected)
+    assert np.array_equal(written(desktop), expected)
     assert "ms" in _widget(effect, "KPrismStatus").text
     desktop.logic.Undo()
-    _settle()
-    assert not _array(desktop).any()
+    settle()
+    assert not written(desktop).any()
     desktop.logic.Redo()
-    assert np.array_equal(_array(desktop), expected)
+    assert np.array_equal(written(desktop), expected)
 
 
 def test_click_in_yellow_writes_a_sagittal_slice(desktop, effect):
     desktop.click(effect, _xy(desktop, 6, 6, 7, "Yellow"), view="Yellow")
-    _settle()
-    assert np.array_equal(_array(desktop)[:, :, 7], (body() == 100)[:, :, 7])
-    assert _array(desktop).sum() == (body() == 100)[:, :, 7].sum()
+    settle()
+    assert np.array_equal(written(desktop)[:, :, 7], (body() == 100)[:, :, 7])
+    assert written(desktop).sum() == (body() == 100)[:, :, 7].sum()
 
 
 def test_ctrl_click_removes_and_the_toggle_turns_it_round(desktop, effect):
@@ -114,12 +52,12 @@ def test_ctrl_click_removes_and_the_toggle_turns_it_round(desktop, effect):
     # The control key's own press carries another value than the click's.
     desktop.event(effect, "KeyPressEvent", _xy(desktop, 6, 7, 14), ctrl=67108864)
     desktop.click(effect, _xy(desktop, 6, 7, 14), ctrl=1)
-    _settle()
-    assert np.array_equal(_array(desktop)[6], body()[6] == 100)
+    settle()
+    assert np.array_equal(written(desktop)[6], body()[6] == 100)
     _widget(effect, "KPrismErasing").setChecked(True)
     desktop.click(effect, _xy(desktop, 6, 7, 7))
-    _settle()
-    assert not _array(desktop).any()
+    settle()
+    assert not written(desktop).any()
 
 
 def test_drag_is_one_scribble_and_one_undo_state(desktop, effect):
@@ -130,8 +68,8 @@ def test_drag_is_one_scribble_and_one_undo_state(desktop, effect):
         assert desktop.event(effect, "MouseMoveEvent", place)
         assert desktop.event(effect, "MouseMoveEvent", place)
     assert desktop.event(effect, "LeftButtonReleaseEvent", end)
-    _settle()
-    assert (_array(desktop)[6] >= (body()[6] > 0)).all()
+    settle()
+    assert (written(desktop)[6] >= (body()[6] > 0)).all()
     desktop.logic.Undo()
     assert not desktop.logic.CanUndo()
 
@@ -144,8 +82,8 @@ def test_events_that_are_not_for_the_effect_are_left(desktop, effect):
     assert not desktop.event(effect, "LeftButtonReleaseEvent", xy, shift=1)
     assert not desktop.event(effect, "RightButtonPressEvent", xy)
     assert effect.self().processInteractionEvents(desktop.interactor, 12, ThreeDWidget()) is False
-    _settle()
-    assert not _array(desktop).any()
+    settle()
+    assert not written(desktop).any()
 
 
 def test_double_click_is_answered_and_counts_as_one_click(desktop, effect):
@@ -153,7 +91,7 @@ def test_double_click_is_answered_and_counts_as_one_click(desktop, effect):
     desktop.click(effect, xy)
     assert desktop.event(effect, "LeftButtonDoubleClickEvent", xy)
     assert desktop.event(effect, "LeftButtonReleaseEvent", xy)
-    _settle()
+    settle()
     desktop.logic.Undo()
     assert not desktop.logic.CanUndo()
 
@@ -162,7 +100,7 @@ def test_markers_follow_clicks_slices_and_undo(desktop, effect):
     node = desktop.views["Red"].mrmlSliceNode()
     xy = _xy(desktop, 6, 6, 7)
     desktop.click(effect, xy)
-    _settle()
+    settle()
 
     def shown():
         return sum(actor.GetMapper().GetInput().GetNumberOfPoints() for _, actor in effect._actors)
@@ -177,10 +115,10 @@ def test_markers_follow_clicks_slices_and_undo(desktop, effect):
     effect.self().processViewNodeEvents(node, 33, desktop.views["Red"])
     assert shown() == 1
     desktop.logic.Undo()
-    _settle()
+    settle()
     assert shown() == 0
     desktop.logic.Redo()
-    _settle()
+    settle()
     assert shown() == 1
     effect.self().layoutChanged()
     assert effect._actors == []
@@ -192,14 +130,14 @@ def test_class_segments_at_once_and_names_the_segment(desktop, effect, monkeypat
     effect.self().onGuideChosen("class")
     assert _widget(effect, "KPrismSegmentSlice").visible
     box.fire("activated(int)", 1)
-    _settle()
-    assert np.array_equal(_array(desktop)[6], body()[6] == 200)
+    settle()
+    assert np.array_equal(written(desktop)[6], body()[6] == 200)
     _widget(effect, "KPrismNameSegment").click()
     segment = desktop.bench.segmentation.GetSegmentation().GetSegment("Liver")
     assert segment.GetName() == "Spleen"
     desktop.click(effect, _xy(desktop, 6, 6, 7))
-    _settle()
-    assert np.array_equal(_array(desktop)[6], body()[6] > 0)
+    settle()
+    assert np.array_equal(written(desktop)[6], body()[6] > 0)
 
 
 def test_reference_is_added_used_and_removed(desktop, effect):
@@ -215,8 +153,8 @@ def test_reference_is_added_used_and_removed(desktop, effect):
     node = desktop.views["Red"].mrmlSliceNode()
     node.SetSliceToRASByNTP(0, 0, 1, -1, 0, 0, *desktop.bench.ras(8, 6, 7), 0)
     _widget(effect, "KPrismSegmentSlice").click()
-    _settle()
-    assert np.array_equal(_array(desktop, "Other")[8], body()[8] == 200)
+    settle()
+    assert np.array_equal(written(desktop, "Other")[8], body()[8] == 200)
     references.setCurrentRow(0)
     _widget(effect, "KPrismRemoveReference").click()
     assert references.count == 0
@@ -233,16 +171,16 @@ def test_what_is_wrong_stands_in_the_status_line(desktop, effect, monkeypatch):
     desktop.click(effect, _xy(desktop, 6, 6, 7))
     assert "press Install" in _widget(effect, "KPrismStatus").text
     assert _widget(effect, "KPrismInstall").visible
-    _settle()
-    assert not _array(desktop).any()
+    settle()
+    assert not written(desktop).any()
 
 
 def test_hidden_segment_that_is_not_confirmed_is_left_alone(desktop, effect):
     desktop.confirmation = 0
     desktop.click(effect, _xy(desktop, 6, 6, 7))
-    _settle()
+    settle()
     assert desktop.confirmations == 1
-    assert not _array(desktop).any()
+    assert not written(desktop).any()
 
 
 def test_result_for_a_slice_that_is_no_longer_shown_is_dropped(desktop, effect):
@@ -252,8 +190,8 @@ def test_result_for_a_slice_that_is_no_longer_shown_is_dropped(desktop, effect):
     node = desktop.views["Red"].mrmlSliceNode()
     node.SetSliceToRASByNTP(0, 0, 1, -1, 0, 0, *desktop.bench.ras(8, 6, 7), 0)
     gate.set()
-    _settle()
-    assert not _array(desktop).any()
+    settle()
+    assert not written(desktop).any()
     assert "nothing was changed" in _widget(effect, "KPrismStatus").text
 
 
@@ -266,8 +204,8 @@ def test_leaving_leaves_nothing_behind(desktop, effect, when):
     desktop.click(effect, _xy(desktop, 6, 6, 7))
     if when == "idle":
         gate.set()
-        _settle()
-    before = _array(desktop)
+        settle()
+    before = written(desktop)
     desktop.deactivate(effect)
     gate.set()
     assert timers() == []
@@ -280,18 +218,18 @@ def test_leaving_leaves_nothing_behind(desktop, effect, when):
     while any(thread.name.startswith("K-Prism") for thread in threading.enumerate()):
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    assert np.array_equal(_array(desktop), before)
+    assert np.array_equal(written(desktop), before)
     desktop.activate(effect)
     desktop.click(effect, _xy(desktop, 6, 6, 7))
-    _settle()
-    assert _array(desktop).any()
+    settle()
+    assert written(desktop).any()
 
 
 def test_clicks_are_remembered_while_another_effect_is_used(desktop, effect):
     desktop.click(effect, _xy(desktop, 6, 6, 7))
-    _settle()
+    settle()
     desktop.click(effect, _xy(desktop, 6, 6, 14))
-    _settle()
+    settle()
     desktop.deactivate(effect)
     desktop.activate(effect)
     assert effect.self().prompts_in(desktop.views["Red"]) == 2
@@ -310,7 +248,7 @@ def test_scene_closed_and_second_editor(desktop, effect):
     effect._parameters = None
     effect.self().setMRMLDefaults()
     gate.set()
-    _settle()
+    settle()
     desktop.deactivate(effect)
 
 
@@ -322,8 +260,8 @@ def test_markup_placement_gets_the_clicks(desktop, effect):
     node.SetCurrentInteractionMode(node.ViewTransform)
     effect.self().interactionNodeModified(node)
     assert desktop.click(effect, _xy(desktop, 6, 6, 7))
-    _settle()
-    assert _array(desktop).any()
+    settle()
+    assert written(desktop).any()
 
 
 def test_strict_widgets_are_strict(desktop):

@@ -12,9 +12,8 @@ import slicer
 from KPrismLogic.model import shared_model
 
 from Testing.slicer.desktop import strict_module
-from Testing.slicer.desktop.strict_effect import AbstractEffect, modules
+from Testing.slicer.desktop.strict_effect import AbstractEffect, modules, settle
 from Testing.slicer.desktop.strict_qt import Strict
-from Testing.slicer.desktop.test_effect import _settle
 from Testing.slicer.flood_predictor import FloodPredictor
 from Testing.slicer.scenes import Bench, body, fill, geometry, segment_array, segmentation_node, volume_node
 
@@ -125,7 +124,7 @@ def test_panel_segments_the_slice_by_class(panel):
     panel.ui.classBox.setCurrentIndex(1)
     panel.ui.planeBox.setCurrentIndex(0)
     panel.ui.segmentButton.click()
-    _settle()
+    settle()
     found = segment_array(panel.bench.editor, panel.bench.segmentation, "Liver")
     middle = body().shape[0] // 2
     assert np.array_equal(found[middle], body()[middle] == 200)
@@ -145,7 +144,7 @@ def test_panel_propagates_both_ways_and_cancel_stops(panel):
     nodes = panel.bench.volume.GetScene().GetNumberOfNodes()
     panel.ui.propagateButton.click()
     assert panel.ui.cancelButton.visible
-    _settle()
+    settle()
     found = segment_array(panel.bench.editor, panel.bench.segmentation, "Liver")
     assert np.array_equal(found[6:10], (body() == 100)[6:10])
     assert found.sum() == found[6:10].sum()
@@ -154,7 +153,7 @@ def test_panel_propagates_both_ways_and_cancel_stops(panel):
     panel.ui.propagateButton.click()
     panel.ui.cancelButton.click()
     assert panel.ui.statusLabel.text == "Stopped after 0 of 3 slices."
-    _settle()
+    settle()
     panel.widget.cleanup()
 
 
