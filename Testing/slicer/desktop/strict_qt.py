@@ -1,26 +1,24 @@
 """A ``qt`` module that has only what real Slicer reports, and behaves as far as the effect can tell.
 
-Every class knows the names of ``shared/design/slicer-api.json`` and raises on any other. Names that are methods there
-and have no behaviour here do nothing.
+Every class knows the names that ``slicer_names.json`` lists for it and raises on any other. Names that are methods
+there and have no behaviour here do nothing.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import types
 from pathlib import Path
 from typing import Any, ClassVar
 
-_API_FILE = Path(__file__).resolve().parents[3] / "shared" / "design" / "slicer-api.json"
-_COPY = Path(__file__).with_name("slicer_names.json")
+_NAMES = Path(__file__).with_name("slicer_names.json")
 
 
+@functools.cache
 def slicer_names() -> dict[str, Any]:
     """Names by class, those that it inherits included."""
-    source = _COPY if _COPY.exists() else _API_FILE
-    if not source.exists():
-        source = Path("/work/shared/design/slicer-api.json")
-    api = json.loads(source.read_text(encoding="utf-8"))
+    api = json.loads(_NAMES.read_text(encoding="utf-8"))
     inherits = api.pop("_inherits")
     api.pop("_readme")
     for name, names in api.items():
