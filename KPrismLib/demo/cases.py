@@ -82,13 +82,6 @@ CASES = (
         clicks=(Click(168, 252),),
     ),
     Case(
-        name="abdomen-mass-by-click",
-        title="MRI: mass beside the liver (an unseen class), by one click",
-        picture=ABDOMEN,
-        structures=("mass",),
-        clicks=(Click(130, 145),),
-    ),
-    Case(
         name="heart-first-frame-by-clicks",
         title="Ultrasound, frame 1: left heart, by clicks",
         picture=HEART,
@@ -101,15 +94,15 @@ CASES = (
         ),
     ),
     Case(
-        name="heart-tenth-frame-by-example",
-        title="Ultrasound, frame 10: left heart, as in frame 1",
+        name="heart-29th-frame-by-example",
+        title="Ultrasound, frame 29: left heart, as in frame 1",
         picture=HEART,
-        frame=9,
+        frame=28,
         structures=("left heart",),
         example="heart-first-frame-by-clicks",
     ),
     Case(
-        name="heart-twentieth-frame-refined",
+        name="heart-20th-frame-refined",
         title="Ultrasound, frame 20: as in frame 1, then a click",
         picture=HEART,
         frame=19,

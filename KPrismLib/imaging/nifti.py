@@ -37,7 +37,9 @@ def read_nifti(path: Path) -> tuple[npt.NDArray[Any], Matrix]:
         matrix = np.array(image.affine, dtype=np.float64)
         unit = image.header.get_xyzt_units()[0]
     except _UNREADABLE as error:
-        raise InvalidImage(f"{path.name} cannot be read as NIfTI: it is damaged, cut off or not a volume; copy it again.") from error
+        raise InvalidImage(
+            f"{path.name} cannot be read as NIfTI: it is damaged, cut off or not a volume; copy it again."
+        ) from error
     matrix[:3] *= _MILLIMETRES.get(unit, 1.0)
     return _slices_first(stored, path.name), matrix
 

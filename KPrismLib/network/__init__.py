@@ -1,5 +1,6 @@
 """The network, one file for each box of the paper's Figure 2."""
 
+from KPrismLib.network.click_queries import Clicks
 from KPrismLib.network.config import NetworkConfig, base_config, named_config, small_config
 from KPrismLib.network.kprism import (
     DensePrompt,
@@ -10,7 +11,6 @@ from KPrismLib.network.kprism import (
     ReferenceMemory,
     normalise,
 )
-from KPrismLib.network.queries import Clicks
 
 __all__ = [
     "Clicks",

@@ -9,21 +9,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from KPrismLib.network.click_queries import ClickQueries, Clicks
 from KPrismLib.network.config import NetworkConfig
 from KPrismLib.network.decoder import Decoder
 from KPrismLib.network.image_encoder import ImageEncoder, Pyramid
+from KPrismLib.network.mask_encoder import MaskEncoder
 from KPrismLib.network.mask_head import FinalMaskHead
 from KPrismLib.network.positional import FourierPosition
-from KPrismLib.network.prompt_encoder import MaskEncoder, PromptEncoder
-from KPrismLib.network.queries import (
-    ClickQueries,
-    Clicks,
-    PlainQueries,
-    QuerySet,
-    ReferenceQueries,
-    SemanticTable,
-)
+from KPrismLib.network.prompt_encoder import PromptEncoder
+from KPrismLib.network.query_set import PlainQueries, QuerySet
 from KPrismLib.network.readout import read_out
+from KPrismLib.network.reference_queries import ReferenceQueries
+from KPrismLib.network.semantic_table import SemanticTable
 
 STRIDES = (16, 8, 4)  # of the pyramid, coarse to fine
 CLICK_STRIDE = STRIDES[1]

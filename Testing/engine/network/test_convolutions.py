@@ -7,8 +7,9 @@ import torch
 from torch.nn import functional as F
 
 from KPrismLib.network.image_encoder import ImageEncoder
+from KPrismLib.network.mask_encoder import MaskEncoder
 from KPrismLib.network.mask_head import FinalMaskHead, MaskHead
-from KPrismLib.network.prompt_encoder import MaskEncoder, PromptEncoder
+from KPrismLib.network.prompt_encoder import PromptEncoder
 from KPrismLib.network.residual_block import ConvNormAct, ResidualBlock, group_norm
 
 CHANNELS = (8, 16, 32)

@@ -11,7 +11,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
-from KPrismLib.network.decoder import DecoderLayer, PixelFeedForward, ResidualResampling, blocked_pixels
+from KPrismLib.network.decoder_layer import DecoderLayer
+from KPrismLib.network.masked_attention import blocked_pixels
+from KPrismLib.network.pixel_ffn import PixelFeedForward
+from KPrismLib.network.residual_resampling import ResidualResampling
 from Testing.engine.network.test_expert_attention import torch_experts
 from Testing.engine.network.tiny_network import double_network, knowledge, scene, tiny_config
 

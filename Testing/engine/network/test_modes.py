@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from KPrismLib.network import Clicks, DensePrompt, KPrism, ReferenceMemory, normalise
-from KPrismLib.network.queries import QuerySet
+from KPrismLib.network.query_set import QuerySet
 from Testing.engine.network.tiny_network import (
     MODES,
     blob,

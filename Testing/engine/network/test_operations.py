@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from KPrismLib.network import Clicks, DensePrompt, KPrism, NetworkConfig, base_config
 from KPrismLib.network.parameters import build_on_meta
-from KPrismLib.network.queries import QuerySet
+from KPrismLib.network.query_set import QuerySet
 from Testing.engine.network.tiny_network import double_network, knowledge, scene
 
 SIZE = 512

@@ -10,16 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from KPrismLib.network.click_queries import ClickQueries, Clicks
 from KPrismLib.network.positional import FourierPosition
-from KPrismLib.network.queries import (
-    ClickQueries,
-    Clicks,
-    PlainQueries,
-    QuerySet,
-    ReferenceQueries,
-    SemanticTable,
-    pooling_weights,
-)
+from KPrismLib.network.query_set import PlainQueries, QuerySet
+from KPrismLib.network.reference_queries import ReferenceQueries, pooling_weights
+from KPrismLib.network.semantic_table import SemanticTable
 
 
 def test_a_class_is_its_rows_of_the_table_all_of_them_foreground() -> None:
