@@ -28,7 +28,8 @@ class FourierPosition(nn.Module):
     def forward(self, row_column: Tensor, image_size: tuple[int, int]) -> Tensor:
         """``row_column`` (..., 2) in pixels of an image (H, W); -> (..., C)."""
         unit = (row_column.to(self.matrix.dtype) + 0.5) / max(image_size)
-        angles = 2 * math.pi * ((2 * unit - 1) @ self.matrix)
+        # Products and a sum instead of a matrix product: mixed precision must not round angles to bfloat16.
+        angles = 2 * math.pi * ((2 * unit - 1)[..., None] * self.matrix).sum(-2)
         return torch.cat([angles.sin(), angles.cos()], dim=-1)
 
     def grid(self, size: tuple[int, int], stride: int) -> Tensor:

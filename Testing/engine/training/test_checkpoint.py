@@ -154,6 +154,7 @@ def test_code_in_a_file_does_not_run(tmp_path: Path, by_torch: bool) -> None:
     assert not trace.exists()
 
 
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 @settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(place=st.floats(0, 0.9999), value=st.integers(0, 255), cut=st.booleans())
 def test_a_damaged_file_is_never_more_than_invalid_weights(tmp_path: Path, place: float, value: int, cut: bool) -> None:
