@@ -39,7 +39,7 @@ def refused(kprism, weights, tmp_path):
         ("missing.png", None, "There is no file"),
         ("empty.png", b"", "is an empty file"),
         ("text.png", b"this is no picture", "is not a picture"),
-        ("cut.nii.gz", b"\x1f\x8b\x08\x00\x00", "damaged or cut off"),
+        ("cut.nii.gz", b"\x1f\x8b\x08\x00\x00", "damaged, cut off"),
         ("cut.nrrd", b"NRRD0004\n", ""),
         ("cut.dcm", b"\0" * 128 + b"DICM", ""),
         ("notes.txt", b"hello", "does not read"),

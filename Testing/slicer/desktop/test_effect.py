@@ -126,6 +126,7 @@ def test_markers_follow_clicks_slices_and_undo(desktop, effect):
 
 def test_class_segments_at_once_and_names_the_segment(desktop, effect, monkeypatch):
     box = _widget(effect, "KPrismClass")
+    box.clear()
     box.addItems(["liver", "spleen"])
     effect.self().onGuideChosen("class")
     assert _widget(effect, "KPrismSegmentSlice").visible

@@ -120,6 +120,7 @@ def panel(module, scene, monkeypatch):
 
 
 def test_panel_segments_the_slice_by_class(panel):
+    panel.ui.classBox.clear()
     panel.ui.classBox.addItems(["liver", "spleen"])
     panel.ui.classBox.setCurrentIndex(1)
     panel.ui.planeBox.setCurrentIndex(0)
