@@ -48,6 +48,8 @@ def dice_table(datasets: Mapping[str, Mapping[str, Any]]) -> str:
         "|---|---|---|---|---|",
     ]
     for name, modes in sorted(datasets.items()):
+        if not any(mode in modes for mode in MODES):
+            continue
         cells = [_mean_with_interval(modes.get(mode)) for mode in MODES]
         pairs = next((_total(modes[m]["pairs"]) for m in MODES if m in modes), "")
         paper = PAPER.get(name)
@@ -114,6 +116,7 @@ def card(
     folders = [Path(d) for d in config.datasets]
     unseen = sorted(set(datasets) - {f.name for f in folders})
     phases = ", ".join(f"{p.steps} steps at {p.size} px" for p in config.phases)
+    course = notes.get("training") or f"{phases}; AdamW, peak rate {config.learning_rate:g}."
     return f"""# K-Prism `{config.network}`
 
 **Research use only.** Not a medical device; not for diagnosis or treatment. Several of the sets below allow research
@@ -126,10 +129,9 @@ Classes: {", ".join(classes)}.
 
 ## How it was trained
 
-Configuration `{config_name}`: {phases}; AdamW, peak rate {config.learning_rate:g}. {notes.get("training", "")}
+Configuration `{config_name}`. {course}
 
-Only the `train` splits were used; test and external items never. {", ".join(unseen) or "No other set"} was not
-trained on at all.
+Only the `train` splits were used; test and external items never. Not trained on at all: {", ".join(unseen) or "-"}.
 
 To train it again, with the sets below in one folder:
 
