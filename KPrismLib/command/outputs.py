@@ -14,13 +14,11 @@ from KPrismLib.command.console import check_writable
 from KPrismLib.command.label_map import LabelMap
 from KPrismLib.errors import CannotWrite
 from KPrismLib.imaging.atomic_file import write_atomically
-from KPrismLib.imaging.overlay import write_overlay
-from KPrismLib.imaging.segmentation_file import write_segmentation
+from KPrismLib.imaging.overlay import OVERLAY_ENDINGS, write_overlay
+from KPrismLib.imaging.segmentation_file import SEGMENTATION_ENDINGS, write_segmentation
 from KPrismLib.imaging.volume import Volume
 from KPrismLib.prompts import Click, Prompt, Scribble
 
-SEGMENTATION_ENDINGS = (".seg.nrrd", ".nii.gz", ".nii", ".nrrd", ".mha", ".png")
-OVERLAY_ENDINGS = (".png", ".jpg", ".jpeg")
 PROBABILITY_ENDINGS = (".nii.gz", ".nii")
 
 

@@ -28,6 +28,9 @@ _NEGATIVE: Colour = (0.92, 0.22, 0.20)
 _WHITE: Colour = (1.0, 1.0, 1.0)
 _FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 
+#: What :func:`write_overlay` can write.
+OVERLAY_ENDINGS = tuple(_FORMATS)
+
 
 def render_overlay(
     pixels: Picture,

@@ -151,3 +151,6 @@ _WRITERS: dict[str, _Writer] = {
     ".mha": _mha,
     ".png": _png,
 }
+
+#: What :func:`write_segmentation` can write; the longer ending of a pair comes first.
+SEGMENTATION_ENDINGS = tuple(_WRITERS)

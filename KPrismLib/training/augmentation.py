@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from KPrismLib.canvas import Canvas, resample
+
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentationConfig:
@@ -56,18 +58,15 @@ def place(pixels: NDArray[np.uint8], mask: NDArray[np.bool_], size: int, grid: T
     """
     image = torch.tensor(pixels).permute(2, 0, 1)[None].float()
     target = torch.from_numpy(mask)[None, None].float()
-    scale = size / max(mask.shape)
-    shape = (max(1, round(mask.shape[0] * scale)), max(1, round(mask.shape[1] * scale)))
-    if shape != mask.shape:
-        image = F.interpolate(image, size=shape, mode="bilinear", align_corners=False, antialias=scale < 1)
-        target = F.interpolate(target, size=shape, mode="bilinear", align_corners=False, antialias=scale < 1)
+    shape = Canvas.fit((mask.shape[0], mask.shape[1]), size).content
     padding = (0, size - shape[1], 0, size - shape[0])
-    image, target = F.pad(image, padding), F.pad(target, padding)
+    image, target = F.pad(resample(image, shape), padding), F.pad(resample(target, shape), padding)
     if grid is not None:
         image = F.grid_sample(image, grid[None], mode="bilinear", align_corners=False)
         target = F.grid_sample(target, grid[None], mode="bilinear", align_corners=False)
     placed = (target[0] >= 0.5).float()
     if grid is None and not placed.any():
+        scale = size / max(mask.shape)
         rows, columns = (((indices + 0.5) * scale).astype(int) for indices in np.nonzero(mask))
         placed[0, rows.clip(max=shape[0] - 1), columns.clip(max=shape[1] - 1)] = 1.0
     return image[0].expand(3, -1, -1), placed

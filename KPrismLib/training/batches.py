@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from KPrismLib.canvas import Canvas
 from KPrismLib.dataset import class_mask
 from KPrismLib.network import normalise
 from KPrismLib.training.augmentation import AugmentationConfig, place, random_grid, random_intensity
@@ -87,8 +88,7 @@ class BatchMaker:
         mask = class_mask(labels, sample.dataset.classes[sample.name])
         if self._augmentation is None:
             return place(pixels, mask, size, None)
-        scale = size / max(mask.shape)
-        content = (round(mask.shape[0] * scale), round(mask.shape[1] * scale))
+        content = Canvas.fit((mask.shape[0], mask.shape[1]), size).content
         # A class name binds the side of the body, and so does a reference; clicks do not.
         flips = sample.dataset.free_orientation or (mode is Mode.INTERACTIVE)
         for _ in range(4):

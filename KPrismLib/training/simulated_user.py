@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import ndimage
-from skimage.draw import line
 from torch import Tensor
 
 from KPrismLib.evaluation.simulated_click import SimulatedClick, next_click
 from KPrismLib.network import Clicks
-from KPrismLib.prompt_maps import draw_disks
+from KPrismLib.prompt_maps import draw_disks, rasterise
 from KPrismLib.prompts import STROKE_QUERIES, sample_stroke
-
-
-@dataclass
-class _Prompted:
-    """What one sample has been told so far."""
-
-    points: list[tuple[int, int, bool]] = field(default_factory=list)
 
 
 class SimulatedUser:
@@ -47,7 +38,8 @@ class SimulatedUser:
         self._scribble_probability = scribble_probability
         self._generator = generator
         self._maps = np.zeros((size[0], 2, *size[1:]), dtype=np.float32)
-        self._prompted = [_Prompted() for _ in range(size[0])]
+        # What each sample has been told so far: row, column, positive.
+        self._prompted: list[list[tuple[int, int, bool]]] = [[] for _ in range(size[0])]
 
     def react(self, predictions: NDArray[np.bool_], targets: NDArray[np.bool_]) -> None:
         """Add one click or stroke to each sample; ``predictions`` and ``targets`` are (B, H, W) bool."""
@@ -60,14 +52,14 @@ class SimulatedUser:
             channel = 0 if click.positive else 1
             draw_disks(self._maps[index, channel], points, self._radius)
             chosen = sample_stroke(points, STROKE_QUERIES)
-            self._prompted[index].points.extend((row, column, click.positive) for row, column in chosen)
+            self._prompted[index].extend((row, column, click.positive) for row, column in chosen)
 
     def clicks(self, device: torch.device) -> Clicks:
         """All prompts so far as 1-D clicks, filled up with invalid ones to the same number."""
-        count = max(1, max(len(p.points) for p in self._prompted))
+        count = max(1, max(len(points) for points in self._prompted))
         array = np.zeros((len(self._prompted), count, 4), dtype=np.int64)
-        for index, prompted in enumerate(self._prompted):
-            for place, (row, column, positive) in enumerate(prompted.points):
+        for index, points in enumerate(self._prompted):
+            for place, (row, column, positive) in enumerate(points):
                 array[index, place] = row, column, positive, 1
         tensor = torch.from_numpy(array).to(device)
         return Clicks(tensor[..., :2], tensor[..., 2].bool(), tensor[..., 3].bool())
@@ -84,6 +76,6 @@ class SimulatedUser:
         numbered, _ = ndimage.label(wrong, structure=np.ones((3, 3), dtype=bool))
         rows, columns = np.nonzero(numbered == numbered[click.row, click.column])
         first, last = self._generator.integers(len(rows), size=2)
-        path = zip(*line(int(rows[first]), int(columns[first]), int(rows[last]), int(columns[last])), strict=True)
-        inside = [(int(r), int(c)) for r, c in path if wrong[r, c]]
+        path = rasterise([(int(rows[first]), int(columns[first])), (int(rows[last]), int(columns[last]))])
+        inside = [(row, column) for row, column in path if wrong[row, column]]
         return inside or [(click.row, click.column)]
