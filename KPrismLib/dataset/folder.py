@@ -14,6 +14,7 @@ from KPrismLib.dataset.description import DatasetDescription
 from KPrismLib.dataset.items import DatasetItem, Slice
 from KPrismLib.dataset.reading import read_labels
 from KPrismLib.errors import InvalidDataset, KPrismError
+from KPrismLib.imaging.planes import placement, stacking_plane
 from KPrismLib.imaging.reading import read_volume
 from KPrismLib.intensity import window_for
 
@@ -98,6 +99,9 @@ class DatasetFolder:
     def load(self, item: DatasetItem) -> list[Slice]:
         """Read an item: every slice of a volume, or the one slice of a picture.
 
+        The slices of a volume are those of its third axis, turned as ``kprism segment`` and 3D Slicer show them: by
+        the orientation in the image's header.
+
         Slices without any label are kept; training skips them, the false-positive rate needs them.
 
         Raises:
@@ -105,18 +109,20 @@ class DatasetFolder:
         """
         labels = self.load_labels(item)
         try:
-            image = read_volume(self.path / item.image).array
-            pixels = self._as_bytes(image)
+            volume = read_volume(self.path / item.image)
+            pixels = self._as_bytes(volume.array)
         except KPrismError as error:
             raise InvalidDataset(f"{self.name}: image of item {item.id}: {error}") from error
-        if image.shape[:3] != labels.shape:
+        if volume.shape != labels.shape:
             raise InvalidDataset(
                 f"{self.name}: image and mask of item {item.id} differ in size: "
-                f"{_size(image)} against {_size(labels)} (slices x rows x columns)."
+                f"{_size(volume.array)} against {_size(labels)} (slices x rows x columns)."
             )
+        plane = stacking_plane(volume)
+        places = [placement(volume, plane, index) for index in range(len(labels))]
         return [
-            Slice(self.name, item.id, item.patient, index, pixels[index], labels[index])
-            for index in range(labels.shape[0])
+            Slice(self.name, item.id, item.patient, place.index, place.extract(pixels), place.extract(labels))
+            for place in places
         ]
 
     def _as_bytes(self, image: NDArray[Any]) -> NDArray[np.uint8]:

@@ -111,6 +111,13 @@ class SlicePlacement:
         return view[:: -1 if self.row_flipped else 1, :: -1 if self.column_flipped else 1]
 
 
+def stacking_plane(volume: Volume) -> Plane:
+    """The plane in which the slices of the array (its first axis, k) lie; axial for a picture."""
+    if volume.is_picture:
+        return Plane.AXIAL
+    return next(plane for plane in Plane if _axes(volume, plane)[0][0] == 0)
+
+
 def slice_count(volume: Volume, plane: Plane) -> int:
     """How many slices ``volume`` has in ``plane``.
 

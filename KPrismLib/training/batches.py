@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -59,10 +59,19 @@ class BatchMaker:
         classes: names of the rows of the semantic table.
         augmentation: strengths, or None for validation.
         seed: of the whole run.
+        upside_down: sets of which every second slice is turned by 180 degrees.
     """
 
-    def __init__(self, classes: Sequence[str], augmentation: AugmentationConfig | None, seed: int) -> None:
+    def __init__(
+        self,
+        classes: Sequence[str],
+        augmentation: AugmentationConfig | None,
+        seed: int,
+        *,
+        upside_down: Collection[str] = (),
+    ) -> None:
         self._row = {name: row for row, name in enumerate(classes)}
+        self._upside_down = frozenset(upside_down)
         self._augmentation = augmentation
         self._seed = seed
 
@@ -91,10 +100,11 @@ class BatchMaker:
         content = Canvas.fit((mask.shape[0], mask.shape[1]), size).content
         # A class name binds the side of the body, and so does a reference; clicks do not.
         flips = sample.dataset.free_orientation or (mode is Mode.INTERACTIVE)
+        half_turns = sample.dataset.name in self._upside_down
         for _ in range(4):
-            grid = random_grid(generator, self._augmentation, size, flips=flips, content=content)
+            grid = random_grid(generator, self._augmentation, size, flips=flips, half_turns=half_turns, content=content)
             image, placed = place(pixels, mask, size, grid)
-            if placed.sum() >= 8:  # otherwise the structure was moved out of view: draw again
+            if not mask.any() or placed.sum() >= 8:  # otherwise the structure was moved out of view: draw again
                 break
         else:
             image, placed = place(pixels, mask, size, None)

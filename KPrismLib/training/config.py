@@ -60,6 +60,11 @@ class TrainingConfig:
         weight_decay, clip_norm: of AdamW and of the gradient.
         average_decay: of the moving average of the weights, which is what gets exported.
         modes: probability of each mode.
+        absent: how often a semantic or in-context sample asks for a class that its slice does not show (paper: never).
+        same_volume: how often an in-context reference is another slice of the same volume (paper: never).
+        exclude: items that are left out, as ``SET:ITEM``.
+        upside_down: sets of which every second slice is turned by 180 degrees, because their files state an
+            orientation that other images of their kind do not have.
         precision: ``bf16-mixed``, ``16-mixed`` or ``32-true``, as Lightning Fabric names them.
         checkpoint_every, validate_every: in steps.
         validation_samples: per mode.
@@ -82,6 +87,10 @@ class TrainingConfig:
     modes: Mapping[Mode, float] = field(
         default_factory=lambda: {Mode.SEMANTIC: 0.3, Mode.IN_CONTEXT: 0.3, Mode.INTERACTIVE: 0.4}
     )
+    absent: float = 0.0
+    same_volume: float = 0.0
+    exclude: tuple[str, ...] = ()
+    upside_down: tuple[str, ...] = ()
     precision: str = "bf16-mixed"
     checkpoint_every: int = 200
     validate_every: int = 500
@@ -97,6 +106,9 @@ class TrainingConfig:
             raise InvalidConfig("The training configuration has no phases; add a [[phases]] table.")
         if not 0 <= self.holdout < 1:
             raise InvalidConfig(f"holdout is {self.holdout}; it must be a fraction between 0 and 1.")
+        for name in ("absent", "same_volume"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InvalidConfig(f"{name} is {getattr(self, name)}; it must be a fraction between 0 and 1.")
         if not 0 <= self.average_decay < 1:
             raise InvalidConfig(f"average_decay is {self.average_decay}; it must be at least 0 and less than 1.")
         for name in ("learning_rate", "clip_norm", "checkpoint_every", "validate_every", "validation_samples"):
@@ -154,7 +166,8 @@ class TrainingConfig:
             raise InvalidConfig(f"There is no training setting {sorted(unknown)[0]!r}.")
         settings = dict(values)
         try:
-            settings["datasets"] = tuple(settings.get("datasets", ()))
+            for name in ("datasets", "exclude", "upside_down"):
+                settings[name] = tuple(settings.get(name, ()))
             settings["phases"] = tuple(Phase(**p) for p in settings.get("phases", ()))
             if "augmentation" in settings:
                 settings["augmentation"] = AugmentationConfig(**settings["augmentation"])

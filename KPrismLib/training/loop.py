@@ -73,10 +73,13 @@ class Trainer:
             seed=config.seed,
             holdout=config.holdout,
             modes=config.modes,
+            exclude=config.exclude,
         )
-        self.sampler = draw()
+        self.sampler = draw(absent=config.absent, same_volume=config.same_volume)
         self.validation_sampler = draw(validation=True) if holds_out(datasets, config.holdout) else None
-        self.maker = BatchMaker(self.network_config.classes, config.augmentation, config.seed)
+        self.maker = BatchMaker(
+            self.network_config.classes, config.augmentation, config.seed, upside_down=config.upside_down
+        )
         self.step = 0
 
     def _new_network(self, device: torch.device) -> KPrism:

@@ -156,7 +156,8 @@ class Objective(nn.Module):
 
 
 def hard_dice(logits: Tensor, target: Tensor) -> Tensor:
-    """Dice of the thresholded masks, (B, 1, H, W) -> (B,)."""
+    """Dice of the thresholded masks, (B, 1, H, W) -> (B,); 1 where both are empty."""
     predicted = (logits >= 0).flatten(1).float()
     target = target.flatten(1)
-    return 2 * (predicted * target).sum(1) / (predicted.sum(1) + target.sum(1)).clamp_min(1)
+    total = predicted.sum(1) + target.sum(1)
+    return torch.where(total > 0, 2 * (predicted * target).sum(1) / total.clamp_min(1), 1.0)

@@ -21,7 +21,7 @@ from skimage.transform import resize
 from KPrismLib.dataset import DatasetFolder, class_mask, classes_of
 from KPrismLib.errors import CannotWrite, InvalidDataset
 
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class PackedSlice:
         height, width, channels: shape of the pixels.
         offset: first byte in the set's file; pixels come first, then labels.
         classes: names of the classes with at least ``MINIMUM_PIXELS`` pixels.
+        absent: names of the classes without any pixel.
     """
 
     dataset: str
@@ -46,6 +47,7 @@ class PackedSlice:
     channels: int
     offset: int
     classes: tuple[str, ...]
+    absent: tuple[str, ...] = ()
 
 
 #: A structure of fewer pixels is skipped as a training target: it is mostly annotation noise.
@@ -76,13 +78,17 @@ class PackedDataset:
 def has_free_orientation(modality: str) -> bool:
     """Whether mirrored or turned images of a modality are as natural as the original.
 
-    A photograph of skin has no left and right; in a tomogram a mirrored right kidney would be called a left one.
+    A photograph of skin has no left and right, and a short-axis view of the heart lies oblique in the body; in a
+    tomogram a mirrored right kidney would be called a left one.
     """
-    return any(word in modality.lower() for word in ("dermoscopy", "endoscopy", "pathology", "ultrasound"))
+    free = ("dermoscopy", "endoscopy", "pathology", "ultrasound", "short-axis")
+    return any(word in modality.lower() for word in free)
 
 
 def pack_folder(folder: DatasetFolder, split: str, target: Path, *, long_side: int) -> None:
-    """Write one set's slices with foreground (slices without any label are left out of training).
+    """Write one set's slices: pictures that show a class, and every slice of a volume.
+
+    A slice without any label is no target of its own; it is where a class can be asked for that is not there.
 
     Raises:
         InvalidDataset: when the split has no slice with a label.
@@ -92,17 +98,20 @@ def pack_folder(folder: DatasetFolder, split: str, target: Path, *, long_side: i
     entries = []
     offset = 0
     for item in folder.items(split):
-        for piece in folder.load(item):
+        pieces = folder.load(item)
+        for piece in pieces:
             pixels, labels = _fit(piece.pixels, stored(piece.labels), long_side)
-            shown = [n for n, v in classes.items() if class_mask(labels, v).sum() >= MINIMUM_PIXELS]
-            if not shown:
+            areas = {name: int(class_mask(labels, values).sum()) for name, values in classes.items()}
+            shown = [name for name, area in areas.items() if area >= MINIMUM_PIXELS]
+            absent = [name for name, area in areas.items() if area == 0]
+            if not shown and len(pieces) == 1:
                 continue
             data = pixels.tobytes() + labels.tobytes()
             height, width, channels = pixels.shape
-            entries.append([piece.patient, piece.item, piece.index, height, width, channels, offset, shown])
+            entries.append([piece.patient, piece.item, piece.index, height, width, channels, offset, shown, absent])
             chunks.append(data)
             offset += len(data)
-    if not entries:
+    if not any(entry[7] for entry in entries):
         raise InvalidDataset(f"{folder.name} has no labelled slice in its split {split!r}; check the splits.")
     stem = _file_stem(folder.name)
     index = {
@@ -197,8 +206,8 @@ def _open_one(target: Path, name: str) -> PackedDataset:
         free_orientation=index["free_orientation"],
         classes={n: tuple(v) for n, v in index["classes"].items()},
         slices=tuple(
-            PackedSlice(name, patient, item, number, height, width, channels, offset, tuple(shown))
-            for patient, item, number, height, width, channels, offset, shown in index["slices"]
+            PackedSlice(name, patient, item, number, height, width, channels, offset, tuple(shown), tuple(absent))
+            for patient, item, number, height, width, channels, offset, shown, absent in index["slices"]
         ),
         data=np.memmap(target / f"{stem}.bytes", dtype=np.uint8, mode="r"),
     )

@@ -8,7 +8,7 @@ work on the same mode.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,6 +37,10 @@ class Sampler:
         seed: of the whole run.
         holdout: fraction of patients kept out for validation; ``validation`` selects which side is drawn.
         modes: probability of each mode.
+        absent: how often a semantic or in-context sample asks for a class that the slice does not show.
+        same_volume: how often a reference is another slice of the target's own volume (as when a mask is carried
+            through a volume) instead of another patient's.
+        exclude: items that are left out, as ``SET:ITEM``.
 
     Raises:
         InvalidDataset: nothing is left to draw from.
@@ -51,6 +55,9 @@ class Sampler:
         holdout: float = 0.0,
         validation: bool = False,
         modes: Mapping[Mode, float] = MODE_PROBABILITIES,
+        absent: float = 0.0,
+        same_volume: float = 0.0,
+        exclude: Collection[str] = (),
     ) -> None:
         self._datasets = list(datasets)
         unknown = set(weights) - {d.name for d in datasets}
@@ -58,15 +65,27 @@ class Sampler:
             raise InvalidDataset(f"A weight is given for {', '.join(sorted(unknown))}, which is not among the sets.")
         self._seed = seed
         self._modes = {m: p for m, p in modes.items() if p > 0}
+        self._absent = absent
+        self._same_volume = same_volume
         self._by_class: list[dict[str, list[PackedSlice]]] = []
+        self._without_class: list[dict[str, list[PackedSlice]]] = []
         kept = []
         for dataset in datasets:
-            slices = [s for s in dataset.slices if _held_out(s.patient, holdout) == validation or holdout == 0]
+            slices = [
+                s
+                for s in dataset.slices
+                if (_held_out(s.patient, holdout) == validation or holdout == 0)
+                and f"{dataset.name}:{s.item}" not in exclude
+            ]
             table: dict[str, list[PackedSlice]] = {}
+            without: dict[str, list[PackedSlice]] = {}
             for entry in slices:
                 for name in entry.classes:
                     table.setdefault(name, []).append(entry)
+                for name in entry.absent:
+                    without.setdefault(name, []).append(entry)
             self._by_class.append(table)
+            self._without_class.append(without)
             kept.append(weights.get(dataset.name, 1.0) if table else 0.0)
         if sum(kept) <= 0:
             raise InvalidDataset(
@@ -101,13 +120,25 @@ class Sampler:
             index = int(generator.choice(len(self._datasets), p=self._probabilities))
             table = self._by_class[index]
             name = list(table)[generator.integers(len(table))]
-            slices = table[name]
-            target = slices[generator.integers(len(slices))]
+            targets = table[name]
+            if mode is not Mode.INTERACTIVE and generator.random() < self._absent:
+                targets = self._without_class[index].get(name, targets)
+            target = targets[generator.integers(len(targets))]
             if mode is not Mode.IN_CONTEXT:
                 return Sample(self._datasets[index], target, name, None)
-            others = [s for s in slices if s.patient != target.patient]
-            if others:
-                return Sample(self._datasets[index], target, name, others[generator.integers(len(others))])
+            references = self._references(generator, table[name], target)
+            if references:
+                return Sample(self._datasets[index], target, name, references[generator.integers(len(references))])
+
+    def _references(
+        self, generator: np.random.Generator, slices: Sequence[PackedSlice], target: PackedSlice
+    ) -> list[PackedSlice]:
+        """Slices that show the class, from which the reference of ``target`` is drawn."""
+        if generator.random() < self._same_volume:
+            neighbours = [s for s in slices if s.item == target.item and s.index != target.index]
+            if neighbours:
+                return neighbours
+        return [s for s in slices if s.patient != target.patient]
 
 
 def _patients(slices: Sequence[PackedSlice]) -> int:

@@ -7,6 +7,7 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 import pytest
 from PIL import Image
@@ -80,6 +81,27 @@ def test_a_volume_is_a_stack_of_upright_slices(tmp_path: Path) -> None:
     assert pieces[2].labels[0, 5] == 1
     assert pieces[2].pixels.flags.c_contiguous
     assert not pieces[0].labels.any()
+
+
+def test_the_header_decides_how_slices_are_turned(tmp_path: Path) -> None:
+    folder = opened(tmp_path, describe([listed("v", suffix=".nii.gz")]))
+    array = np.random.default_rng(0).integers(0, 200, (6, 4, 3), dtype=np.uint8)  # columns, rows, slices
+    for axes, upright in {
+        "LPS": array.transpose(2, 1, 0),
+        "RAS": array.transpose(2, 1, 0)[:, ::-1, ::-1],
+        "PLS": array.transpose(2, 0, 1),
+        "RSA": array.transpose(2, 1, 0)[:, ::-1, ::-1],  # coronal slices: superior is up, right is left
+        "LPI": array.transpose(2, 1, 0),  # slices keep the order of the file
+    }.items():
+        directions = {"R": (1, 0, 0), "L": (-1, 0, 0), "A": (0, 1, 0), "P": (0, -1, 0), "S": (0, 0, 1), "I": (0, 0, -1)}
+        matrix = np.eye(4)
+        matrix[:3, :3] = np.array([directions[code] for code in axes]).T
+        nib.save(nib.Nifti1Image(array, matrix), tmp_path / "images" / "v.nii.gz")
+        nib.save(nib.Nifti1Image((array > 99).astype(np.uint8), matrix), tmp_path / "masks" / "v.nii.gz")
+        pieces = folder.load(folder.items()[0])
+        assert [piece.index for piece in pieces] == [0, 1, 2]
+        np.testing.assert_array_equal(np.stack([piece.pixels for piece in pieces]), upright, err_msg=axes)
+        np.testing.assert_array_equal(np.stack([piece.labels for piece in pieces]), upright > 99, err_msg=axes)
 
 
 @pytest.mark.parametrize("shape", [(6, 4), (6, 4, 1, 1)])

@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as hnp
 from scipy.spatial.transform import Rotation
 
 from KPrismLib.errors import GeometryMismatch, InvalidImage
-from KPrismLib.imaging.planes import Plane, extract, placement, slice_count
+from KPrismLib.imaging.planes import Plane, extract, placement, slice_count, stacking_plane
 from KPrismLib.imaging.volume import Volume
 
 # The world direction (RAS) in which the displayed rows run down and the columns run right.
@@ -97,6 +97,14 @@ def test_the_cut_axis_is_the_one_nearest_to_the_normal(direction, tilt, spacing)
     assert sorted(cut.values()) == [0, 1, 2]
     for plane, world in ((Plane.SAGITTAL, 0), (Plane.CORONAL, 1), (Plane.AXIAL, 2)):
         assert cosines[world, cut[plane]] >= np.cos(np.radians(40)) - 1e-9
+
+
+@given(direction=st.sampled_from(ORIENTATIONS), tilt=tilts)
+def test_the_stacking_plane_cuts_the_first_axis(direction, tilt):
+    volume = _volume(tilt @ direction, (1, 1, 1), (2, 3, 4))
+    plane = stacking_plane(volume)
+    assert placement(volume, plane, 0).normal_axis == 0
+    assert slice_count(volume, plane) == 2
 
 
 def test_all_slices_together_are_the_volume(rng):

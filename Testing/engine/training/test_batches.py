@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -108,6 +109,35 @@ def test_images_are_mirrored_only_where_sides_mean_nothing(
     chosen = samples(packed(tmp_path, modality=modality), reference=mode is Mode.IN_CONTEXT)
     BatchMaker(CLASSES, AugmentationConfig(), seed=0).make(chosen, mode=mode, size=32, step=0, rank=0)
     assert set(asked) == {flips}
+
+
+@pytest.mark.parametrize("name", ["Tiny", "Other"])
+def test_only_the_sets_that_are_named_are_turned_upside_down(
+    dataset: PackedDataset, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    asked: list[bool] = []
+    real = batches.random_grid
+
+    def spy(*arguments: object, **named: object) -> torch.Tensor:
+        asked.append(bool(named["half_turns"]))
+        return real(*arguments, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(batches, "random_grid", spy)
+    maker = BatchMaker(CLASSES, AugmentationConfig(), seed=0, upside_down=[name])
+    maker.make(samples(dataset), mode=Mode.SEMANTIC, size=32, step=0, rank=0)
+    assert set(asked) == {name == "Tiny"}
+
+
+def test_an_absent_class_is_augmented_like_any_other(dataset: PackedDataset) -> None:
+    cleared = dataclasses.replace(dataset, classes={"aorta": (9,)})
+    chosen = [Sample(cleared, dataset.slices[0], "aorta", None)]
+    plain, augmented = (
+        BatchMaker(CLASSES, strength, seed=0).make(chosen, mode=Mode.SEMANTIC, size=48, step=0, rank=0)
+        for strength in (None, AugmentationConfig(rotation=25.0))
+    )
+    assert not augmented.mask.any()
+    assert not torch.equal(plain.image, augmented.image)
+    assert (augmented.image[0, 0, 0] != plain.image[0, 0, 0]).any()
 
 
 def test_a_structure_moved_out_of_view_is_drawn_again(dataset: PackedDataset) -> None:

@@ -84,7 +84,7 @@ class TestLosses:
     def test_hard_dice_by_hand(self) -> None:
         logits = torch.tensor([[[[1.0, 0.0, -1.0]]], [[[-1.0, -1.0, -1.0]]], [[[-1.0, -1.0, -1.0]]]])
         target = torch.tensor([[[[1.0, 0.0, 1.0]]], [[[0.0, 1.0, 0.0]]], [[[0.0, 0.0, 0.0]]]])
-        assert hard_dice(logits, target).tolist() == [0.5, 0.0, 0.0]
+        assert hard_dice(logits, target).tolist() == [0.5, 0.0, 1.0]
 
 
 class Passes:

@@ -28,7 +28,7 @@ def test_pixels_and_labels_survive(tmp_path: Path) -> None:
         assert entry.classes == ("liver", "spleen")
 
 
-def test_colour_stays_colour_and_volumes_give_one_entry_for_each_labelled_slice(tmp_path: Path) -> None:
+def test_colour_stays_colour_and_volumes_give_one_entry_for_each_slice(tmp_path: Path) -> None:
     volume = np.zeros((20, 24, 3), dtype=np.int16)  # columns, rows, slices
     mask = np.zeros_like(volume, dtype=np.uint8)
     mask[2:12, 5:9, 1:] = 1
@@ -46,14 +46,18 @@ def test_colour_stays_colour_and_volumes_give_one_entry_for_each_labelled_slice(
         tmp_path / "d", describe(items, window=[0, 310]), image_v=volume, mask_v=mask, image_c=colour, mask_c=flat
     )
     (dataset,) = open_pack([folder], tmp_path / "packed", split="train", long_side=64)
-    assert [(s.item, s.index, s.channels) for s in dataset.slices] == [("v", 1, 1), ("v", 2, 1), ("c", 0, 3)]
-    second, shown = dataset.load(dataset.slices[1])
+    assert [(s.item, s.index, s.channels) for s in dataset.slices] == [
+        ("v", 0, 1), ("v", 1, 1), ("v", 2, 1), ("c", 0, 3)
+    ]  # fmt: skip
+    assert [s.classes for s in dataset.slices] == [(), ("liver",), ("liver",), ("liver",)]
+    assert [s.absent for s in dataset.slices] == [("liver",), (), (), ()]
+    second, shown = dataset.load(dataset.slices[2])
     assert shown.shape == (24, 20)
     assert shown[5:9, 2:12].all()
     assert shown.sum() == 40
     assert second[6, 3, 0] == round(255 * 307 / 310)
     # the explicit window of the set holds for the picture, too
-    assert np.abs(dataset.load(dataset.slices[2])[0] - np.rint(colour * (255 / 310))).max() == 0
+    assert np.abs(dataset.load(dataset.slices[3])[0] - np.rint(colour * (255 / 310))).max() == 0
 
 
 def test_large_slices_are_reduced_and_labels_stay_labels(tmp_path: Path) -> None:
@@ -181,7 +185,8 @@ def test_a_cache_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("modality", "free"),
-    [("Dermoscopy", True), ("ultrasound (breast)", True), ("Pathology", True), ("CT (abdomen)", False), ("MR", False),
+    [("Dermoscopy", True), ("ultrasound (breast)", True), ("Pathology", True),
+     ("MRI (cine cardiac short-axis)", True), ("CT (abdomen)", False), ("MR", False),
      ("X-ray", False), ("", False)],
 )  # fmt: skip
 def test_only_images_without_sides_may_be_mirrored(tmp_path: Path, modality: str, free: bool) -> None:

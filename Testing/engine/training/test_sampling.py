@@ -105,6 +105,57 @@ def test_a_reference_shows_the_class_in_another_patient_of_the_set() -> None:
     assert "aorta" not in {s.name for s in samples}  # one patient alone has it
 
 
+def with_empty_slices(name: str) -> PackedDataset:
+    """Volumes of six slices, in turn: liver, liver, liver and spleen, spleen, nothing, a sliver of liver."""
+    shows: tuple[tuple[str, ...], ...] = (("liver",), ("liver",), ("liver", "spleen"), ("spleen",), (), ())
+    hides: tuple[tuple[str, ...], ...] = (("spleen",), ("spleen",), (), ("liver",), ("liver", "spleen"), ("spleen",))
+    slices = [
+        PackedSlice(name, patient, f"{patient}-volume", index, 4, 4, 1, 0, shown, hidden)
+        for patient in ("p", "q", "r")
+        for index, (shown, hidden) in enumerate(zip(shows, hides, strict=True))
+    ]
+    return PackedDataset(name, False, {"liver": (1,), "spleen": (2,)}, tuple(slices), np.zeros(0, np.uint8))
+
+
+@pytest.mark.parametrize("mode", [Mode.SEMANTIC, Mode.IN_CONTEXT])
+def test_a_share_of_samples_asks_for_a_class_that_is_not_there(mode: Mode) -> None:
+    samples = draw(Sampler([with_empty_slices("A")], weights={}, seed=0, absent=0.25), 2000, mode)
+    asked = [s for s in samples if s.name not in s.target.classes]
+    assert abs(len(asked) / 2000 - 0.25) < 0.04
+    assert all(s.name in s.target.absent for s in asked)  # never where a few pixels of it are
+    assert {s.target.index for s in asked if s.name == "liver"} == {3, 4}
+    assert all(s.reference is None or s.name in s.reference.classes for s in samples)
+
+
+def test_clicks_are_never_asked_for_on_a_class_that_is_not_there() -> None:
+    sampler = Sampler([with_empty_slices("A")], weights={}, seed=0, absent=1.0)
+    assert all(s.name in s.target.classes for s in draw(sampler, 300, Mode.INTERACTIVE))
+
+
+def test_where_every_slice_shows_the_class_it_is_asked_for_where_it_is() -> None:
+    sampler = Sampler([many("A", 3)], weights={}, seed=0, absent=1.0)
+    assert all(s.name in s.target.classes for s in draw(sampler, 100))
+
+
+def test_a_share_of_references_comes_from_other_slices_of_the_same_volume() -> None:
+    samples = draw(Sampler([with_empty_slices("A")], weights={}, seed=0, same_volume=0.4), 2000, Mode.IN_CONTEXT)
+    own = [s for s in samples if s.reference is not None and s.reference.patient == s.target.patient]
+    assert abs(len(own) / 2000 - 0.4) < 0.04
+    for sample in own:
+        assert sample.reference is not None
+        assert sample.reference.item == sample.target.item
+        assert sample.reference.index != sample.target.index
+        assert sample.name in sample.reference.classes
+
+
+def test_excluded_items_are_neither_targets_nor_references() -> None:
+    sets = [with_empty_slices("A"), with_empty_slices("B")]
+    sampler = Sampler(sets, weights={}, seed=0, absent=0.3, same_volume=0.3, exclude=["A:p-volume"])
+    samples = draw(sampler, 600, Mode.IN_CONTEXT)
+    used = {(s.dataset.name, e.item) for s in samples for e in (s.target, s.reference) if e is not None}
+    assert used == {(name, f"{p}-volume") for name in "AB" for p in "pqr"} - {("A", "p-volume")}
+
+
 def test_without_a_second_patient_references_are_refused_rather_than_sought_forever() -> None:
     lonely = dataset("A", {"p": [("liver",)] * 5, "q": [("spleen",)]})
     sampler = Sampler([lonely], weights={}, seed=0)
