@@ -6,23 +6,29 @@ import difflib
 from collections.abc import Sequence
 
 from KPrismLib.errors import UnknownClass
+from KPrismLib.terminology import plain_name
 
 
 def row_of_class(name: str, known: Sequence[str]) -> int:
-    """The row of the semantic table of a class; case and surrounding blanks do not matter.
+    """The row of the semantic table of a class; case, underscores, remarks and spelling variants do not matter.
 
     Raises:
         UnknownClass: with the nearest known name.
     """
     if name in known:
         return known.index(name)
-    wanted, plain = _plain(name), [_plain(each) for each in known]
+    wanted, plain = plain_name(name), [plain_name(each) for each in known]
     if wanted in plain:
         return plain.index(wanted)
-    nearest = difflib.get_close_matches(wanted, plain, n=1, cutoff=0.4)
-    hint = f"did you mean {known[plain.index(nearest[0])]!r}?" if nearest else "`kprism classes` lists those it knows."
+    nearest = _nearest(wanted, plain)
+    hint = "`kprism classes` lists those it knows." if nearest is None else f"did you mean {known[nearest]!r}?"
     raise UnknownClass(f"The model does not know the class {name!r}; {hint}")
 
 
-def _plain(name: str) -> str:
-    return " ".join(name.lower().split())
+def _nearest(wanted: str, plain: Sequence[str]) -> int | None:
+    """Which of the names is most probably meant."""
+    close = difflib.get_close_matches(wanted, plain, n=1, cutoff=0.6)
+    # "kidney" is far from "left kidney" in letters, but contained in it.
+    close = close or sorted(one for one in plain if wanted and (wanted in one or one in wanted))
+    close = close or difflib.get_close_matches(wanted, plain, n=1, cutoff=0.4)
+    return plain.index(close[0]) if close else None

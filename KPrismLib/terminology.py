@@ -8,10 +8,8 @@ are those of Slicer's anatomy table where it has one. Where no code is certain t
 from __future__ import annotations
 
 import colorsys
-import difflib
 import hashlib
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 Colour = tuple[float, float, float]
@@ -41,30 +39,24 @@ def term_for(class_name: str) -> Term:
 
     An unknown name gets a colour of its own, always the same, and the type "Tissue".
     """
-    plain = _plain(class_name)
-    known = _TERMS.get(_OTHER_NAMES.get(plain, plain))
+    plain = plain_name(class_name)
+    known = _TERMS.get(plain)
     if known is not None:
         return known
     name = " ".join(class_name.replace("_", " ").split())
     return Term(name[:1].upper() + name[1:], _colour_of(plain), _entry(_TISSUE, _TISSUE))
 
 
-def nearest_class(name: str, known: Iterable[str]) -> str | None:
-    """The class of ``known`` that a mistyped ``name`` most probably means, or None."""
-    classes = {_plain(one): one for one in known}
-    plain = _plain(name)
-    plain = _OTHER_NAMES.get(plain, plain)
-    # "kidney" is far from "left kidney" in letters, but contained in it.
-    close = difflib.get_close_matches(plain, classes, n=1, cutoff=0.6) or sorted(
-        one for one in classes if plain and (plain in one or one in plain)
-    )
-    return classes[close[0]] if close else None
+def plain_name(name: str) -> str:
+    """What names of the same class have in common: lower case, no remarks, one spelling.
 
-
-def _plain(name: str) -> str:
+    >>> plain_name("Lungs (both)"), plain_name("kidney_tumor")
+    ('lung', 'kidney tumour')
+    """
     without_remarks = re.sub(r"\(.*?\)|\[.*?\]", " ", name)
     words = re.sub(r"[\W_]+", " ", without_remarks).casefold().split()
-    return " ".join(words).replace("tumor", "tumour")
+    plain = " ".join(words).replace("tumor", "tumour")
+    return _OTHER_NAMES.get(plain, plain)
 
 
 def _colour_of(plain: str) -> Colour:

@@ -14,7 +14,7 @@ from KPrismLib.command.console import check_writable
 from KPrismLib.command.label_map import LabelMap
 from KPrismLib.errors import CannotWrite
 from KPrismLib.imaging.atomic_file import write_atomically
-from KPrismLib.imaging.overlay import OVERLAY_ENDINGS, write_overlay
+from KPrismLib.imaging.overlay import OVERLAY_ENDINGS, render_overlay, write_overlay
 from KPrismLib.imaging.segmentation_file import SEGMENTATION_ENDINGS, write_segmentation
 from KPrismLib.imaging.volume import Volume
 from KPrismLib.prompts import Click, Prompt, Scribble
@@ -83,8 +83,7 @@ def _write_overlay(path: Path, result: LabelMap, volume: Volume, prompts: Sequen
     labels = place.extract(result.array)
     names = ", ".join(segment.name for segment in result.segments)
     where = f" in {place.plane.value} slice {place.index}" if volume.shape[place.normal_axis] > 1 else ""
-    write_overlay(
-        path,
+    picture = render_overlay(
         result.window.apply(place.extract(volume.array)),
         [(labels == segment.label, segment.colour) for segment in result.segments],
         clicks=[prompt for prompt in prompts if isinstance(prompt, Click)],
@@ -93,6 +92,7 @@ def _write_overlay(path: Path, result: LabelMap, volume: Volume, prompts: Sequen
         title=f"{names}{where}" if len(result.segments) == 1 else f"{len(result.segments)} structures{where}",
         legend=[segment.name for segment in result.segments] if len(result.segments) > 1 else (),
     )
+    write_overlay(path, picture)
 
 
 def _write_probability(path: Path, result: LabelMap, volume: Volume) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from KPrismLib.demo.cases import Case
 from KPrismLib.encoded_image import ReferenceSet, Segmentation
-from KPrismLib.imaging.overlay import write_overlay
+from KPrismLib.imaging.overlay import render_overlay, write_overlay
 from KPrismLib.intensity import IntensityWindow, window_for
 from KPrismLib.predictor import Predictor
 from KPrismLib.terminology import term_for
@@ -58,14 +58,14 @@ def run_demo(predictor: Predictor, folder: Path, cases: Sequence[Case]) -> Itera
         predictions = _predict(predictor, case, pixels, window, reference)
         terms = [term_for(name) for name in case.structures]
         masks = [prediction.mask for prediction in predictions]
-        file = write_overlay(
-            folder / f"{case.name}.png",
+        picture = render_overlay(
             window.apply(pixels),
             [(mask, term.colour) for mask, term in zip(masks, terms, strict=True)],
             clicks=case.clicks,
             title=case.title,
             legend=[term.name for term in terms],
         )
+        file = write_overlay(folder / f"{case.name}.png", picture)
         spent = sum(prediction.milliseconds for prediction in predictions) + (
             reference.milliseconds if reference else 0
         )

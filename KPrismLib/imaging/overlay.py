@@ -87,20 +87,8 @@ def render_overlay(
     return np.concatenate(strips)
 
 
-def write_overlay(
-    path: str | Path,
-    pixels: Picture,
-    masks: Sequence[tuple[npt.NDArray[Any], Colour]],
-    *,
-    clicks: Sequence[Click] = (),
-    scribbles: Sequence[Scribble] = (),
-    spacing: tuple[float, float] = (1.0, 1.0),
-    contour_width: float = 2.0,
-    alpha: float = 0.3,
-    title: str = "",
-    legend: Sequence[str] = (),
-) -> Path:
-    """Render as :func:`render_overlay` does and write a PNG or JPEG, by the ending of ``path``.
+def write_overlay(path: str | Path, picture: Picture) -> Path:
+    """Write a picture of :func:`render_overlay` as PNG or JPEG, by the ending of ``path``.
 
     Raises:
         CannotWrite: another ending, no permission, disk full.
@@ -109,17 +97,6 @@ def write_overlay(
     kind = _FORMATS.get(target.suffix.lower())
     if kind is None:
         raise CannotWrite(f"Cannot write {target.name}: give the picture one of the endings {', '.join(_FORMATS)}.")
-    picture = render_overlay(
-        pixels,
-        masks,
-        clicks=clicks,
-        scribbles=scribbles,
-        spacing=spacing,
-        contour_width=contour_width,
-        alpha=alpha,
-        title=title,
-        legend=legend,
-    )
     stream = io.BytesIO()
     Image.fromarray(picture).save(stream, format=kind, quality=95)
     return write_atomically(target, stream.getvalue())

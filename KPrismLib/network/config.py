@@ -103,8 +103,8 @@ class NetworkConfig:
         return self.from_dict({name: getattr(self, name) for name in known} | changes)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; :meth:`from_dict` restores an equal config."""
-        return dataclasses.asdict(self)
+        """Plain values as JSON keeps them, tuples as lists; :meth:`from_dict` restores an equal config."""
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in dataclasses.asdict(self).items()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> NetworkConfig:

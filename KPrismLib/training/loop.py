@@ -96,7 +96,7 @@ class Trainer:
         if not path.exists():
             return False
         checkpoint = Checkpoint.load(path)
-        if checkpoint.config["network_config"] != _plain(self.network_config):
+        if checkpoint.config["network_config"] != self.network_config.to_dict():
             raise InvalidConfig(f"{path} belongs to another network or other classes; choose another output folder.")
         self.network.load_state_dict(checkpoint.network)
         self.average.load_state_dict(checkpoint.average)
@@ -117,7 +117,7 @@ class Trainer:
                 network=self.network.state_dict(),
                 average=self.average.state_dict(),
                 optimizer=self.optimizer.state_dict(),
-                config={"training": self.config.to_dict(), "network_config": _plain(self.network_config)},
+                config={"training": self.config.to_dict(), "network_config": self.network_config.to_dict()},
             ).save(self.folder / CHECKPOINT_NAME)
 
     def run(self, log: TrainingLog, *, until: int | None = None) -> None:
@@ -222,7 +222,3 @@ def make_fabric(config: TrainingConfig, *, accelerator: str = "auto", devices: i
         strategy=strategy,
         precision=config.precision,  # type: ignore[arg-type]
     )
-
-
-def _plain(config: NetworkConfig) -> dict[str, Any]:
-    return {name: list(v) if isinstance(v, tuple) else v for name, v in config.to_dict().items()}

@@ -118,7 +118,7 @@ def test_a_legend_of_many_names_takes_several_lines():
 
 @pytest.mark.parametrize(("name", "kind"), [("a.png", "PNG"), ("b.JPG", "JPEG"), ("ü.jpeg", "JPEG")])
 def test_overlays_are_written_as_pictures(tmp_path, name, kind):
-    path = write_overlay(tmp_path / name, GREY, [(_square(), BLUE)], legend=["Polyp"])
+    path = write_overlay(tmp_path / name, render_overlay(GREY, [(_square(), BLUE)], legend=["Polyp"]))
     with Image.open(path) as picture:
         assert picture.format == kind
     if kind == "PNG":
@@ -128,7 +128,7 @@ def test_overlays_are_written_as_pictures(tmp_path, name, kind):
 
 def test_other_formats_are_refused(tmp_path):
     with pytest.raises(CannotWrite, match=r"\.png, \.jpg, \.jpeg"):
-        write_overlay(tmp_path / "a.pdf", GREY, [])
+        write_overlay(tmp_path / "a.pdf", GREY)
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,10 @@ KNOWN = ("spleen", "right kidney", "left kidney", "Optic Disc")
 
 @pytest.mark.parametrize(
     ("typed", "row"),
-    [("spleen", 0), (" Left   KIDNEY ", 2), ("Optic Disc", 3), ("optic disc", 3), ("right\tkidney", 1)],
-)
-def test_case_and_blanks_do_not_matter(typed: str, row: int) -> None:
+    [("spleen", 0), (" Left   KIDNEY ", 2), ("Optic Disc", 3), ("optic disc", 3), ("right\tkidney", 1),
+     ("left_kidney", 2), ("spleen (whole)", 0)],
+)  # fmt: skip
+def test_case_blanks_underscores_and_remarks_do_not_matter(typed: str, row: int) -> None:
     assert row_of_class(typed, KNOWN) == row
 
 
@@ -23,7 +24,14 @@ def test_names_that_differ_in_case_alone_are_told_apart_when_typed_exactly() -> 
 
 
 @pytest.mark.parametrize(
-    ("typed", "nearest"), [("spleeen", "spleen"), ("kidney left", "left kidney"), ("disc", "Optic Disc")]
+    ("typed", "nearest"),
+    [
+        ("spleeen", "spleen"),
+        ("kidney left", "left kidney"),
+        ("disc", "Optic Disc"),
+        ("kidney", "left kidney"),
+        ("optic cupp", "Optic Disc"),
+    ],
 )
 def test_the_nearest_name_is_suggested(typed: str, nearest: str) -> None:
     with pytest.raises(UnknownClass) as caught:
