@@ -78,7 +78,7 @@ def random_grid(
     size: int,
     *,
     flips: bool,
-    half_turns: bool = False,
+    half_turn: bool = False,
     content: tuple[int, int],
 ) -> Tensor:
     """Sampling grid (size, size, 2) of a random affine map and a smooth displacement.
@@ -88,14 +88,14 @@ def random_grid(
         config: strengths.
         size: side of the canvas.
         flips: whether mirroring and quarter turns leave the meaning of the image unchanged.
-        half_turns: whether every second image is turned by 180 degrees.
+        half_turn: whether the image is turned by 180 degrees.
         content: (height, width) of the image on the canvas; the map turns and scales around its centre.
     """
     angle = math.radians(generator.uniform(-config.rotation, config.rotation))
     if flips:
         angle += math.pi / 2 * generator.integers(4)
-    elif half_turns:
-        angle += math.pi * generator.integers(2)
+    elif half_turn:
+        angle += math.pi
     zoom = math.exp(generator.uniform(-1, 1) * math.log(config.scale))
     stretch = math.exp(generator.uniform(-0.1, 0.1))
     mirror = -1.0 if flips and generator.random() < 0.5 else 1.0

@@ -78,8 +78,14 @@ class BatchMaker:
     def make(self, samples: Sequence[Sample], *, mode: Mode, size: int, step: int, rank: int) -> Batch:
         """Load and stack ``samples`` on a ``size`` x ``size`` canvas."""
         generator = np.random.default_rng((self._seed, step, rank, 2))
-        pairs = [self._load(s, s.target, size, generator, mode) for s in samples]
-        references = [self._load(s, s.reference, size, generator, mode) for s in samples if s.reference is not None]
+        # One draw for a sample: its reference was acquired in the same way.
+        turned = [s.dataset.name in self._upside_down and generator.random() < 0.5 for s in samples]
+        pairs = [self._load(s, s.target, size, generator, mode, turn) for s, turn in zip(samples, turned, strict=True)]
+        references = [
+            self._load(s, s.reference, size, generator, mode, turn)
+            for s, turn in zip(samples, turned, strict=True)
+            if s.reference is not None
+        ]
         return Batch(
             mode=mode,
             step=step,
@@ -91,7 +97,13 @@ class BatchMaker:
         )
 
     def _load(
-        self, sample: Sample, entry: PackedSlice, size: int, generator: np.random.Generator, mode: Mode
+        self,
+        sample: Sample,
+        entry: PackedSlice,
+        size: int,
+        generator: np.random.Generator,
+        mode: Mode,
+        turned: bool,
     ) -> tuple[Tensor, Tensor]:
         pixels, labels = sample.dataset.load(entry)
         mask = class_mask(labels, sample.dataset.classes[sample.name])
@@ -100,9 +112,8 @@ class BatchMaker:
         content = Canvas.fit((mask.shape[0], mask.shape[1]), size).content
         # A class name binds the side of the body, and so does a reference; clicks do not.
         flips = sample.dataset.free_orientation or (mode is Mode.INTERACTIVE)
-        half_turns = sample.dataset.name in self._upside_down
         for _ in range(4):
-            grid = random_grid(generator, self._augmentation, size, flips=flips, half_turns=half_turns, content=content)
+            grid = random_grid(generator, self._augmentation, size, flips=flips, half_turn=turned, content=content)
             image, placed = place(pixels, mask, size, grid)
             if not mask.any() or placed.sum() >= 8:  # otherwise the structure was moved out of view: draw again
                 break

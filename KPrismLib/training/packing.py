@@ -78,11 +78,9 @@ class PackedDataset:
 def has_free_orientation(modality: str) -> bool:
     """Whether mirrored or turned images of a modality are as natural as the original.
 
-    A photograph of skin has no left and right, and a short-axis view of the heart lies oblique in the body; in a
-    tomogram a mirrored right kidney would be called a left one.
+    A photograph of skin has no left and right; in a tomogram a mirrored right kidney would be called a left one.
     """
-    free = ("dermoscopy", "endoscopy", "pathology", "ultrasound", "short-axis")
-    return any(word in modality.lower() for word in free)
+    return any(word in modality.lower() for word in ("dermoscopy", "endoscopy", "pathology", "ultrasound"))
 
 
 def pack_folder(folder: DatasetFolder, split: str, target: Path, *, long_side: int) -> None:

@@ -111,21 +111,26 @@ def test_images_are_mirrored_only_where_sides_mean_nothing(
     assert set(asked) == {flips}
 
 
-@pytest.mark.parametrize("name", ["Tiny", "Other"])
-def test_only_the_sets_that_are_named_are_turned_upside_down(
-    dataset: PackedDataset, monkeypatch: pytest.MonkeyPatch, name: str
+def test_half_of_the_samples_of_the_sets_that_are_named_are_upside_down_with_their_references(
+    dataset: PackedDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[bool] = []
     real = batches.random_grid
 
     def spy(*arguments: object, **named: object) -> torch.Tensor:
-        asked.append(bool(named["half_turns"]))
+        asked.append(bool(named["half_turn"]))
         return real(*arguments, **named)  # type: ignore[arg-type]
 
     monkeypatch.setattr(batches, "random_grid", spy)
-    maker = BatchMaker(CLASSES, AugmentationConfig(), seed=0, upside_down=[name])
-    maker.make(samples(dataset), mode=Mode.SEMANTIC, size=32, step=0, rank=0)
-    assert set(asked) == {name == "Tiny"}
+    chosen = samples(dataset, reference=True) * 20
+    others = BatchMaker(CLASSES, AugmentationConfig(), seed=0, upside_down=["Other"])
+    others.make(chosen, mode=Mode.IN_CONTEXT, size=32, step=0, rank=0)
+    assert set(asked) == {False}
+    asked.clear()
+    maker = BatchMaker(CLASSES, AugmentationConfig(), seed=0, upside_down=["Tiny"])
+    maker.make(chosen, mode=Mode.IN_CONTEXT, size=32, step=0, rank=0)
+    assert asked[:40] == asked[40:]
+    assert 10 < sum(asked[:40]) < 30
 
 
 def test_an_absent_class_is_augmented_like_any_other(dataset: PackedDataset) -> None:
