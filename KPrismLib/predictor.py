@@ -18,16 +18,15 @@ from KPrismLib.class_names import row_of_class
 from KPrismLib.devices import choose_device, memory_guard, synchronise
 from KPrismLib.encoded_image import EncodedImage, ReferenceSet, Segmentation
 from KPrismLib.errors import InvalidImage, InvalidMask, InvalidPrompt, InvalidReference
+from KPrismLib.image_checks import Pixels, checked_pixels, size_text
 from KPrismLib.intensity import IntensityWindow, window_for
-from KPrismLib.network import DensePrompt, EncodedReference, KPrism, NetworkConfig, normalise
+from KPrismLib.network import DensePrompt, EncodedReference, ImageFeatures, KPrism, NetworkConfig, normalise
 from KPrismLib.precision import choose_precision
 from KPrismLib.session import Session
 from KPrismLib.weights import load_weights
 
 #: More references than this make the read-out slower than they make it better (Table 10 ends at nine).
 MAXIMUM_REFERENCES = 64
-
-Pixels = NDArray[Any]
 
 
 class Predictor:
@@ -99,15 +98,33 @@ class Predictor:
             InvalidImage: wrong dimensions, empty, NaN or infinite, constant.
             OutOfMemory: the device is full.
         """
+        return self.encode_batch([pixels], window=window, spacing=spacing)[0]
+
+    def encode_batch(
+        self,
+        images: Sequence[Pixels],
+        *,
+        window: IntensityWindow | str | None = None,
+        spacing: tuple[float, float] | None = None,
+    ) -> list[EncodedImage]:
+        """Encode images of one size in one pass, slices of a volume say; each as :meth:`encode` would.
+
+        Raises:
+            InvalidImage: as for :meth:`encode`, or images of different sizes.
+        """
         start = time.perf_counter()
-        checked = _checked_pixels(pixels)
-        if not isinstance(window, IntensityWindow):
-            window = window_for(checked, rule=window or "auto")
-        canvas = Canvas.fit(checked.shape[:2], self.config.image_size, spacing)
+        checked = [checked_pixels(pixels) for pixels in images]
+        sizes = {pixels.shape[:2] for pixels in checked}
+        if len(sizes) != 1:
+            raise InvalidImage("Images must have one size to be encoded together; encode them one by one.")
+        windows = [w if isinstance(w := window, IntensityWindow) else window_for(p, rule=w or "auto") for p in checked]
+        canvas = Canvas.fit(sizes.pop(), self.config.image_size, spacing)
         with self._computing():
-            features = self.network.encode_image(self._input(checked, window, canvas))
+            inputs = [self._input(pixels, chosen, canvas) for pixels, chosen in zip(checked, windows, strict=True)]
+            features = self.network.encode_image(torch.cat(inputs))
             synchronise(self.device)
-        return EncodedImage(features, canvas, window, _milliseconds(start))
+        spent = _milliseconds(start) / len(checked)
+        return [EncodedImage(features.one(k), canvas, chosen, spent) for k, chosen in enumerate(windows)]
 
     def reference(
         self,
@@ -132,9 +149,40 @@ class Predictor:
         if not pairs:
             raise InvalidReference("There is no reference; give at least one image with its mask.")
         _check_count(len(pairs))
-        parts = [self._encode_reference(pixels, mask, window, spacing) for pixels, mask in pairs]
+        for pixels, mask in pairs:  # what is wrong with a pair is said before any of them is computed
+            _check_reference(checked_pixels(pixels), np.asarray(mask))
+        parts = [
+            self.encode_reference(self.encode(pixels, window=window, spacing=spacing), pixels, mask)
+            for pixels, mask in pairs
+        ]
         combined = self.combine(parts)
         return ReferenceSet(combined.memory, combined.parts, _milliseconds(start))
+
+    def encode_reference(self, image: EncodedImage, pixels: Pixels, mask: NDArray[Any]) -> EncodedReference:
+        """Make a reference of an image that is encoded already (Eq. 4); for :meth:`combine`.
+
+        Args:
+            image: the encoded image.
+            pixels: what it was encoded from; the mask encoder reads them too.
+            mask: bool or non-zero inside, of the pixels' (rows, columns).
+
+        Raises:
+            InvalidReference: image and mask of different size.
+            InvalidMask: an empty mask.
+        """
+        checked, mask = checked_pixels(pixels), np.asarray(mask)
+        _check_reference(checked, mask)
+        with self._computing():
+            placed = image.canvas.place(torch.tensor(mask != 0).float()[None, None].to(self.device))
+            hard = (placed >= 0.5).float()
+            # A structure thinner than half a canvas pixel would vanish; it then keeps its soft area.
+            encoded = self.network.encode_reference(
+                image.features,
+                self._input(checked, image.window, image.canvas)[None],
+                (hard if hard.any() else placed)[None],
+            )
+            synchronise(self.device)
+        return encoded
 
     def combine(self, parts: Sequence[EncodedReference]) -> ReferenceSet:
         """A reference set from already encoded references.
@@ -161,6 +209,30 @@ class Predictor:
         start = time.perf_counter()
         logits = self.predict_logits(image, cls=cls, reference=reference, prompt=None)
         return self.to_segmentation(image, logits, start)
+
+    def class_probabilities(self, images: Sequence[EncodedImage], classes: Sequence[str]) -> NDArray[np.float32]:
+        """Segment images by classes, every image by every class in one pass of the decoder (Eq. 2).
+
+        Args:
+            images: encoded images of one size, slices of a volume say; their features are shared by all classes.
+            classes: names among :attr:`classes`.
+
+        Returns:
+            float32 (images, classes, rows, columns) in [0, 1].
+
+        Raises:
+            UnknownClass: as for :meth:`segment`.
+            InvalidImage: images of different sizes.
+        """
+        if len({image.canvas for image in images}) != 1:
+            raise InvalidImage("Images must have one size to be segmented together; segment them one by one.")
+        rows = [row_of_class(name, self.classes) for name in classes]
+        with self._computing():
+            features = ImageFeatures.join([image.features for image in images for _ in rows])
+            index = torch.tensor(rows * len(images), device=self.device)
+            logits = self.network(features, class_index=index).logits.float()
+            probability = images[0].canvas.recover(logits)[:, 0].sigmoid().unflatten(0, (len(images), len(rows)))
+            return np.asarray(probability.cpu().numpy())
 
     def session(
         self,
@@ -233,62 +305,19 @@ class Predictor:
         tensor = image_tensor(window.apply(pixels)).to(self.device)
         return normalise(canvas.place(tensor)).contiguous(memory_format=torch.channels_last)
 
-    def _encode_reference(
-        self,
-        pixels: Pixels,
-        mask: NDArray[Any],
-        window: IntensityWindow | str | None,
-        spacing: tuple[float, float] | None,
-    ) -> EncodedReference:
-        checked = _checked_pixels(pixels)
-        mask = np.asarray(mask)
-        if mask.shape != checked.shape[:2]:
-            raise InvalidReference(
-                f"The reference image is {_size(checked.shape)} but its mask {_size(mask.shape)}; they must match."
-            )
-        if not mask.any():
-            raise InvalidMask("The reference mask is empty; choose a slice in which the structure is segmented.")
-        if not isinstance(window, IntensityWindow):
-            window = window_for(checked, rule=window or "auto")
-        canvas = Canvas.fit(checked.shape[:2], self.config.image_size, spacing)
-        with self._computing():
-            image = self._input(checked, window, canvas)
-            features = self.network.encode_image(image)
-            placed = canvas.place(torch.tensor(mask != 0).float()[None, None].to(self.device))
-            hard = (placed >= 0.5).float()
-            # A structure thinner than half a canvas pixel would vanish; it then keeps its soft area.
-            encoded = self.network.encode_reference(features, image[None], (hard if hard.any() else placed)[None])
-            synchronise(self.device)
-        return encoded
-
 
 def _check_count(references: int) -> None:
     if not 1 <= references <= MAXIMUM_REFERENCES:
         raise InvalidReference(f"Give 1 to {MAXIMUM_REFERENCES} references, not {references}.")
 
 
-def _checked_pixels(pixels: Pixels) -> Pixels:
-    """The pixels as an array of real numbers (rows, columns[, 3]), or InvalidImage."""
-    pixels = np.asarray(pixels)
-    if not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3)):
-        raise InvalidImage(
-            f"An image must be rows x columns, or rows x columns x 3 colours, not {_size(pixels.shape)}."
+def _check_reference(pixels: Pixels, mask: NDArray[Any]) -> None:
+    if mask.shape != pixels.shape[:2]:
+        raise InvalidReference(
+            f"The reference image is {size_text(pixels.shape)} but its mask {size_text(mask.shape)}; they must match."
         )
-    if pixels.size == 0:
-        raise InvalidImage("The image is empty; it has no pixels.")
-    if pixels.dtype == bool:
-        pixels = pixels.astype(np.uint8) * 255
-    if pixels.dtype.kind not in "uif":
-        raise InvalidImage(f"The image has values of type {pixels.dtype}; real numbers are needed.")
-    if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
-        raise InvalidImage("The image contains NaN or infinite values; replace them before segmenting.")
-    if pixels.min() == pixels.max():
-        raise InvalidImage(f"Every pixel of the image is {pixels.flat[0]}; there is nothing to see in it.")
-    return pixels
-
-
-def _size(shape: tuple[int, ...]) -> str:
-    return " x ".join(str(extent) for extent in shape)
+    if not mask.any():
+        raise InvalidMask("The reference mask is empty; choose a slice in which the structure is segmented.")
 
 
 def _milliseconds(start: float) -> float:

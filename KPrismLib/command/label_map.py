@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from KPrismLib.command.slices import pixel_spacing
 from KPrismLib.encoded_image import EncodedImage, ReferenceSet, Segmentation
-from KPrismLib.imaging.planes import SlicePlacement
+from KPrismLib.imaging.planes import SlicePlacement, pixel_spacing
 from KPrismLib.imaging.segmentation_file import Segment
 from KPrismLib.imaging.volume import Volume
 from KPrismLib.intensity import IntensityWindow
 from KPrismLib.predictor import Predictor
 from KPrismLib.prompts import Click, Prompt
+from KPrismLib.volumes.merging import merge
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,13 +99,6 @@ def predict(
         result.milliseconds += image.milliseconds + sum(prediction.milliseconds for prediction in predictions)
         after_slice()
     return result
-
-
-def merge(probabilities: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.uint8]:
-    """Labels 1, 2, ... of the most probable structure where it is at least as probable as not, else 0."""
-    stacked = np.stack(probabilities)
-    best = stacked.argmax(axis=0)
-    return np.where(stacked.max(axis=0) >= 0.5, best + 1, 0).astype(np.uint8)
 
 
 def _predict_all(predictor: Predictor, image: EncodedImage, knowledge: Knowledge) -> list[Segmentation]:

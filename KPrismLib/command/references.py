@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from KPrismLib.command.console import say
-from KPrismLib.command.slices import choose_plane, pixel_spacing
+from KPrismLib.command.slices import choose_plane
 from KPrismLib.encoded_image import ReferenceSet
 from KPrismLib.errors import InvalidConfig, InvalidReference
 from KPrismLib.imaging.geometry import same_grid
 from KPrismLib.imaging.labels import LabelVolume, binary_mask, read_label_volume
-from KPrismLib.imaging.planes import placement
+from KPrismLib.imaging.planes import pixel_spacing, placement
 from KPrismLib.imaging.reading import read_volume
 from KPrismLib.imaging.volume import Volume
 from KPrismLib.intensity import window_for

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from KPrismLib.errors import InvalidConfig, InvalidImage
 from KPrismLib.imaging.planes import Plane, SlicePlacement, placement, slice_count
 from KPrismLib.imaging.volume import Volume
@@ -46,10 +44,3 @@ def choose_slices(volume: Volume, plane: Plane, wanted: str) -> list[SlicePlacem
         raise
     except ValueError:
         raise InvalidConfig(f"{wanted!r} is no slice; give a number, {MIDDLE} or {ALL}.") from None
-
-
-def pixel_spacing(volume: Volume, place: SlicePlacement) -> tuple[float, float] | None:
-    """(row, column) spacing where pixels are not square, else None."""
-    if volume.is_picture or math.isclose(*place.spacing, rel_tol=1e-3):
-        return None
-    return place.spacing

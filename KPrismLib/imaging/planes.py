@@ -7,6 +7,7 @@ is one voxel; of an oblique volume, the slices are those along the array axis ne
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -153,6 +154,13 @@ def placement(volume: Volume, plane: Plane, index: int) -> SlicePlacement:
 def extract(volume: Volume, plane: Plane, index: int) -> npt.NDArray[Any]:
     """Pixels ``(rows, columns[, 3])`` of one slice in radiological orientation, in the volume's dtype."""
     return placement(volume, plane, index).extract(volume.array)
+
+
+def pixel_spacing(volume: Volume, place: SlicePlacement) -> tuple[float, float] | None:
+    """(row, column) spacing where pixels are not square, else None."""
+    if volume.is_picture or math.isclose(*place.spacing, rel_tol=1e-3):
+        return None
+    return place.spacing
 
 
 def _axes(volume: Volume, plane: Plane) -> tuple[tuple[int, int, int], tuple[bool, bool]]:

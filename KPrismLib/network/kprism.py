@@ -53,6 +53,20 @@ class ImageFeatures:
             self.positions,
         )
 
+    def one(self, number: int) -> ImageFeatures:
+        """One image of a batch, without copying; the batch axis stays, with length 1."""
+        one = slice(number, number + 1)
+        return ImageFeatures(Pyramid(*(m[one] for m in self.maps)), self.detail[one], self.positions)
+
+    @staticmethod
+    def join(images: Sequence[ImageFeatures]) -> ImageFeatures:
+        """Images of one size side by side as a batch; one image that comes several times is not copied."""
+        first = images[0]
+        if all(image is first for image in images):
+            return first.expand(len(images))
+        maps = (torch.cat(scale) for scale in zip(*(image.maps for image in images), strict=True))
+        return ImageFeatures(Pyramid(*maps), torch.cat([image.detail for image in images]), first.positions)
+
 
 @dataclass(frozen=True)
 class EncodedReference:

@@ -11,12 +11,12 @@ import SimpleITK as sitk
 from PIL import Image
 
 from KPrismLib import Predictor
-from KPrismLib.command.label_map import merge
 from KPrismLib.command.segment import split_pairs
 from KPrismLib.imaging.labels import read_label_volume
 from KPrismLib.imaging.planes import Plane, placement
 from KPrismLib.imaging.reading import read_volume
 from KPrismLib.intensity import window_for
+from KPrismLib.volumes.merging import merge
 
 
 def test_class_on_a_picture_is_what_the_predictor_says(kprism, picture, weights, tmp_path) -> None:

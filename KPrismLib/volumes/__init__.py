@@ -1,0 +1,43 @@
+"""Whole volumes: from one slice, or a class, to the organ.
+
+Carry a segmented slice through its neighbours, look where the model is least certain, correct, and go on::
+
+    from KPrismLib import Predictor
+    from KPrismLib.imaging.reading import read_volume
+    from KPrismLib.intensity import window_for
+    from KPrismLib.volumes import Propagation, VolumeStack
+
+    predictor = Predictor.load("small")
+    volume = read_volume("abdomen.nii.gz")
+    window = window_for(volume.array, modality=volume.modality)
+    stack = VolumeStack(volume)                         # axial; any plane, or your own Stack for oblique slices
+
+    run = Propagation(predictor, stack, window=window)
+    run.accept(40, mask)                                # bool (rows, columns): drawn, clicked, or from a class
+    for result in run.propagate():                      # nearest slices first, both ways; break whenever you like
+        stack.place(result.index).paste(result.mask, into=labels)
+    worst = run.least_certain()                         # the slice to look at next
+    run.accept(worst, corrected)
+    for result in run.propagate():                      # only what the correction changes
+        stack.place(result.index).paste(result.mask, into=labels)
+
+Several classes through all slices in one pass; overlaps go to the more probable class::
+
+    for piece in segment_classes(predictor, stack, ["liver", "spleen"], window=window):
+        stack.place(piece.index).paste(piece.labels, into=labels)
+"""
+
+from KPrismLib.volumes.class_pass import LabelledSlice, segment_classes
+from KPrismLib.volumes.propagation import End, EndReason, Propagation, SliceResult
+from KPrismLib.volumes.stack import Stack, VolumeStack
+
+__all__ = [
+    "End",
+    "EndReason",
+    "LabelledSlice",
+    "Propagation",
+    "SliceResult",
+    "Stack",
+    "VolumeStack",
+    "segment_classes",
+]

@@ -1,0 +1,57 @@
+"""From accepted slices outward: which slice is reached from which, and in what order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Slices that are reached one after the other from an accepted slice.
+
+    Attributes:
+        seed: the accepted slice; it shows the structure.
+        step: 1 upwards, -1 downwards.
+        length: how many slices the chain has, at least 1.
+        open_ended: whether the structure may end within it. A chain towards another accepted slice that shows the
+            structure meets the chain from there halfway; what lies between the two is never taken for its end.
+    """
+
+    seed: int
+    step: int
+    length: int
+    open_ended: bool
+
+
+def chains_between(accepted: Mapping[int, bool], first: int, last: int) -> list[Chain]:
+    """All chains within the slices ``first`` to ``last``; every slice is in one chain at most.
+
+    Args:
+        accepted: index of each accepted slice, and whether it shows the structure. One that does not is an end: the
+            chain towards it stops before it, and none starts from it.
+        first: first slice to reach.
+        last: last slice to reach.
+
+    Returns:
+        Chains by seed, downwards before upwards.
+    """
+    inside = sorted(index for index in accepted if first <= index <= last)
+    found = []
+    for position, seed in enumerate(inside):
+        if not accepted[seed]:
+            continue
+        below = inside[position - 1] if position else None
+        above = inside[position + 1] if position + 1 < len(inside) else None
+        for step, border, other in ((-1, first, below), (1, last, above)):
+            if other is None:
+                length, open_ended = abs(border - seed), True
+            elif not accepted[other]:
+                length, open_ended = abs(other - seed) - 1, True
+            else:
+                between = abs(other - seed) - 1
+                # The slice in the middle belongs to the lower of the two.
+                length, open_ended = (between + 1) // 2 if step > 0 else between // 2, False
+            if length:
+                found.append(Chain(seed, step, length, open_ended))
+    return found

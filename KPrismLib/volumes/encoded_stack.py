@@ -1,0 +1,82 @@
+"""A stack whose slices are encoded when they are first needed, and a bounded number of them kept."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from KPrismLib.encoded_image import EncodedImage
+from KPrismLib.errors import InvalidConfig
+from KPrismLib.intensity import IntensityWindow
+from KPrismLib.network import EncodedReference
+from KPrismLib.predictor import Predictor
+from KPrismLib.volumes.descriptor import Descriptor, describe
+from KPrismLib.volumes.stack import Stack
+
+
+class EncodedStack:
+    """Slices of a stack as the network knows them.
+
+    Args:
+        predictor: the model.
+        stack: the slices.
+        window: intensity window of the whole volume.
+        memory: how many encoded slices are kept, those used last.
+
+    Raises:
+        InvalidConfig: ``memory`` below 1.
+    """
+
+    def __init__(self, predictor: Predictor, stack: Stack, *, window: IntensityWindow, memory: int) -> None:
+        if memory < 1:
+            raise InvalidConfig(f"At least 1 encoded slice must be kept, not {memory}.")
+        self._predictor = predictor
+        self._stack = stack
+        self._window = window
+        self._kept = lru_cache(maxsize=memory)(self._encode)
+        self._descriptors: dict[int, Descriptor] = {}
+
+    @property
+    def encoded(self) -> int:
+        """How often a slice was encoded so far."""
+        return self._kept.cache_info().misses
+
+    @property
+    def kept(self) -> int:
+        """How many encoded slices are in memory now."""
+        return self._kept.cache_info().currsize
+
+    def image(self, index: int) -> EncodedImage | None:
+        """The encoded slice; None for one whose pixels are all equal, padding for example: there is nothing to see."""
+        return self._kept(index)
+
+    def reference(self, index: int, mask: NDArray[np.bool_]) -> EncodedReference:
+        """The slice with a mask, bool (rows, columns) and not empty, as a reference; its image is not encoded again.
+
+        A slice without anything to see is a reference for nothing and raises InvalidImage.
+        """
+        pixels = self._stack.pixels(index)
+        image = self.image(index) or self._predictor.encode(pixels)  # raises for the blank slice, in the usual words
+        return self._predictor.encode_reference(image, pixels, mask)
+
+    def descriptor(self, index: int) -> Descriptor | None:
+        """What the slice looks like as a whole; a few hundred numbers, so those of all slices are kept."""
+        if index not in self._descriptors:
+            image = self.image(index)
+            if image is None:
+                return None
+            self._descriptors[index] = describe(image)
+        return self._descriptors[index]
+
+    def _encode(self, index: int) -> EncodedImage | None:
+        pixels = self._stack.pixels(index)
+        if is_blank(pixels):
+            return None
+        return self._predictor.encode(pixels, window=self._window, spacing=self._stack.spacing)
+
+
+def is_blank(pixels: NDArray[np.generic]) -> bool:
+    """Whether all pixels are equal, as those of padding are."""
+    return bool(pixels.size) and bool((pixels == pixels.flat[0]).all())
