@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from KPrismLib.deepest_pixel import deepest_pixel
 from KPrismLib.errors import GeometryMismatch, InvalidMask
 
 
@@ -99,9 +100,7 @@ def _centre(component: _Component) -> tuple[int, int]:
     if np.any((rows == row) & (columns == column)):
         return row, column
     top, left = int(rows.min()), int(columns.min())
-    # One pixel of margin stands for everything that is outside, the border of the image included.
-    inside = np.zeros((rows.max() - top + 3, columns.max() - left + 3), dtype=bool)
-    inside[rows - top + 1, columns - left + 1] = True
-    depth = ndimage.distance_transform_edt(inside)
-    deepest = np.unravel_index(np.argmax(depth), depth.shape)
-    return int(deepest[0]) + top - 1, int(deepest[1]) + left - 1
+    component_mask = np.zeros((int(rows.max()) - top + 1, int(columns.max()) - left + 1), dtype=bool)
+    component_mask[rows - top, columns - left] = True
+    deepest_row, deepest_column = deepest_pixel(component_mask)
+    return top + deepest_row, left + deepest_column

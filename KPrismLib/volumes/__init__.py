@@ -28,8 +28,10 @@ Several classes through all slices in one pass; overlaps go to the more probable
 """
 
 from KPrismLib.volumes.class_pass import LabelledSlice, segment_classes
-from KPrismLib.volumes.propagation import End, EndReason, Propagation, SliceResult
+from KPrismLib.volumes.propagation import Propagation
+from KPrismLib.volumes.slice_result import SliceResult
 from KPrismLib.volumes.stack import Stack, VolumeStack
+from KPrismLib.volumes.walk import End, EndReason
 
 __all__ = [
     "End",

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
+
+from KPrismLib.evaluation.dice import dice
+
+#: How much of its neighbour's confidence, in logarithms, a slice takes over.
+INHERITED = 0.7
 
 
 def expected_dice(probability: NDArray[np.float32]) -> float:
@@ -20,3 +27,39 @@ def expected_dice(probability: NDArray[np.float32]) -> float:
         return 1.0 - float(probability.max())
     inside = float(probability[mask].sum(dtype=np.float64))
     return 2 * inside / (float(mask.sum()) + float(probability.sum(dtype=np.float64)))
+
+
+def soft_dice(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
+    """How far two probability maps agree: 2 sum(p q) / (sum(p^2) + sum(q^2)), 1 where both are 0 everywhere."""
+    overlap, size = np.vdot(first, second), np.vdot(first, first) + np.vdot(second, second)
+    return float(2 * overlap / size) if size else 1.0
+
+
+def evidence(mask: NDArray[np.bool_], neighbour: NDArray[np.bool_], *, promise: float, agreement: float) -> float:
+    """What speaks for a slice by itself.
+
+    A structure overlaps with itself from slice to slice, the model is sure where it knows what it sees, and what it
+    recognises agrees with what it follows. Together they tell right from wrong better than each; how much each counts
+    was measured (``Training/volume_report.py`` shows how well confidence ranks slices).
+
+    Args:
+        mask: bool (rows, columns) of the slice.
+        neighbour: bool (rows, columns), the mask it was carried from.
+        promise: Dice that the probabilities expect, without the neighbour's prior.
+        agreement: soft Dice of the in-context mask and the one that follows the neighbour.
+
+    Returns:
+        In [0, 1]; for an empty mask, which overlaps with nothing, the promise alone.
+    """
+    if not mask.any():
+        return promise
+    return promise * dice(mask, neighbour) * math.sqrt(agreement)
+
+
+def confidence_from(evidence: float, neighbour: float) -> float:
+    """Confidence of a slice, from its own evidence and its neighbour's confidence, all in [0, 1].
+
+    A slice is hardly better than the one it was carried from. The power forgets a weak link after some slices that
+    are convincing: without it, confidence would fall with the number of slices, and thin slices would be punished.
+    """
+    return float(evidence * neighbour**INHERITED)

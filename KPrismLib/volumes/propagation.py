@@ -3,80 +3,68 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from enum import Enum
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from KPrismLib.class_names import row_of_class
 from KPrismLib.errors import InvalidConfig, InvalidImage, InvalidMask
+from KPrismLib.image_checks import size_text
 from KPrismLib.intensity import IntensityWindow
 from KPrismLib.network import EncodedReference
 from KPrismLib.predictor import MAXIMUM_REFERENCES, Predictor
-from KPrismLib.volumes.chains import Chain, chains_between
-from KPrismLib.volumes.confidence import expected_dice
+from KPrismLib.volumes.carrying import carry
+from KPrismLib.volumes.chains import chains_between
+from KPrismLib.volumes.confidence import confidence_from
 from KPrismLib.volumes.descriptor import similarity
 from KPrismLib.volumes.encoded_stack import EncodedStack
 from KPrismLib.volumes.reference_choice import choose_references
+from KPrismLib.volumes.slice_result import SliceResult
 from KPrismLib.volumes.stack import Stack
-
-
-@dataclass(frozen=True, eq=False)
-class SliceResult:
-    """What is known of a slice.
-
-    Attributes:
-        index: the slice.
-        mask: bool (rows, columns), read-only.
-        confidence: in [0, 1]; 1 for an accepted slice.
-        references: the slices it was segmented from, ascending; none for an accepted slice, for one without anything
-            to see, and for one that the structure no longer reaches.
-        accepted: whether the user vouches for it.
-    """
-
-    index: int
-    mask: NDArray[np.bool_]
-    confidence: float
-    references: tuple[int, ...] = ()
-    accepted: bool = False
-
-
-class EndReason(str, Enum):
-    """Why a chain went no further."""
-
-    STRUCTURE_ENDED = "structure ended"
-    CONFIDENCE_COLLAPSED = "confidence collapsed"
+from KPrismLib.volumes.walk import End, Walk
 
 
 @dataclass(frozen=True)
-class End:
-    """Where a chain stopped before the end of its range: ``index`` is the last slice that was looked at."""
+class _Basis:
+    """What a result was computed from: slices, each with the version of its mask."""
 
-    index: int
-    step: int
-    reason: EndReason
+    neighbour: tuple[int, int]
+    references: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class _Known:
+    """A result, the mask behind it, what it rests on (None for an accepted slice), and what speaks for it."""
+
+    result: SliceResult
+    found: NDArray[np.bool_]
+    basis: _Basis | None
+    evidence: float
 
 
 class Propagation:
-    """One structure through a stack of slices; what it knows depends on the accepted slices alone, not on the way.
+    """One structure through a stack of slices; what it finds depends on the accepted slices alone, not on the way.
 
     Accept a slice or more, then take slices from :meth:`propagate`; stop whenever you like, and go on whenever you
-    like. A corrected slice is accepted the same way: only slices whose references change are computed again.
+    like. A corrected slice is accepted the same way: only slices that it changes are computed again.
 
     Args:
         predictor: the model; whoever shares it sees to it that one thread calls it at a time.
         stack: the slices.
         window: intensity window of the whole volume, not of a slice.
+        cls: the class of the structure, where the model knows it, as further guidance.
         references: from how many slices each is segmented at most.
         memory: how many encoded slices are kept, those used last.
         patience: after how many slices in a row without the structure, or below ``doubt``, a chain stops.
-        doubt: confidence below which a slice counts as lost.
+        doubt: confidence below which a slice counts as lost: nothing is carried on from it, and where the structure
+            may have ended, its mask is given as empty.
 
     Raises:
         InvalidConfig: a number is out of range.
+        UnknownClass: the model does not know ``cls``.
 
     Example:
         >>> run = Propagation(predictor, VolumeStack(volume), window=window)  # doctest: +SKIP
@@ -92,10 +80,11 @@ class Propagation:
         stack: Stack,
         *,
         window: IntensityWindow,
-        references: int = 4,
+        cls: str | None = None,
+        references: int = 3,
         memory: int = 24,
         patience: int = 2,
-        doubt: float = 0.3,
+        doubt: float = 0.25,
     ) -> None:
         if not 1 <= references <= MAXIMUM_REFERENCES:
             raise InvalidConfig(f"Each slice needs 1 to {MAXIMUM_REFERENCES} references, not {references}.")
@@ -105,33 +94,33 @@ class Propagation:
             raise InvalidConfig(f"The confidence below which a slice is lost must be from 0 to 1, not {doubt}.")
         self._predictor = predictor
         self._stack = stack
+        self._cls = None if cls is None else predictor.classes[row_of_class(cls, predictor.classes)]
         self._count, self._patience, self._doubt = references, patience, doubt
         self._slices = EncodedStack(predictor, stack, window=window, memory=memory)
         self._reference = lru_cache(maxsize=memory)(self._encode_reference)
-        self._results: dict[int, SliceResult] = {}
-        self._versions: dict[int, int] = {}  # of each slice's mask; never used twice
-        self._bases: dict[int, tuple[tuple[int, int], ...]] = {}  # references and their versions behind each result
-        self._revision = 0
+        self._known: dict[int, _Known] = {}
+        self._versions: dict[int, int] = {}  # of each slice's mask; a number is never given twice
+        self._revision = 0  # of the accepted slices
         self._ends: tuple[End, ...] = ()
 
     @property
     def results(self) -> Mapping[int, SliceResult]:
-        """Everything known so far, by slice; accepted slices included."""
-        return MappingProxyType(self._results)
+        """Everything known so far, by slice, ascending; accepted slices included."""
+        return {index: self._known[index].result for index in sorted(self._known)}
 
     @property
     def accepted(self) -> tuple[int, ...]:
         """The accepted slices, ascending."""
-        return tuple(sorted(index for index, result in self._results.items() if result.accepted))
+        return tuple(index for index, result in self.results.items() if result.accepted)
 
     @property
     def ends(self) -> tuple[End, ...]:
-        """Where the last pass stopped before the end of its range, and why."""
+        """Where the last complete pass stopped before the end of its range, and why."""
         return self._ends
 
     @property
     def slices(self) -> EncodedStack:
-        """The encoded slices, for others to reuse."""
+        """The encoded slices, for others to reuse: ``predictor.session(run.slices.image(index))``."""
         return self._slices
 
     def accept(self, index: int, mask: NDArray[Any]) -> None:
@@ -150,8 +139,12 @@ class Propagation:
         self._check_index(index)
         given, shape = np.asarray(mask) != 0, self._stack.pixels(index).shape[:2]
         if given.shape != shape:
-            raise InvalidMask(f"The mask is {_size(given)} but slice {index} is {shape[0]} x {shape[1]}.")
-        self._store(SliceResult(index, _read_only(given), 1.0, accepted=True), basis=())
+            raise InvalidMask(
+                f"The mask is {size_text(given.shape)} but slice {index} is {size_text(shape)}; they must match."
+            )
+        given = _read_only(given)
+        self._store(_Known(SliceResult(index, given, 1.0, accepted=True), given, None, 1.0))
+        self._revision += 1
 
     def retract(self, index: int) -> None:
         """Take an accepted slice back; the next pass segments it like any other.
@@ -161,13 +154,14 @@ class Propagation:
         """
         if index not in self.accepted:
             raise InvalidImage(f"Slice {index} is not accepted, so it cannot be taken back.")
-        self._forget(index)
+        del self._known[index]
+        self._revision += 1
 
     def propagate(self, first: int = 0, last: int | None = None) -> Iterator[SliceResult]:
         """Segment the slices ``first`` to ``last``, nearest to the accepted ones first, in both directions.
 
-        Nothing is computed between two results, so that the caller may stop, accept or show at any slice. Only new
-        and changed slices come; :attr:`results` has all of them. A slice that had a result and that the structure no
+        Nothing is computed between two results, so the caller may show, accept or stop at any slice. Only new and
+        changed slices come; :attr:`results` has all of them. A slice that had a result and that the structure no
         longer reaches comes with an empty mask, and leaves :attr:`results`.
 
         Args:
@@ -175,7 +169,7 @@ class Propagation:
             last: last slice, included; None for the last of the stack.
 
         Returns:
-            Results, one for every slice computed; none where all is known, as in a stack of one slice.
+            Results, one for each new or changed slice; none where all is known, as in a stack of one slice.
 
         Raises:
             InvalidImage: no such slices.
@@ -184,7 +178,7 @@ class Propagation:
         last = len(self._stack) - 1 if last is None else last
         self._check_index(first)
         self._check_index(last)
-        if not any(first <= index <= last and self._results[index].mask.any() for index in self.accepted):
+        if not any(first <= index <= last for index in self._references()):
             raise InvalidMask(
                 f"No accepted slice from {first} to {last} shows the structure; segment one of them and accept it."
             )
@@ -192,7 +186,7 @@ class Propagation:
 
     def least_certain(self) -> int | None:
         """The slice to look at next: the least confident that is not accepted, or None when there is none."""
-        open_ = [(result.confidence, index) for index, result in self._results.items() if not result.accepted]
+        open_ = [(result.confidence, index) for index, result in self.results.items() if not result.accepted]
         return min(open_)[1] if open_ else None
 
     def _passes(self, first: int, last: int) -> Iterator[SliceResult]:
@@ -207,107 +201,87 @@ class Propagation:
                     break
 
     def _pass(self, first: int, last: int) -> Iterator[SliceResult]:
-        showing = {index: bool(self._results[index].mask.any()) for index in self.accepted}
-        walks = [_Walk(chain, self._patience, self._doubt) for chain in chains_between(showing, first, last)]
-        reached = set(self.accepted)
-        while walking := [walk for walk in walks if walk.index is not None]:
-            for walk in walking:
-                index = walk.index
-                assert index is not None
-                result, changed = self._segment(index, walk.neighbour)
+        accepted = {index: self._known[index].result.shows for index in self.accepted}
+        chains = chains_between(accepted, first, last)
+        walks = [Walk(chain, patience=self._patience, doubt=self._doubt) for chain in chains]
+        reached = set(accepted)
+        while steps := [(walk, walk.index) for walk in walks if walk.index is not None]:
+            for walk, index in steps:
+                before = self._known.get(index)
+                known = self._segment(index, walk.neighbour, may_end=walk.open_ended)
                 reached.add(index)
-                walk.advance(result)
-                if changed:
-                    yield result
+                walk.advance(known.result)
+                if known is not before:
+                    yield known.result
         self._ends = tuple(walk.end for walk in walks if walk.end is not None)
-        for index in sorted(set(self._results) - reached):
-            if first <= index <= last:
-                empty = _read_only(np.zeros_like(self._results[index].mask))
-                self._forget(index, revise=False)
-                yield SliceResult(index, empty, 1.0)
+        for index in [index for index in self.results if first <= index <= last and index not in reached]:
+            left = self._known.pop(index).result
+            yield SliceResult(index, _read_only(np.zeros_like(left.mask)), 1.0)
 
-    def _segment(self, index: int, neighbour: int | None) -> tuple[SliceResult, bool]:
-        """The result of a slice, and whether it had to be computed."""
+    def _segment(self, index: int, neighbour: int, *, may_end: bool) -> _Known:
+        """What is known of a slice; computed if it does not rest on just this basis already."""
+        basis = self._basis(index, neighbour)
+        known = self._known.get(index)
+        if known is None or known.basis != basis:
+            known = self._predict(index, basis)
+        result = known.result
+        if result.references:
+            confidence = confidence_from(known.evidence, self._known[neighbour].result.confidence)
+            # Where the structure may have ended, a mask that is hardly to be trusted is more likely no part of it.
+            withheld = may_end and confidence < self._doubt
+            mask = _read_only(np.zeros_like(known.found)) if withheld else known.found
+            if confidence != result.confidence or not np.array_equal(mask, result.mask):
+                known = replace(known, result=replace(result, confidence=confidence, mask=mask))
+        self._store(known)
+        return known
+
+    def _basis(self, index: int, neighbour: int) -> _Basis:
         chosen = choose_references(
             index,
-            accepted=[known for known in self.accepted if self._results[known].mask.any()],
+            accepted=self._references(),
             neighbour=neighbour,
             similar=lambda other: self._similarity(index, other),
             count=self._count,
         )
-        basis = tuple((reference, self._versions[reference]) for reference in chosen)
-        if self._bases.get(index) == basis:
-            return self._results[index], False
-        return self._store(self._predict(index, basis), basis), True
+        versions = self._versions
+        return _Basis((neighbour, versions[neighbour]), tuple((slice_, versions[slice_]) for slice_ in chosen))
 
-    def _predict(self, index: int, basis: tuple[tuple[int, int], ...]) -> SliceResult:
+    def _predict(self, index: int, basis: _Basis) -> _Known:
         image = self._slices.image(index)
         if image is None:
-            return SliceResult(index, _read_only(np.zeros(self._stack.pixels(index).shape[:2], dtype=bool)), 1.0)
-        memory = self._predictor.combine([self._reference(*known) for known in basis])
-        predicted = self._predictor.segment(image, reference=memory)
-        references = tuple(reference for reference, _ in basis)
-        return SliceResult(index, _read_only(predicted.mask), expected_dice(predicted.probability), references)
+            nothing = np.zeros(self._stack.pixels(index).shape[:2], dtype=bool)
+            return _Known(SliceResult(index, _read_only(nothing), 1.0), nothing, basis, 1.0)
+        neighbour = self._known[basis.neighbour[0]].result.mask
+        references = self._predictor.combine([self._reference(*version) for version in basis.references])
+        carried = carry(self._predictor, image, references, neighbour, cls=self._cls)
+        mask = _read_only(carried.probability >= 0.5)
+        result = SliceResult(index, mask, 1.0, tuple(slice_ for slice_, _ in basis.references))
+        return _Known(result, mask, basis, carried.evidence)
 
     def _encode_reference(self, index: int, _version: int) -> EncodedReference:
-        return self._slices.reference(index, self._results[index].mask)
+        return self._slices.reference(index, self._known[index].result.mask)
+
+    def _references(self) -> list[int]:
+        """The accepted slices that show the structure."""
+        return [index for index in self.accepted if self._known[index].result.shows]
 
     def _similarity(self, index: int, other: int) -> float:
         first, second = self._slices.descriptor(index), self._slices.descriptor(other)
         return -1.0 if first is None or second is None else similarity(first, second)
 
-    def _store(self, result: SliceResult, basis: tuple[tuple[int, int], ...]) -> SliceResult:
-        before = self._results.get(result.index)
+    def _store(self, known: _Known) -> None:
+        index, mask = known.result.index, known.result.mask
+        before = self._known.get(index)
         # An equal mask keeps its version: what was segmented from it stays right.
-        if before is None or not np.array_equal(before.mask, result.mask):
-            self._versions[result.index] = self._versions.get(result.index, -1) + 1
-        self._results[result.index], self._bases[result.index] = result, basis
-        if result.accepted:
-            self._revision += 1
-        return result
-
-    def _forget(self, index: int, *, revise: bool = True) -> None:
-        del self._results[index], self._bases[index]
-        self._revision += revise
+        if before is None or not np.array_equal(before.result.mask, mask):
+            self._versions[index] = self._versions.get(index, -1) + 1
+        self._known[index] = known
 
     def _check_index(self, index: int) -> None:
         if not 0 <= index < len(self._stack):
             raise InvalidImage(f"There is no slice {index}; choose one from 0 to {len(self._stack) - 1}.")
 
 
-class _Walk:
-    """A chain on its way: the next slice, the neighbour to segment it from, and when to stop."""
-
-    def __init__(self, chain: Chain, patience: int, doubt: float) -> None:
-        self._chain, self._patience, self._doubt = chain, patience, doubt
-        self._done = self._missing = self._lost = 0
-        self.neighbour: int | None = None
-        self.end: End | None = None
-
-    @property
-    def index(self) -> int | None:
-        """The next slice; None when the chain is at its end."""
-        if self.end is not None or self._done == self._chain.length:
-            return None
-        return self._chain.seed + self._chain.step * (self._done + 1)
-
-    def advance(self, result: SliceResult) -> None:
-        """Go on from the slice of ``result``."""
-        self._done += 1
-        shows = bool(result.mask.any())
-        self._missing = 0 if shows else self._missing + 1
-        self._lost = self._lost + 1 if result.confidence < self._doubt else 0
-        if shows and not self._lost:
-            self.neighbour = result.index
-        if self._chain.open_ended and max(self._missing, self._lost) >= self._patience:
-            reason = EndReason.CONFIDENCE_COLLAPSED if self._lost >= self._patience else EndReason.STRUCTURE_ENDED
-            self.end = End(result.index, self._chain.step, reason)
-
-
 def _read_only(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     mask.setflags(write=False)
     return mask
-
-
-def _size(array: NDArray[Any]) -> str:
-    return " x ".join(map(str, array.shape)) or "a number"

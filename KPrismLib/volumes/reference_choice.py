@@ -9,7 +9,7 @@ def choose_references(
     index: int,
     *,
     accepted: Collection[int],
-    neighbour: int | None,
+    neighbour: int,
     similar: Callable[[int], float],
     count: int,
 ) -> tuple[int, ...]:
@@ -21,7 +21,7 @@ def choose_references(
     Args:
         index: the slice to segment.
         accepted: accepted slices that show the structure.
-        neighbour: the predicted slice before this one in its chain, or None at the beginning of the chain.
+        neighbour: the slice before this one in its chain; at the beginning of the chain, the accepted slice itself.
         similar: how much an accepted slice looks like this one; larger is more.
         count: how many references the memory holds.
 
@@ -32,7 +32,10 @@ def choose_references(
     above = min((slice_ for slice_ in accepted if slice_ > index), default=None)
     sides = sorted((abs(side - index), side) for side in (below, above) if side is not None)
     wanted = [side for _, side in sides]
-    if neighbour is not None:
+    if neighbour in wanted:
+        # Its place stays free: whether a slice far away is accepted must not change what lies beside an accepted one.
+        count = max(1, count - 1)
+    else:
         wanted.insert(1, neighbour)
     if len(wanted) < count:
         others = [slice_ for slice_ in accepted if slice_ not in wanted]

@@ -1,0 +1,33 @@
+"""What propagation says of a slice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class SliceResult:
+    """What is known of a slice.
+
+    Attributes:
+        index: the slice.
+        mask: bool (rows, columns), read-only.
+        confidence: in [0, 1], of what was found in the slice; 1 for an accepted slice.
+        references: the slices it was segmented from, ascending; none for an accepted slice, for one without anything
+            to see, and for one that the structure no longer reaches.
+        accepted: whether the user vouches for it.
+    """
+
+    index: int
+    mask: NDArray[np.bool_]
+    confidence: float
+    references: tuple[int, ...] = ()
+    accepted: bool = False
+
+    @property
+    def shows(self) -> bool:
+        """Whether the structure is in the slice."""
+        return bool(self.mask.any())

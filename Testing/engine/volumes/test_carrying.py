@@ -1,0 +1,132 @@
+"""One slice beside a known one: equal to asking the predictor by hand, and the formulas behind the confidence."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from KPrismLib.deepest_pixel import deepest_pixel
+from KPrismLib.errors import InvalidImage, InvalidMask
+from KPrismLib.predictor import Predictor
+from KPrismLib.volumes import Propagation
+from KPrismLib.volumes.carrying import carry
+from KPrismLib.volumes.confidence import confidence_from, evidence, expected_dice, soft_dice
+from KPrismLib.volumes.descriptor import describe, similarity
+from KPrismLib.volumes.encoded_stack import EncodedStack
+from KPrismLib.volumes.neighbour_prior import location_prior
+from Testing.engine.predictor.tiny_predictor import disk, picture, tiny_predictor
+from Testing.engine.volumes.arrays import WINDOW, ArrayStack, blank, wavy_stack
+
+
+@pytest.fixture(scope="module")
+def predictor() -> Predictor:
+    return tiny_predictor()
+
+
+def logit(probability: np.ndarray) -> np.ndarray:
+    p = np.clip(probability.astype(np.float64), 1e-5, 1 - 1e-5)
+    return np.log(p / (1 - p))
+
+
+@pytest.mark.parametrize("cls", [None, "spleen"])
+def test_the_mean_of_the_opinions_and_the_prior_decide(predictor: Predictor, cls: str | None) -> None:
+    image = predictor.encode(picture(phase=0.3), window=WINDOW)
+    reference = predictor.reference([(picture(), disk())], window=WINDOW)
+    carried = carry(predictor, image, reference, disk(), cls=cls)
+    opinions = [
+        predictor.segment(image, reference=reference).probability,
+        predictor.session(image, reference=reference, mask=disk()).click(*deepest_pixel(disk())).probability,
+    ]
+    agreement = soft_dice(opinions[0], opinions[1])
+    if cls is not None:
+        opinions.append(predictor.segment(image, cls=cls).probability)
+    mean = sum(logit(opinion) for opinion in opinions) / len(opinions)
+    expected = 1 / (1 + np.exp(-mean - location_prior(disk(), image.canvas)))
+    np.testing.assert_allclose(carried.probability, expected, atol=1e-6)
+    promise = expected_dice((1 / (1 + np.exp(-mean))).astype(np.float32))
+    assert carried.evidence == pytest.approx(
+        evidence(expected >= 0.5, disk(), promise=promise, agreement=agreement), abs=1e-6
+    )
+
+
+def test_a_propagated_slice_is_exactly_what_the_predictor_gives_by_hand(predictor: Predictor) -> None:
+    stack = wavy_stack(4)
+    run = Propagation(predictor, stack, window=WINDOW, doubt=0.0)
+    run.accept(0, disk())
+    found = {result.index: result for result in run.propagate(0, 2)}
+    images = [predictor.encode(pixels, window=WINDOW) for pixels in stack.slices]
+    first = carry(predictor, images[1], predictor.reference([(stack.slices[0], disk())], window=WINDOW), disk())
+    mask = first.probability >= 0.5
+    np.testing.assert_array_equal(found[1].mask, mask)
+    assert found[1].confidence == confidence_from(first.evidence, 1.0)
+    references = predictor.reference([(stack.slices[0], disk()), (stack.slices[1], mask)], window=WINDOW)
+    second = carry(predictor, images[2], references, mask)
+    np.testing.assert_array_equal(found[2].mask, second.probability >= 0.5)
+    assert found[2].confidence == confidence_from(second.evidence, found[1].confidence)
+
+
+def test_expected_dice_is_the_dice_of_the_mask_with_its_probabilities() -> None:
+    probability = np.array([[0.9, 0.7, 0.3, 0.1]], np.float32)
+    assert expected_dice(probability) == pytest.approx(2 * 1.6 / (2 + 2.0))
+    assert expected_dice(np.ones((2, 2), np.float32)) == 1.0
+    assert expected_dice(np.array([[0.2, 0.4]], np.float32)) == pytest.approx(0.6)
+
+
+def test_soft_dice_of_masks_is_their_dice() -> None:
+    first, second = np.zeros((2, 4), np.float32), np.zeros((2, 4), np.float32)
+    assert soft_dice(first, second) == 1.0
+    first[0], second[0, :2] = 1, 1
+    assert soft_dice(first, second) == pytest.approx(2 * 2 / 6)
+    assert soft_dice(first / 2, first) == pytest.approx(2 * 2 / (1 + 4))
+
+
+def test_evidence_multiplies_promise_overlap_and_agreement() -> None:
+    mask, neighbour = np.zeros((4, 4), bool), np.zeros((4, 4), bool)
+    mask[:2], neighbour[1:3] = True, True
+    assert evidence(mask, neighbour, promise=0.8, agreement=0.25) == pytest.approx(0.8 * 0.5 * 0.5)
+    assert evidence(mask & False, neighbour, promise=0.8, agreement=0.25) == 0.8
+
+
+def test_confidence_settles_where_evidence_stays_the_same() -> None:
+    """However many slices there are: c = e * c^0.7 has one solution, e^(1 / 0.3)."""
+    confidence = 1.0
+    for _ in range(60):
+        confidence = confidence_from(0.9, confidence)
+    assert confidence == pytest.approx(0.9 ** (1 / 0.3))
+    assert confidence_from(0.5, 0.25) == pytest.approx(0.5 * math.exp(0.7 * math.log(0.25)))
+
+
+def test_a_slice_is_described_by_its_features_without_the_padding(predictor: Predictor) -> None:
+    image = predictor.encode(picture(64, 33), window=WINDOW)  # canvas 64 x 48, of which 33 columns are image
+    pooled = image.features.maps.s16[0, :, :, :3].mean(dim=(1, 2))
+    np.testing.assert_allclose(describe(image), (pooled / torch.linalg.norm(pooled)).numpy(), rtol=1e-5)
+    assert similarity(describe(image), describe(image)) == pytest.approx(1.0)
+
+
+def test_an_encoded_stack_encodes_once_and_keeps_a_bounded_number(predictor: Predictor) -> None:
+    slices = EncodedStack(predictor, ArrayStack([picture(), blank(), picture(phase=1.0)]), window=WINDOW, memory=2)
+    assert slices.image(0) is slices.image(0)
+    assert slices.image(1) is None
+    assert slices.descriptor(1) is None
+    slices.descriptor(2)
+    assert (slices.encoded, slices.kept) == (3, 2)
+    slices.descriptor(2)
+    assert slices.encoded == 3
+    slices.image(0)
+    assert slices.encoded == 4  # forgotten meanwhile
+
+
+def test_a_reference_of_an_encoded_slice_is_the_one_of_its_pixels(predictor: Predictor) -> None:
+    slices = EncodedStack(predictor, wavy_stack(2), window=WINDOW, memory=2)
+    part = slices.reference(1, disk())
+    (expected,) = predictor.reference([(picture(phase=0.2), disk())], window=WINDOW).parts
+    for name in ("keys", "values", "pooled", "fraction"):
+        assert torch.equal(getattr(part, name), getattr(expected, name))
+    assert slices.encoded == 1
+    with pytest.raises(InvalidMask, match="reference mask is empty"):
+        slices.reference(0, disk() & False)
+    with pytest.raises(InvalidImage, match="nothing to see"):
+        EncodedStack(predictor, ArrayStack([blank()]), window=WINDOW, memory=1).reference(0, disk())
