@@ -25,10 +25,17 @@ Several classes through all slices in one pass; overlaps go to the more probable
 
     for piece in segment_classes(predictor, stack, ["liver", "spleen"], window=window):
         stack.place(piece.index).paste(piece.labels, into=labels)
+
+References for a new slice out of a library of segmented ones::
+
+    library = ReferenceLibrary()
+    library.add(LibrarySlice("case 7", 31, frozenset({"liver"}), "CT"), predictor.encode(pixels))
+    best = library.suggest(predictor.encode(new), structure="liver", modality="CT", count=3)
 """
 
 from KPrismLib.volumes.class_pass import LabelledSlice, segment_classes
 from KPrismLib.volumes.propagation import Propagation
+from KPrismLib.volumes.retrieval import LibrarySlice, ReferenceLibrary, Suggestion
 from KPrismLib.volumes.slice_result import SliceResult
 from KPrismLib.volumes.stack import Stack, VolumeStack
 from KPrismLib.volumes.walk import End, EndReason
@@ -37,9 +44,12 @@ __all__ = [
     "End",
     "EndReason",
     "LabelledSlice",
+    "LibrarySlice",
     "Propagation",
+    "ReferenceLibrary",
     "SliceResult",
     "Stack",
+    "Suggestion",
     "VolumeStack",
     "segment_classes",
 ]

@@ -1,0 +1,174 @@
+"""The report on volumes: what is measured, resumed case by case, and refused when it would mix measurements."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import typer
+from typer.testing import CliRunner, Result
+
+from KPrismLib.dataset import DatasetFolder
+from KPrismLib.network import KPrism
+from KPrismLib.predictor import Predictor
+from KPrismLib.weights import save_weights
+from Testing.engine.command.tiny_inputs import tiny_config
+from Testing.engine.dataset.tiny_dataset import describe, listed, write_folder
+from Training import volume_report
+from Training.volume_measures.cases import cases_of
+from Training.volume_measures.clicking import measure_clicks
+from Training.volume_measures.propagating import measure_propagation
+from Training.volume_measures.summary import summarise
+
+SETS = ("--sets", "Tiny")
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Two test volumes and one training volume of 6 slices; a square of liver in slices 1 to 4."""
+    items = [listed(f"v{n}", suffix=".nii.gz", patient=f"p{n}", split="train" if n == 2 else "test") for n in range(3)]
+    rng = np.random.default_rng(3)
+    arrays = {}
+    for number in range(3):
+        labels = np.zeros((24, 32, 6), np.uint8)
+        labels[6:16, 8 : 20 + number, 1:5] = 1
+        arrays[f"mask_v{number}"] = labels
+        arrays[f"image_v{number}"] = np.clip(rng.normal(80, 10, labels.shape) + 90 * labels, 0, 255).astype(np.uint8)
+    write_folder(tmp_path / "data" / "Tiny", describe(items), **arrays)
+    return tmp_path / "data"
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(5)
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    save_weights(path, KPrism(tiny_config()).state_dict(), tiny_config(), {})
+    return path
+
+
+def report(*arguments: object) -> Result:
+    app = typer.Typer()
+    app.command()(volume_report.main)
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_every_part_of_every_case_is_measured_and_summed_up(data: Path, weights: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.json"
+    assert report(data, "--json", output, "--model", weights, "--device", "cpu", *SETS).exit_code == 0
+    content = json.loads(output.read_text())
+    keys = {"Tiny/v0/liver", "Tiny/v1/liver"}
+    assert {part: set(cases) for part, cases in content["cases"].items()} == dict.fromkeys(volume_report.PARTS, keys)
+    for part, name in (("propagation", "propagated"), ("clicks", "least_certain"), ("retrieval", "percentile")):
+        values = [case["measured"][name] for case in content["cases"][part].values()]
+        summed = content["summary"][part]["Tiny"][name]
+        assert summed["mean"] == pytest.approx(np.mean(values))
+        assert summed["cases"] == 2
+        assert summed["interval95"][0] <= summed["mean"] <= summed["interval95"][1]
+
+
+def test_a_stopped_run_goes_on_where_it_was(
+    data: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured: list[str] = []
+
+    def fake(predictor: object, case: Any) -> dict[str, float]:
+        if len(measured) == 1 and case.item == "v1" and "stop" not in measured:
+            measured.append("stop")
+            raise KeyboardInterrupt
+        measured.append(case.item)
+        return {"propagated": 0.5}
+
+    monkeypatch.setattr(volume_report, "measure_propagation", fake)
+    arguments = (data, "--json", tmp_path / "out.json", "--model", weights, *SETS, "--parts", "propagation")
+    assert report(*arguments).exit_code == 130
+    assert report(*arguments).exit_code == 0
+    assert report(*arguments).exit_code == 0
+    assert measured == ["v0", "stop", "v1"]
+
+
+def test_measurements_are_never_mixed(data: Path, weights: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.json"
+    arguments = (data, "--json", output, *SETS, "--parts", "propagation", "--limit", 1)
+    assert report(*arguments, "--model", weights).exit_code == 0
+    before = output.read_bytes()
+    other = tmp_path / "other.safetensors"
+    save_weights(other, KPrism(tiny_config()).state_dict(), tiny_config(), {})
+    refused = report(*arguments, "--model", other)
+    assert (refused.exit_code, output.read_bytes()) == (1, before)
+    assert "choose another file name" in refused.output
+    output.write_text("[]")
+    assert "is no volume report" in report(*arguments, "--model", weights).output
+    assert "no part 'speed'" in report(*arguments[:-4], "--parts", "speed").output
+
+
+def test_the_limit_takes_whole_volumes(data: Path) -> None:
+    folder = DatasetFolder.open(data / "Tiny")
+    assert len(list(cases_of(folder, split="test", limit=1))) == 1
+    (case, _) = cases_of(folder, split="test", limit=None)
+    assert (case.middle, case.showing, len(case.stack)) == (3, [1, 2, 3, 4], 6)
+    assert case.dice(dict(enumerate(case.truth))) == 1.0
+    assert case.dice({1: case.truth[1]}) == pytest.approx(2 / 5)
+
+
+class PerfectPredictor:
+    """Finds everything that is brighter than 125."""
+
+    classes = ("liver",)
+
+    def encode(self, pixels: Any, **_: Any) -> Any:
+        from KPrismLib.canvas import Canvas
+
+        return SimpleNamespace(pixels=pixels, canvas=Canvas(pixels.shape, pixels.shape))
+
+    def encode_reference(self, image: Any, pixels: Any, mask: Any) -> int:
+        return int(mask.sum())
+
+    def combine(self, parts: list[int]) -> list[int]:
+        return parts
+
+    def segment(self, image: Any, *, reference: Any) -> Any:
+        probability = np.where(image.pixels > 125, 0.99, 0.01).astype(np.float32)
+        return SimpleNamespace(mask=probability > 0.5, probability=probability)
+
+    def session(self, image: Any, *, reference: Any = None, mask: Any = None) -> Any:
+        found = self.segment(image, reference=reference)
+        return SimpleNamespace(click=lambda row, column, positive=True: found)
+
+
+def test_a_perfect_model_needs_one_click_and_loses_nothing(data: Path) -> None:
+    case = next(cases_of(DatasetFolder.open(data / "Tiny"), split="test", limit=None))
+    perfect: Predictor = PerfectPredictor()  # type: ignore[assignment]
+    clicks = measure_clicks(perfect, case)
+    # Nothing but the first click when what it says is carried on; a click in each slice otherwise.
+    assert clicks["least_certain"] == 1
+    assert clicks["independent"] == 4
+    assert clicks["independent_in_context"] == 1
+    assert clicks["least_certain_dice"] == pytest.approx(1.0, abs=0.02)
+    found = measure_propagation(perfect, case)
+    assert [found[name] for name in ("propagated", "one_shot", "plain")] == pytest.approx([1.0] * 3, abs=0.02)
+
+
+def test_patients_of_two_sets_are_never_one() -> None:
+    cases = [
+        {"dataset": name, "patient": "p1", "measured": {"dice": value, "rank": None}}
+        for name, value in (("A", 0.2), ("B", 0.6))
+    ]
+    summary = summarise(cases)
+    assert summary["A"]["dice"] == {"mean": 0.2, "interval95": None, "cases": 1}
+    assert summary["all"]["dice"]["mean"] == pytest.approx(0.4)
+    assert summary["all"]["dice"]["interval95"] is not None
+    assert "rank" not in summary["A"]

@@ -1,0 +1,1 @@
+"""What is measured on whole volumes; ``python -m Training.volume_report`` runs it."""

@@ -1,0 +1,113 @@
+"""Clicks to a volume: always correcting the least certain slice, against one slice after the other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from KPrismLib.encoded_image import EncodedImage, ReferenceSet
+from KPrismLib.evaluation.dice import dice
+from KPrismLib.evaluation.simulated_click import next_click
+from KPrismLib.predictor import Predictor
+from KPrismLib.volumes import Propagation
+from KPrismLib.volumes.encoded_stack import EncodedStack
+from Training.volume_measures.cases import WINDOW, Case, Mask
+
+#: Volume Dice to reach, and the slice Dice at which the imagined user calls a slice done.
+GOAL = 0.90
+
+#: After so many clicks in a slice the user gives up on it and goes on.
+CLICKS_PER_SLICE = 10
+
+
+def measure_clicks(predictor: Predictor, case: Case) -> dict[str, Any]:
+    """Clicks until the volume Dice reaches 0.90, three ways; all begin with nothing but clicks in the middle slice.
+
+    ``least_certain``: the slice is accepted and propagated, then the least certain slice is corrected and accepted,
+    and so on. ``independent``: each slice is clicked from nothing, from the middle outward. ``independent_in_context``:
+    the clicked middle slice is the reference for all others, each of which is then corrected, from the middle outward.
+
+    Taking a mask away from a slice that shows nothing counts as one click; leaving an empty one empty as none. A
+    measure that ends without reaching the goal counts all its clicks, and says so.
+    """
+    slices = EncodedStack(predictor, case.stack, window=WINDOW, memory=8)
+    first, clicks = _corrected(predictor, slices.image(case.middle), None, None, case.truth[case.middle])
+    ways = {
+        "least_certain": _least_certain(predictor, case, first, clicks),
+        "independent": _independent(predictor, case, slices, first, clicks, in_context=False),
+        "independent_in_context": _independent(predictor, case, slices, first, clicks, in_context=True),
+    }
+    measured: dict[str, Any] = {name: spent for name, (spent, _) in ways.items()}
+    return measured | {f"{name}_dice": reached for name, (_, reached) in ways.items()}
+
+
+def _least_certain(predictor: Predictor, case: Case, first: Mask, clicks: int) -> tuple[int, float]:
+    run = Propagation(predictor, case.stack, window=WINDOW)
+    run.accept(case.middle, first)
+    while True:
+        if any(run.results[index].shows for index in run.accepted):
+            list(run.propagate())
+        masks = {index: result.mask for index, result in run.results.items()}
+        reached, worst = case.dice(masks), run.least_certain()
+        if reached >= GOAL:
+            return clicks, reached
+        if worst is None:
+            # Everything that was reached is right; what is missing lies beyond an end that came too early.
+            worst = next((index for index in _outward(case) if index not in masks), None)
+            if worst is None:
+                return clicks, reached
+        used = run.results[worst].references if worst in masks else ()
+        references = [run.slices.reference(index, masks[index]) for index in used if masks[index].any()]
+        known = predictor.combine(references) if references else None
+        corrected, spent = _corrected(predictor, run.slices.image(worst), known, masks.get(worst), case.truth[worst])
+        clicks += spent
+        run.accept(worst, corrected)
+
+
+def _independent(
+    predictor: Predictor, case: Case, slices: EncodedStack, first: Mask, clicks: int, *, in_context: bool
+) -> tuple[int, float]:
+    masks = {case.middle: first}
+    reference = None
+    if in_context and first.any():
+        reference = predictor.combine([slices.reference(case.middle, first)])
+        for index in _outward(case):
+            image = slices.image(index)
+            if index != case.middle and image is not None:
+                masks[index] = predictor.segment(image, reference=reference).mask
+    for index in _outward(case):
+        if case.dice(masks) >= GOAL:
+            break
+        if index == case.middle:
+            continue
+        masks[index], spent = _corrected(predictor, slices.image(index), reference, masks.get(index), case.truth[index])
+        clicks += spent
+    return clicks, case.dice(masks)
+
+
+def _outward(case: Case) -> list[int]:
+    """All slices, from the middle of the structure outward."""
+    return sorted(range(len(case.stack)), key=lambda index: (abs(index - case.middle), index))
+
+
+def _corrected(
+    predictor: Predictor, image: EncodedImage | None, reference: ReferenceSet | None, mask: Mask | None, truth: Mask
+) -> tuple[Mask, int]:
+    """What the imagined user makes of a slice, and the clicks it takes."""
+    current = np.zeros_like(truth) if mask is None else mask
+    if not truth.any():
+        return np.zeros_like(truth), int(current.any())
+    if image is None or dice(current, truth) >= GOAL:
+        return current, 0
+    # There is nothing to refine in an empty slice; clicks alone then say where to look.
+    session = predictor.session(image, reference=reference, mask=current) if current.any() else predictor.session(image)
+    best, clicks = current, 0
+    while clicks < CLICKS_PER_SLICE and dice(current, truth) < GOAL:
+        click = next_click(current, truth)
+        if click is None:
+            break
+        current = session.click(click.row, click.column, positive=click.positive).mask
+        clicks += 1
+        best = max(best, current, key=lambda candidate: dice(candidate, truth))
+    return best, clicks
