@@ -29,8 +29,9 @@ Several classes through all slices in one pass; overlaps go to the more probable
 References for a new slice out of a library of segmented ones::
 
     library = ReferenceLibrary()
-    library.add(LibrarySlice("case 7", 31, frozenset({"liver"}), "CT"), predictor.encode(pixels))
-    best = library.suggest(predictor.encode(new), structure="liver", modality="CT", count=3)
+    (part,) = predictor.reference([(pixels, mask)]).parts
+    library.add(LibrarySlice("case 7", 31, "liver", "CT"), part)
+    best = library.suggest(predictor.encode(new), "liver", modality="CT", count=3)
 """
 
 from KPrismLib.volumes.class_pass import LabelledSlice, segment_classes

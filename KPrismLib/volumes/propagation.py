@@ -84,7 +84,7 @@ class Propagation:
         references: int = 3,
         memory: int = 24,
         patience: int = 2,
-        doubt: float = 0.25,
+        doubt: float = 0.1,
     ) -> None:
         if not 1 <= references <= MAXIMUM_REFERENCES:
             raise InvalidConfig(f"Each slice needs 1 to {MAXIMUM_REFERENCES} references, not {references}.")
@@ -185,9 +185,16 @@ class Propagation:
         return self._passes(first, last)
 
     def least_certain(self) -> int | None:
-        """The slice to look at next: the least confident that is not accepted, or None when there is none."""
-        open_ = [(result.confidence, index) for index, result in self.results.items() if not result.accepted]
-        return min(open_)[1] if open_ else None
+        """The slice to look at next: where most pixels are in doubt, (1 - confidence) x (area + 1).
+
+        A large structure that is hardly certain comes before a tiny one that is not: correcting it helps more, and its
+        neighbours with it. None when there is nothing but accepted slices.
+        """
+        open_ = [result for result in self.results.values() if not result.accepted]
+        if not open_:
+            return None
+        doubt = {result.index: (1 - result.confidence) * (1 + int(result.mask.sum())) for result in open_}
+        return max(open_, key=lambda result: (doubt[result.index], -result.index)).index
 
     def _passes(self, first: int, last: int) -> Iterator[SliceResult]:
         """Passes over the range until one ends with the accepted slices that it began with."""

@@ -1,91 +1,103 @@
-"""Which segmented slices make the best references for a new one: those that look like it."""
+"""Which segmented slices make the best references for a new one: those that the read-out can make use of.
+
+Slices that look alike as a whole are hardly better references than any others. What counts is what the network does
+with a reference (Eq. 5-6): its structure must have a counterpart among the features of the new slice, and the mask
+that it carries over must agree with what the other references of the library carry over.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from KPrismLib.encoded_image import EncodedImage
 from KPrismLib.errors import InvalidConfig, InvalidReference
-from KPrismLib.volumes.descriptor import Descriptor, describe_layout, unit
+from KPrismLib.network import EncodedReference
+from KPrismLib.network.readout import affinity
+from KPrismLib.volumes.confidence import soft_dice
 
 
 @dataclass(frozen=True)
 class LibrarySlice:
-    """A segmented slice that may serve as a reference.
+    """A slice with a structure that may serve as a reference.
 
     Attributes:
         case: name of the case that it belongs to.
         index: the slice in that case.
-        structures: names of the structures that it shows.
+        structure: the structure that its mask shows.
         modality: DICOM modality of the case ("CT", "MR", ...), or None when unknown.
     """
 
     case: str
     index: int
-    structures: frozenset[str]
+    structure: str
     modality: str | None = None
 
 
 @dataclass(frozen=True)
 class Suggestion:
-    """A slice of the library, and how much it looks like the new one: cosine similarity, from -1 to 1."""
+    """A slice of the library and its score: larger is better, comparable only within one answer."""
 
     slice: LibrarySlice
-    similarity: float
+    score: float
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """What the library keeps of a reference: half-precision keys (C, n) of Eq. 5 and fractions (n,) of its mask."""
+
+    keys: Tensor
+    fraction: Tensor
 
 
 class ReferenceLibrary:
-    """Segmented slices, remembered by what they look like; pixels and masks stay with the caller.
+    """Segmented slices, remembered by their features at 1/16; pixels and masks stay with the caller.
 
-    All images must be encoded by one predictor: features of other weights cannot be compared.
+    All of it must be encoded by one predictor: features of other weights cannot be compared.
 
     Example:
         >>> library = ReferenceLibrary()  # doctest: +SKIP
-        >>> slice_ = LibrarySlice("case 7", 31, frozenset({"liver"}), "CT")  # doctest: +SKIP
-        >>> library.add(slice_, predictor.encode(pixels))  # doctest: +SKIP
-        >>> best = library.suggest(predictor.encode(new), structure="liver", modality="CT")  # doctest: +SKIP
+        >>> (part,) = predictor.reference([(pixels, mask)]).parts  # doctest: +SKIP
+        >>> library.add(LibrarySlice("case 7", 31, "liver", "CT"), part)  # doctest: +SKIP
+        >>> best = library.suggest(predictor.encode(new), "liver", modality="CT")  # doctest: +SKIP
     """
 
     def __init__(self) -> None:
-        self._slices: list[LibrarySlice] = []
-        self._descriptors: list[Descriptor] = []
+        self._kept: dict[LibrarySlice, _Kept] = {}
 
     def __len__(self) -> int:
-        return len(self._slices)
+        return len(self._kept)
 
-    def add(self, slice_: LibrarySlice, image: EncodedImage) -> None:
-        """Take in a slice.
-
-        Args:
-            slice_: what it is.
-            image: the slice, encoded.
+    def add(self, slice_: LibrarySlice, reference: EncodedReference) -> None:
+        """Take in a slice with its mask, encoded as a reference.
 
         Raises:
-            InvalidReference: it shows no structure, or the library has it already.
+            InvalidReference: the library has it already.
         """
-        if not slice_.structures:
-            raise InvalidReference(f"Slice {slice_.index} of {slice_.case} shows no structure; leave it out.")
-        if any((known.case, known.index) == (slice_.case, slice_.index) for known in self._slices):
-            raise InvalidReference(f"The library has slice {slice_.index} of {slice_.case} already.")
-        self._slices.append(slice_)
-        self._descriptors.append(describe_layout(image))
+        if slice_ in self._kept:
+            raise InvalidReference(
+                f"The library has {slice_.structure} in slice {slice_.index} of {slice_.case} already."
+            )
+        self._kept[slice_] = _Kept(reference.keys[0].half(), reference.fraction[0].float())
 
     def suggest(
         self,
         image: EncodedImage,
+        structure: str,
         *,
-        structure: str | None = None,
         modality: str | None = None,
         without: str | None = None,
         count: int = 5,
     ) -> list[Suggestion]:
-        """The slices that look most like a new one, best first.
+        """The best references for a structure in a new slice, best first.
 
         Args:
             image: the new slice, encoded.
-            structure: only slices that show it.
+            structure: what is to be segmented.
             modality: only slices of this modality, or, where there are none, of an unknown one.
             without: a case that is left out, the new slice's own say.
             count: how many at most.
@@ -97,27 +109,49 @@ class ReferenceLibrary:
         if count < 1:
             raise InvalidConfig(f"At least 1 reference must be asked for, not {count}.")
         candidates = self._candidates(structure, modality, without)
-        # What all slices of the library share says nothing about which of them is nearest.
-        common = np.mean(self._descriptors, axis=0)
-        query = unit(describe_layout(image) - common)
-        alike = {number: float(unit(self._descriptors[number] - common) @ query) for number in candidates}
-        best = sorted(candidates, key=lambda number: (-alike[number], number))[:count]
-        return [Suggestion(self._slices[number], alike[number]) for number in best]
+        query = image.features.maps.s16[0].flatten(1).float()
+        with torch.inference_mode():
+            compared = [_compare(self._kept[candidate], query) for candidate in candidates]
+        consensus = np.mean([carried for carried, _ in compared], axis=0)
+        agreement = np.array([soft_dice(carried, consensus) for carried, _ in compared])
+        counterpart = np.array([nearness for _, nearness in compared])
+        scores = _standardised(agreement) + _standardised(counterpart)
+        best = sorted(range(len(candidates)), key=lambda number: -scores[number])[:count]
+        return [Suggestion(candidates[number], float(scores[number])) for number in best]
 
-    def _candidates(self, structure: str | None, modality: str | None, without: str | None) -> list[int]:
-        left = [number for number, known in enumerate(self._slices) if known.case != without]
+    def _candidates(self, structure: str, modality: str | None, without: str | None) -> list[LibrarySlice]:
+        left = [known for known in self._kept if known.case != without]
         if not left:
             raise InvalidReference("The library is empty; add segmented slices to it first.")
-        showing = [number for number in left if structure is None or structure in self._slices[number].structures]
+        showing = [known for known in left if known.structure == structure]
         if not showing:
-            known = sorted(frozenset[str]().union(*(self._slices[number].structures for number in left)))
-            raise InvalidReference(f"No slice of the library shows {structure!r}; it has {', '.join(known)}.")
-        fitting = [number for number in showing if modality in (None, self._slices[number].modality)]
-        fitting = fitting or [number for number in showing if self._slices[number].modality is None]
+            others = ", ".join(sorted({known.structure for known in left}))
+            raise InvalidReference(f"No slice of the library shows {structure!r}; it has {others}.")
+        fitting = [known for known in showing if modality in (None, known.modality)]
+        fitting = fitting or [known for known in showing if known.modality is None]
         if not fitting:
-            found = sorted({str(self._slices[number].modality) for number in showing})
+            found = ", ".join(sorted({str(known.modality) for known in showing}))
             raise InvalidReference(
-                f"The image is {modality} but the references in the library are {', '.join(found)}; "
-                f"add a segmented {modality} case."
+                f"The image is {modality} but the references in the library are {found}; add a segmented "
+                f"{modality} case."
             )
         return fitting
+
+
+def _compare(kept: _Kept, query: Tensor) -> tuple[NDArray[np.float32], float]:
+    """What a reference carries over to a query (C, hw), float32 (hw,), and how near its structure is to it there."""
+    keys = kept.keys.float()
+    scores = affinity(keys[None], query[None])[0]  # (hw, n), Eq. 14
+    carried = scores.softmax(dim=-1) @ kept.fraction
+    inside = kept.fraction > 0.5
+    if not inside.any():
+        inside = kept.fraction == kept.fraction.max()  # a tiny structure fills no position
+    # The term that the softmax cancels matters here: distances to different queries are compared.
+    nearest = (scores - query.square().sum(0)[:, None] / query.shape[0] ** 0.5)[:, inside].amax(dim=0)
+    return carried.cpu().numpy(), float(nearest.mean())
+
+
+def _standardised(values: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Mean 0 and deviation 1; zeros where all are equal."""
+    deviation = float(values.std())
+    return np.asarray((values - values.mean()) / (deviation if deviation > 0 else 1.0), dtype=np.float64)

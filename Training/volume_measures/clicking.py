@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from KPrismLib.encoded_image import EncodedImage, ReferenceSet
+from KPrismLib.encoded_image import EncodedImage
 from KPrismLib.evaluation.dice import dice
 from KPrismLib.evaluation.simulated_click import next_click
 from KPrismLib.predictor import Predictor
@@ -24,15 +24,16 @@ CLICKS_PER_SLICE = 10
 def measure_clicks(predictor: Predictor, case: Case) -> dict[str, Any]:
     """Clicks until the volume Dice reaches 0.90, three ways; all begin with nothing but clicks in the middle slice.
 
-    ``least_certain``: the slice is accepted and propagated, then the least certain slice is corrected and accepted,
-    and so on. ``independent``: each slice is clicked from nothing, from the middle outward. ``independent_in_context``:
-    the clicked middle slice is the reference for all others, each of which is then corrected, from the middle outward.
+    ``least_certain``: the slice is accepted and propagated, then the least certain slice
+    (:meth:`~KPrismLib.volumes.Propagation.least_certain`) is corrected and accepted, and so on. ``independent``: each
+    slice is clicked from nothing, from the middle outward. ``independent_in_context``: the clicked middle slice is the
+    reference for all others, each of which is then corrected, from the middle outward.
 
     Taking a mask away from a slice that shows nothing counts as one click; leaving an empty one empty as none. A
     measure that ends without reaching the goal counts all its clicks, and says so.
     """
     slices = EncodedStack(predictor, case.stack, window=WINDOW, memory=8)
-    first, clicks = _corrected(predictor, slices.image(case.middle), None, None, case.truth[case.middle])
+    first, clicks = _corrected(predictor, slices.image(case.middle), None, case.truth[case.middle])
     ways = {
         "least_certain": _least_certain(predictor, case, first, clicks),
         "independent": _independent(predictor, case, slices, first, clicks, in_context=False),
@@ -57,10 +58,7 @@ def _least_certain(predictor: Predictor, case: Case, first: Mask, clicks: int) -
             worst = next((index for index in _outward(case) if index not in masks), None)
             if worst is None:
                 return clicks, reached
-        used = run.results[worst].references if worst in masks else ()
-        references = [run.slices.reference(index, masks[index]) for index in used if masks[index].any()]
-        known = predictor.combine(references) if references else None
-        corrected, spent = _corrected(predictor, run.slices.image(worst), known, masks.get(worst), case.truth[worst])
+        corrected, spent = _corrected(predictor, run.slices.image(worst), masks.get(worst), case.truth[worst])
         clicks += spent
         run.accept(worst, corrected)
 
@@ -69,7 +67,6 @@ def _independent(
     predictor: Predictor, case: Case, slices: EncodedStack, first: Mask, clicks: int, *, in_context: bool
 ) -> tuple[int, float]:
     masks = {case.middle: first}
-    reference = None
     if in_context and first.any():
         reference = predictor.combine([slices.reference(case.middle, first)])
         for index in _outward(case):
@@ -81,7 +78,7 @@ def _independent(
             break
         if index == case.middle:
             continue
-        masks[index], spent = _corrected(predictor, slices.image(index), reference, masks.get(index), case.truth[index])
+        masks[index], spent = _corrected(predictor, slices.image(index), masks.get(index), case.truth[index])
         clicks += spent
     return clicks, case.dice(masks)
 
@@ -91,17 +88,15 @@ def _outward(case: Case) -> list[int]:
     return sorted(range(len(case.stack)), key=lambda index: (abs(index - case.middle), index))
 
 
-def _corrected(
-    predictor: Predictor, image: EncodedImage | None, reference: ReferenceSet | None, mask: Mask | None, truth: Mask
-) -> tuple[Mask, int]:
+def _corrected(predictor: Predictor, image: EncodedImage | None, mask: Mask | None, truth: Mask) -> tuple[Mask, int]:
     """What the imagined user makes of a slice, and the clicks it takes."""
     current = np.zeros_like(truth) if mask is None else mask
     if not truth.any():
         return np.zeros_like(truth), int(current.any())
     if image is None or dice(current, truth) >= GOAL:
         return current, 0
-    # There is nothing to refine in an empty slice; clicks alone then say where to look.
-    session = predictor.session(image, reference=reference, mask=current) if current.any() else predictor.session(image)
+    # Clicks refine the mask alone: with the references they change less than the user wants.
+    session = predictor.session(image, mask=current if current.any() else None)
     best, clicks = current, 0
     while clicks < CLICKS_PER_SLICE and dice(current, truth) < GOAL:
         click = next_click(current, truth)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -47,7 +46,7 @@ class RetrievalMeasure:
         image = EncodedStack(self._predictor, case.stack, window=WINDOW, memory=1).image(case.middle)
         if not pool or image is None:
             return None
-        (best,) = self._library.suggest(image, structure=case.cls, count=1)
+        (best,) = self._library.suggest(image, case.cls, count=1)
         draw = np.random.default_rng(sum(case.key.encode()))
         drawn = draw.choice(len(pool), size=min(RANDOM_REFERENCES, len(pool)), replace=False)
         truth = case.truth[case.middle]
@@ -66,20 +65,13 @@ class RetrievalMeasure:
         }
 
     def _take_in(self, cases: list[Case]) -> None:
-        for index, structures in _shown(cases):
-            stack = EncodedStack(self._predictor, cases[0].stack, window=WINDOW, memory=1)
-            image = stack.image(index)
-            if image is None:
-                continue
-            self._library.add(LibrarySlice(cases[0].item, index, frozenset(structures)), image)
+        """Every slice of a volume that shows something; all cases are classes of that volume."""
+        if not cases:
+            return
+        stack = EncodedStack(self._predictor, cases[0].stack, window=WINDOW, memory=1)
+        for index in range(len(cases[0].stack)):
             for case in cases:
-                if case.cls in structures:
-                    self._parts[case.item, index, case.cls] = stack.reference(index, case.truth[index])
-
-
-def _shown(cases: list[Case]) -> Iterator[tuple[int, list[str]]]:
-    """Slices of one volume that show something, and what."""
-    for index in range(len(cases[0].stack) if cases else 0):
-        structures = [case.cls for case in cases if case.truth[index].any()]
-        if structures:
-            yield index, structures
+                if case.truth[index].any() and stack.image(index) is not None:
+                    part = stack.reference(index, case.truth[index])
+                    self._library.add(LibrarySlice(case.item, index, case.cls), part)
+                    self._parts[case.item, index, case.cls] = part

@@ -259,6 +259,17 @@ def test_confidence_falls_where_it_was_unsure_and_all_the_way_behind() -> None:
     assert run.least_certain() != 6
 
 
+def test_of_equally_doubtful_slices_the_larger_one_is_looked_at_first() -> None:
+    sizes = {3: 8, 5: 9, 2: 8, 6: 9, 1: 8, 7: 16}
+    run = start(ScriptedPredictor(script=lambda index, _: sizes.get(index, 8)), doubt=0.0)
+    list(run.propagate(1, 7))
+    doubts = {i: (1 - r.confidence) * (1 + r.mask.sum()) for i, r in run.results.items() if not r.accepted}
+    assert run.least_certain() == max(doubts, key=lambda index: doubts[index]) == 7
+    empty = start(ScriptedPredictor(script=lambda index, _: 8 if index == 3 else 0))
+    list(empty.propagate())
+    assert empty.least_certain() == 3  # an empty slice has one pixel's worth of doubt
+
+
 def test_before_anything_is_propagated_no_slice_is_least_certain() -> None:
     run = start(ScriptedPredictor(), count=1, at=0)
     assert run.least_certain() is None
