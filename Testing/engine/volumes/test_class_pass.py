@@ -113,3 +113,9 @@ def test_slices_of_different_sizes_are_refused_with_a_sentence(predictor: Predic
     stack = ArrayStack([picture(), picture(48, 56)])
     with pytest.raises(InvalidImage, match="must have one size"):
         list(segment_classes(predictor, stack, ["liver"], window=WINDOW))
+
+
+def test_encoded_images_of_different_sizes_are_not_segmented_together(predictor: Predictor) -> None:
+    images = [predictor.encode(picture()), predictor.encode(picture(48, 56))]
+    with pytest.raises(InvalidImage, match="segment them one by one"):
+        predictor.class_probabilities(images, CLASSES)
