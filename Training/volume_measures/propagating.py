@@ -20,7 +20,7 @@ def measure_propagation(predictor: Predictor, case: Case) -> dict[str, Any]:
     ``propagated``: :class:`~KPrismLib.volumes.Propagation`. ``one_shot``: every slice in-context from that slice alone.
     ``plain``: every slice in-context from the very slices that propagation used for it (beyond an end, those of the
     last slice before it), with the masks it found there, all of them one support set, as UniverSeg uses references.
-    ``confidence_rank``: Spearman's correlation of confidence and Dice over the slices that were predicted.
+    ``confidence_rank``: Spearman's correlation of confidence and Dice over the slices in which something was found.
     """
     run = Propagation(predictor, case.stack, window=WINDOW)
     run.accept(case.middle, case.truth[case.middle])
@@ -65,9 +65,9 @@ def _where_shown(case: Case, masks: dict[int, Mask]) -> float:
 
 def _confidence_rank(case: Case, results: Collection[SliceResult]) -> float | None:
     pairs = [
-        (result.confidence, dice(result.mask, case.truth[result.index], both_empty=1.0))
+        (result.confidence, dice(result.mask, case.truth[result.index]))
         for result in results
-        if result.references
+        if result.references and result.shows
     ]
     confidence, quality = np.array(pairs).T if pairs else (np.zeros(0), np.zeros(0))
     if len(pairs) < 3 or np.ptp(confidence) == 0 or np.ptp(quality) == 0:
