@@ -23,6 +23,7 @@ class SegmentCommand(TyperCommand):
         return super().parse_args(ctx, args)
 
 
+_MANY = "Many images (-o is a folder)"
 _PROMPT_OPTIONS = ("--click", "--scribble")
 
 
@@ -45,11 +46,18 @@ def split_pairs(args: list[str]) -> list[str]:
 
 def segment(
     ctx: typer.Context,
-    image: Annotated[
-        Path, typer.Argument(metavar="IMAGE", help="A picture, a volume, or a folder with a DICOM series.")
+    inputs: Annotated[
+        list[Path],
+        typer.Argument(metavar="IMAGE...", help="A picture, a volume or a DICOM series; or folders full of them."),
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="The segmentation: .seg.nrrd, .nii.gz, .nii, .nrrd, .mha or .png.")
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            help="The segmentation: .seg.nrrd, .nii.gz, .nii, .nrrd, .mha, .png, or .dcm for DICOM SEG. "
+            "A folder (a name without ending): one of each image in IMAGE...",
+        ),
     ],
     classes: Annotated[
         list[str] | None, typer.Option("--class", metavar="NAME", help="A class to segment; repeat for several.")
@@ -98,34 +106,76 @@ def segment(
     model: Model = DEFAULT_MODEL,
     device: Device = "auto",
     overlay: Annotated[
-        Path | None, typer.Option("--overlay", metavar="PNG", help="Also a picture of the result.")
+        Path | None,
+        typer.Option("--overlay", metavar="PNG", help="Also a picture of the result; of many images, a folder."),
     ] = None,
     probability: Annotated[
-        Path | None, typer.Option("--probability", metavar="NIFTI", help="Also the probabilities, as .nii or .nii.gz.")
+        Path | None,
+        typer.Option(
+            "--probability", metavar="NIFTI", help="Also the probabilities (.nii, .nii.gz); of many images, a folder."
+        ),
     ] = None,
     as_json: AsJson = False,
+    format_: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            help="Default seg.nrrd; or nii.gz, nii, nrrd, mha, png, dicom-seg.",
+            rich_help_panel=_MANY,
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", help="Processes; default 1, or one for each GPU.", rich_help_panel=_MANY),
+    ] = None,
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", help="Also segment again what the manifest says is done.", rich_help_panel=_MANY),
+    ] = False,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            "--shard",
+            metavar="I/N",
+            help="Only every N-th image, from the I-th; under torchrun each process takes its own.",
+            rich_help_panel=_MANY,
+        ),
+    ] = None,
 ) -> None:
     """Segment an image by class, by example, by clicks, or by a class or example that clicks refine.
+
+    With a folder as -o, segment every image and every DICOM series in IMAGE...; what is done is skipped, and
+    manifest.jsonl in that folder says what became of each.
 
     Pixels are ROW,COLUMN from 0,0 at the top left of the slice as radiologists see it (and as --overlay shows it).
     """
     if len(references or ()) != len(masks or ()):
         raise typer.BadParameter("--reference needs two files: the IMAGE and its MASK.")
+    from KPrismLib.command.batch_options import BatchOptions, is_batch
     from KPrismLib.command.prompt_text import in_order
     from KPrismLib.command.references import ReferenceFile
-    from KPrismLib.command.segment_run import Request, run
+    from KPrismLib.command.segment_request import Request
 
     request = Request(
-        image=image,
-        output=output,
         classes=tuple(classes or ()),
         references=ReferenceFile.listed(references or (), masks or (), reference_labels or (), reference_slices or ()),
         prompts=in_order(ctx.meta.get(_ORDER, ()), clicks or (), scribbles or ()),
         plane=plane,
         slices=slices,
         window=window or "auto",
-        series_uid=series_uid,
-        overlay=overlay,
-        probability=probability,
     )
-    run(request, model=model, device=device, as_json=as_json)
+    options = BatchOptions(format=format_, workers=workers, overwrite=overwrite, shard=shard)
+    if is_batch(inputs, output):
+        from KPrismLib.command.segment_batch import run_batch
+
+        if series_uid is not None:
+            raise typer.BadParameter("--series-uid is for one image; with a folder as -o every series is segmented.")
+        places = options.places(output, overlay, probability)
+        run_batch(request, inputs, places, options, model=model, device=device, as_json=as_json)
+    else:
+        from KPrismLib.command.outputs import Outputs
+        from KPrismLib.command.segment_run import run
+
+        options.check_none_given()
+        outputs = Outputs(output, overlay, probability)
+        run(request, inputs[0], outputs, series_uid=series_uid, model=model, device=device, as_json=as_json)
