@@ -45,10 +45,11 @@ class BatchProgress:
         self._bar.update(self._in_hand[worker], description=case, completed=done, total=total)
 
     def finished(self, record: Record) -> None:
-        """A case is ready: its line."""
+        """A case is ready: its line, unless there was nothing to do."""
         self._ready += 1
         self._bar.advance(self._cases)
-        self.tell(f"[{self._ready}/{self._total}] {record['case']}: {_result(record)}")
+        if record["status"] != Status.SKIPPED.value:
+            self.tell(f"[{self._ready}/{self._total}] {record['case']}: {_result(record)}")
 
     def tell(self, sentence: str) -> None:
         """A line that does not disturb the bars."""
@@ -61,8 +62,6 @@ class BatchProgress:
 def _result(record: Record) -> str:
     if record["status"] == Status.FAILED.value:
         return f"FAILED. {record['sentence']}"
-    if record["status"] == Status.SKIPPED.value:
-        return f"skipped, {record['reason']}."
     found = ", ".join(
         f"{one['name']} {one['voxels']} voxels"
         if one["millilitres"] is None

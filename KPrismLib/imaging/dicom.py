@@ -77,9 +77,7 @@ def _read_stack(headers: Sequence[DicomHeader], folder: Path) -> Volume:
             reader.SetFileNames(names)
             image = reader.Execute()
     except RuntimeError as error:
-        raise InvalidImage(
-            f"A slice of the DICOM series in {folder.name} is damaged or cut off; copy the series again."
-        ) from error
+        raise InvalidImage(_which_is_damaged(headers, folder)) from error
     matrix = image_matrix(image)
     first, last = headers[0].position, headers[-1].position
     if first is not None and last is not None:
@@ -88,6 +86,16 @@ def _read_stack(headers: Sequence[DicomHeader], folder: Path) -> Volume:
         lps[:3, 2] = (last - first) / (len(headers) - 1)
         matrix = flip_lps_ras(lps)
     return _volume(image, matrix, headers, folder)
+
+
+def _which_is_damaged(headers: Sequence[DicomHeader], folder: Path) -> str:
+    """ITK does not say at which file of a series it failed; reading them one by one does."""
+    for header in headers:
+        try:
+            read_dicom_file(header.path)
+        except InvalidImage as error:
+            return f"Instance {header.number} of the DICOM series in {folder.name}: {error}"
+    return f"A slice of the DICOM series in {folder.name} differs from the others in kind; copy the series again."
 
 
 def _volume(image: sitk.Image, matrix: Matrix, headers: Sequence[DicomHeader], source: Path) -> Volume:

@@ -6,7 +6,6 @@ highdicom writes them: patient, study and the place of every slice are those of 
 from __future__ import annotations
 
 import io
-import logging
 from collections.abc import Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -54,7 +53,7 @@ def dicom_seg_bytes(labelmap: npt.NDArray[Any], segments: Sequence[Segment], vol
     """A DICOM file (Segmentation Storage, binary) of a label map ``(slices, rows, columns)`` on the grid of ``volume``.
 
     Segments are numbered from 1 in their order; each has its name, the codes of its terminology and its colour
-    (Recommended Display CIELab Value). Frames without a voxel are left out.
+    (Recommended Display CIELab Value). Frames without a voxel are left out, unless all are empty.
 
     Raises:
         CannotWrite: see :func:`check_possible`, or the source files lack what the standard asks for.
@@ -64,12 +63,12 @@ def dicom_seg_bytes(labelmap: npt.NDArray[Any], segments: Sequence[Segment], vol
     numbered = np.zeros(labelmap.shape, np.uint8 if len(segments) < 256 else np.uint16)
     for number, segment in enumerate(segments, start=1):
         numbered[labelmap == segment.label] = number
-    logging.getLogger("highdicom").setLevel(logging.ERROR)  # an empty segmentation is told by the command itself
     try:
         dataset = highdicom.seg.Segmentation(
             source_images=_sources(volume),
             pixel_array=numbered,
             segmentation_type="BINARY",
+            omit_empty_frames=bool(numbered.any()),  # a file without any frame is not allowed
             segment_descriptions=[
                 _description(highdicom, segment, number) for number, segment in enumerate(segments, start=1)
             ],
