@@ -24,6 +24,7 @@ class SegmentCommand(TyperCommand):
 
 
 _MANY = "Many images (-o is a folder)"
+_CARRY = "From one slice through the volume"
 _PROMPT_OPTIONS = ("--click", "--scribble")
 
 
@@ -99,6 +100,31 @@ def segment(
             "--slice", metavar="N|middle|all", help="Default all for --class alone, otherwise the middle one."
         ),
     ] = None,
+    propagate: Annotated[
+        bool,
+        typer.Option(
+            "--propagate", help="Carry the one segmented slice on through the volume.", rich_help_panel=_CARRY
+        ),
+    ] = False,
+    mask: Annotated[
+        Path | None,
+        typer.Option(
+            "--mask",
+            metavar="MASK",
+            help="Start from the slices drawn in this mask of the image; with --slice, from that one.",
+            rich_help_panel=_CARRY,
+        ),
+    ] = None,
+    mask_label: Annotated[
+        str | None,
+        typer.Option("--mask-label", metavar="NAME|NUMBER", help="Label in --mask.", rich_help_panel=_CARRY),
+    ] = None,
+    first: Annotated[
+        int | None, typer.Option("--from", metavar="N", help="First slice of the range.", rich_help_panel=_CARRY)
+    ] = None,
+    last: Annotated[
+        int | None, typer.Option("--to", metavar="N", help="Last slice of the range.", rich_help_panel=_CARRY)
+    ] = None,
     window: Annotated[
         str | None, typer.Option("--window", metavar="RULE|LOW,HIGH", help="Intensity window of the whole volume.")
     ] = None,
@@ -163,19 +189,34 @@ def segment(
         plane=plane,
         slices=slices,
         window=window or "auto",
+        drawn=mask is not None,
     )
+    carried = {"--mask": mask, "--mask-label": mask_label, "--from": first, "--to": last}
+    given = [name for name, value in carried.items() if value is not None]
+    if given and not propagate:
+        raise typer.BadParameter(f"{given[0]} says how a slice is carried on; add --propagate.")
     options = BatchOptions(format=format_, workers=workers, overwrite=overwrite, shard=shard)
     if is_batch(inputs, output):
         from KPrismLib.command.segment_batch import run_batch
 
-        if series_uid is not None:
-            raise typer.BadParameter("--series-uid is for one image; with a folder as -o every series is segmented.")
+        if series_uid is not None or propagate:
+            option = "--propagate" if propagate else "--series-uid"
+            raise typer.BadParameter(f"{option} is for one image, into a file; with a folder as -o there are many.")
         places = options.places(output, overlay, probability)
         run_batch(request, inputs, places, options, model=model, device=device, as_json=as_json)
-    else:
-        from KPrismLib.command.outputs import Outputs
-        from KPrismLib.command.segment_run import run
+        return
+    from KPrismLib.command.outputs import Outputs
 
-        options.check_none_given()
-        outputs = Outputs(output, overlay, probability)
-        run(request, inputs[0], outputs, series_uid=series_uid, model=model, device=device, as_json=as_json)
+    options.check_none_given()
+    outputs, image = Outputs(output, overlay, probability), inputs[0]
+    if propagate:
+        from KPrismLib.command import propagate_run
+
+        carry = propagate_run.Carry(mask, mask_label, first, last)
+        propagate_run.run(
+            request, carry, image, outputs, series_uid=series_uid, model=model, device=device, as_json=as_json
+        )
+    else:
+        from KPrismLib.command import segment_run
+
+        segment_run.run(request, image, outputs, series_uid=series_uid, model=model, device=device, as_json=as_json)

@@ -22,7 +22,10 @@ NAMELESS = "Segment_1"
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What to segment and where in the image; the fields are options of the command."""
+    """What to segment and where in the image; the fields are options of the command.
+
+    ``drawn`` says that a mask shows the structure, so that nothing else needs to say what it is.
+    """
 
     classes: tuple[str, ...] = ()
     references: tuple[ReferenceFile, ...] = ()
@@ -30,11 +33,12 @@ class Request:
     plane: str | None = None
     slices: str | None = None
     window: str = "auto"
+    drawn: bool = False
 
     def __post_init__(self) -> None:
         if self.classes and self.references:
             raise InvalidPrompt("Give either --class or --reference, not both; clicks can refine either.")
-        if not (self.classes or self.references or self.prompts):
+        if not (self.classes or self.references or self.prompts or self.drawn):
             raise InvalidPrompt("Nothing says what to segment; give --class, --reference, --click or --scribble.")
         if self.prompts and len(self.classes) > 1:
             raise InvalidPrompt("Clicks refine one structure; give a single --class with them.")
@@ -69,9 +73,9 @@ class Request:
         """
         if self.references:
             references, name = encode_references(predictor, self.references, plane=self.plane, window=self.window)
-            return Knowledge([_segment(name or NAMELESS, 1)], reference=references, prompts=self.prompts)
+            return Knowledge([segment_called(name or NAMELESS, 1)], reference=references, prompts=self.prompts)
         names = known_classes(self.classes, predictor.classes)
-        segments = [_segment(name, label) for label, name in enumerate(names or (NAMELESS,), start=1)]
+        segments = [segment_called(name, label) for label, name in enumerate(names or (NAMELESS,), start=1)]
         return Knowledge(segments, classes=names, prompts=self.prompts)
 
 
@@ -85,6 +89,7 @@ def known_classes(wanted: tuple[str, ...], known: tuple[str, ...]) -> tuple[str,
     return tuple(known[row] for row in rows)
 
 
-def _segment(name: str, label: int) -> Segment:
+def segment_called(name: str, label: int) -> Segment:
+    """The segment of a structure, whose name is that of a class, of somebody's label, or :data:`NAMELESS`."""
     segment = Segment.of_class(name, label)
     return replace(segment, name=name) if name == NAMELESS else segment

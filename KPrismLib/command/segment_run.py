@@ -52,14 +52,7 @@ def run(
             after_slice=step,
         )
     outputs.write(result, volume, request.prompts)
-    facts = {
-        "image": str(image),
-        "output": str(outputs.segmentation),
-        "overlay": None if outputs.overlay is None else str(outputs.overlay),
-        "probability": None if outputs.probability is None else str(outputs.probability),
-        "prompts": len(request.prompts),
-        **facts_of(result, volume, predictor),
-    }
+    facts = file_facts(request, image, outputs) | facts_of(result, volume, predictor)
     if as_json:
         print_json(facts)
         return
@@ -68,6 +61,17 @@ def run(
     if facts["warning"]:
         say(facts["warning"])
     say(f"Wrote {outputs.segmentation} ({facts['milliseconds']:.0f} ms on {facts['device']}, window {window.rule}).")
+
+
+def file_facts(request: Request, image: Path, outputs: Outputs) -> dict[str, Any]:
+    """What was asked of which file, and where the results are: plain values for JSON."""
+    return {
+        "image": str(image),
+        "output": str(outputs.segmentation),
+        "overlay": None if outputs.overlay is None else str(outputs.overlay),
+        "probability": None if outputs.probability is None else str(outputs.probability),
+        "prompts": len(request.prompts),
+    }
 
 
 def facts_of(result: LabelMap, volume: Volume, predictor: Predictor) -> dict[str, Any]:
@@ -91,7 +95,7 @@ def facts_of(result: LabelMap, volume: Volume, predictor: Predictor) -> dict[str
         "mask_mm2": pixel and sum(pixels) * pixel,
         "mask_mm3": voxel and sum(pixels) * voxel,
         "warning": None if any(pixels) else NOTHING_FOUND,
-        "encode_milliseconds": round(result.encode_milliseconds, 3),
+        "encode_milliseconds": None if result.encode_milliseconds is None else round(result.encode_milliseconds, 3),
         "milliseconds": round(result.milliseconds, 3),
     }
 
