@@ -174,7 +174,7 @@ def _tell(facts: Mapping[str, Any], output: Path) -> None:
     carried = facts["propagation"]
     table = Table("slice", "pixels", "confidence")
     for one in carried["slices"]:
-        confidence = "given" if one["slice"] in carried["from"] else f"{one['confidence']:.3f}"
+        confidence = "start" if one["slice"] in carried["from"] else f"{one['confidence']:.3f}"
         table.add_row(str(one["slice"]), str(one["pixels"]), confidence)
     show(table)
     for end in carried["ends"]:

@@ -96,7 +96,7 @@ def test_people_read_the_confidence_of_each_slice(propagate, volume_mask) -> Non
     result, *_ = propagate("--mask", volume_mask, "--mask-label", 1, "--slice", 3)
     assert result.status == 0
     assert "confidence" in result.out
-    assert "given" in result.out
+    assert "start" in result.out
     assert "Least certain: slice" in result.err
 
 
