@@ -32,6 +32,8 @@ from KPrismLib.weights import find_weights, load_weights
 
 #: Temporary files older than this (seconds) belong to a run that was killed.
 _LEFT_OVER = 3600.0
+#: Looking for images tells how far it is after so many files.
+_TOLD_AFTER = 100
 
 
 def run_batch(
@@ -134,7 +136,7 @@ def _found(inputs: Sequence[Path], places: Places) -> list[Case]:
         def after_file() -> None:
             nonlocal seen
             seen += 1
-            if seen % 100 == 0:
+            if seen % _TOLD_AFTER == 0:
                 status.update(f"Looking for images: {seen} files")
 
         return find_cases(inputs, leave_out=places.folders, after_file=after_file)

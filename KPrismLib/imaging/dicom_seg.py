@@ -63,15 +63,15 @@ def dicom_seg_bytes(labelmap: npt.NDArray[Any], segments: Sequence[Segment], vol
     numbered = np.zeros(labelmap.shape, np.uint8 if len(segments) < 256 else np.uint16)
     for number, segment in enumerate(segments, start=1):
         numbered[labelmap == segment.label] = number
+    sources = _sources(volume)
+    descriptions = [_description(highdicom, segment, number) for number, segment in enumerate(segments, start=1)]
     try:
         dataset = highdicom.seg.Segmentation(
-            source_images=_sources(volume),
+            source_images=sources,
             pixel_array=numbered,
             segmentation_type="BINARY",
             omit_empty_frames=bool(numbered.any()),  # a file without any frame is not allowed
-            segment_descriptions=[
-                _description(highdicom, segment, number) for number, segment in enumerate(segments, start=1)
-            ],
+            segment_descriptions=descriptions,
             series_instance_uid=highdicom.UID(),
             series_number=_SERIES_NUMBER,
             sop_instance_uid=highdicom.UID(),

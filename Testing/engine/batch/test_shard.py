@@ -1,6 +1,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import distributed
 
 from KPrismLib.batch.shard import Shard, wait_for_other_shards
 from KPrismLib.errors import InvalidConfig
@@ -40,3 +41,29 @@ def test_alone_nobody_waits(monkeypatch):
     for name, value in (TORCHRUN | {"RANK": "0", "WORLD_SIZE": "1"}).items():
         monkeypatch.setenv(name, value)
     wait_for_other_shards()
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """What is asked of torch.distributed, under torchrun with four processes."""
+    made = []
+    for name, value in TORCHRUN.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(distributed, "init_process_group", lambda backend, **_: made.append(backend))
+    monkeypatch.setattr(distributed, "barrier", lambda: made.append("barrier"))
+    monkeypatch.setattr(distributed, "destroy_process_group", lambda: made.append("end"))
+    return made
+
+
+def test_under_torchrun_nobody_leaves_before_everybody_is_done(calls):
+    wait_for_other_shards()
+    assert calls == ["gloo", "barrier", "end"]
+
+
+def test_nobody_waits_for_a_process_that_is_gone(calls, monkeypatch):
+    def gone(*_, **__):
+        raise RuntimeError("connection closed by peer")
+
+    monkeypatch.setattr(distributed, "barrier", gone)
+    wait_for_other_shards()
+    assert calls == ["gloo"]
