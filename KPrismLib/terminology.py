@@ -34,6 +34,25 @@ class Term:
     entry: str
 
 
+@dataclass(frozen=True)
+class Code:
+    """One concept of a coding scheme, such as SCT (SNOMED CT) 10200004, "Liver"."""
+
+    scheme: str
+    value: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class TermCodes:
+    """The codes of a terminology entry; ``modifier`` ("Left") and ``region`` where it has them."""
+
+    category: Code
+    type: Code
+    modifier: Code | None
+    region: Code | None
+
+
 def term_for(class_name: str) -> Term:
     """The term of a class; capital letters, underscores and remarks in brackets do not matter.
 
@@ -57,6 +76,22 @@ def plain_name(name: str) -> str:
     words = re.sub(r"[\W_]+", " ", without_remarks).casefold().split()
     plain = " ".join(words).replace("tumor", "tumour")
     return _OTHER_NAMES.get(plain, plain)
+
+
+def term_codes(entry: str) -> TermCodes:
+    """The codes of a serialised terminology entry, as DICOM wants them.
+
+    An entry without a category or type, which other programs may write, means "Tissue".
+    """
+    fields = [*entry.split("~"), *[""] * 7][:7]
+    _, category, type_, modifier, _, region, _ = (_code(field) for field in fields)
+    tissue = Code(*_TISSUE.split("^"))
+    return TermCodes(category or tissue, type_ or tissue, modifier, region)
+
+
+def _code(field: str) -> Code | None:
+    parts = field.split("^")
+    return Code(*parts) if len(parts) == 3 and all(parts) else None
 
 
 def _colour_of(plain: str) -> Colour:

@@ -28,6 +28,14 @@ def is_debugging() -> bool:
     return os.environ.get(DEBUG_VARIABLE, "0") not in ("", "0")
 
 
+def without_reader_warnings() -> None:
+    """Keep ITK from printing what the reader's own sentence says better."""
+    if not is_debugging():
+        import SimpleITK as sitk
+
+        sitk.ProcessObject.SetGlobalWarningDisplay(False)
+
+
 @contextmanager
 def explained() -> Iterator[None]:
     """Turn whatever goes wrong inside into one sentence on standard error and an exit status."""
@@ -44,11 +52,12 @@ def explained() -> Iterator[None]:
     except Exception as error:  # the outermost place: nobody else is left to handle it
         if is_debugging():
             traceback.print_exc()
-        typer.echo(_sentence(error), err=True)
+        typer.echo(sentence_of(error), err=True)
         raise typer.Exit(FAILED) from error
 
 
-def _sentence(error: Exception) -> str:
+def sentence_of(error: Exception) -> str:
+    """What a person reads about an error."""
     text = " ".join(str(error).split())
     if isinstance(error, KPrismError):
         return text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -15,6 +16,7 @@ from KPrismLib.imaging.volume import Volume
 from KPrismLib.intensity import IntensityWindow
 from KPrismLib.predictor import Predictor
 from KPrismLib.prompts import Click, Prompt
+from KPrismLib.volumes import VolumeStack, segment_classes
 from KPrismLib.volumes.merging import merge
 
 
@@ -45,7 +47,8 @@ class LabelMap:
         places: the segmented slices.
         window: the intensity window of the volume.
         probability: float32 ``(segments, k, j, i)``, if it was asked for.
-        milliseconds: of all predictions, encoding included; ``encode_milliseconds`` of encoding alone.
+        milliseconds: of all predictions, encoding included; ``encode_milliseconds`` of encoding alone, or None where
+            slices were encoded and segmented in batches.
     """
 
     array: npt.NDArray[np.uint8]
@@ -54,7 +57,7 @@ class LabelMap:
     window: IntensityWindow
     probability: npt.NDArray[np.float32] | None = None
     milliseconds: float = field(default=0.0)
-    encode_milliseconds: float = field(default=0.0)
+    encode_milliseconds: float | None = field(default=0.0)
 
     def count(self, segment: Segment) -> int:
         """Voxels of a segment."""
@@ -75,7 +78,9 @@ def predict(
     keep_probability: bool = False,
     after_slice: Callable[[], None] = lambda: None,
 ) -> LabelMap:
-    """Segment slices one by one; where structures overlap, the more probable one gets the pixel.
+    """Segment slices; where structures overlap, the more probable one gets the pixel.
+
+    Classes in all slices of a plane go through the network in batches, every slice encoded once for all classes.
 
     Raises:
         InvalidImage: the only slice is constant. (Of several slices the constant ones, padding, stay empty.)
@@ -84,6 +89,10 @@ def predict(
     result = LabelMap(np.zeros(volume.shape, np.uint8), knowledge.segments, places, window)
     if keep_probability:
         result.probability = np.zeros((len(knowledge.segments), *volume.shape), np.float32)
+    if len(places) > 1 and knowledge.classes and not knowledge.prompts:
+        _class_pass(predictor, volume, result, knowledge.classes, after_slice)
+        return result
+    encoding = 0.0
     for place in places:
         pixels = place.extract(volume.array)
         if len(places) > 1 and pixels.min() == pixels.max():
@@ -95,10 +104,32 @@ def predict(
         if result.probability is not None:
             for layer, prediction in zip(result.probability, predictions, strict=True):
                 place.paste(prediction.probability, into=layer)
-        result.encode_milliseconds += image.milliseconds
+        encoding += image.milliseconds
         result.milliseconds += image.milliseconds + sum(prediction.milliseconds for prediction in predictions)
         after_slice()
+    result.encode_milliseconds = encoding
     return result
+
+
+def _class_pass(
+    predictor: Predictor,
+    volume: Volume,
+    result: LabelMap,
+    classes: Sequence[str],
+    after_slice: Callable[[], None],
+) -> None:
+    """Fill ``result``, whose places are neighbours in one plane."""
+    stack = VolumeStack(volume, result.places[0].plane)
+    first, last = result.places[0].index, result.places[-1].index
+    start = time.perf_counter()
+    for piece in segment_classes(predictor, stack, classes, window=result.window, first=first, last=last):
+        place = stack.place(piece.index)
+        place.paste(piece.labels, into=result.array)
+        if result.probability is not None:
+            for layer, probability in zip(result.probability, piece.probability, strict=True):
+                place.paste(probability, into=layer)
+        after_slice()
+    result.milliseconds, result.encode_milliseconds = (time.perf_counter() - start) * 1000, None
 
 
 def _predict_all(predictor: Predictor, image: EncodedImage, knowledge: Knowledge) -> list[Segmentation]:

@@ -13,6 +13,7 @@ import numpy as np
 from KPrismLib.command.console import check_writable
 from KPrismLib.command.label_map import LabelMap
 from KPrismLib.errors import CannotWrite
+from KPrismLib.imaging import dicom_seg
 from KPrismLib.imaging.atomic_file import write_atomically
 from KPrismLib.imaging.overlay import OVERLAY_ENDINGS, render_overlay, write_overlay
 from KPrismLib.imaging.segmentation_file import SEGMENTATION_ENDINGS, write_segmentation
@@ -57,12 +58,18 @@ class Outputs:
             taken[path.resolve()] = "another output"
 
     def check_fits(self, volume: Volume) -> None:
-        """Raise CannotWrite if the volume has more slices than the format of the segmentation holds."""
+        """Raise CannotWrite if the format of the segmentation cannot hold this volume.
+
+        A PNG holds one slice, a DICOM segmentation belongs to a DICOM series.
+        """
         if self.segmentation.suffix.lower() == ".png" and volume.shape[0] > 1:
             raise CannotWrite(
                 f"Cannot write {self.segmentation.name}: a PNG holds one slice and the image has {volume.shape[0]}; "
                 "write .seg.nrrd or .nii.gz."
             )
+
+        if self.segmentation.suffix.lower() == dicom_seg.ENDING:
+            dicom_seg.check_possible(volume, self.segmentation.name)
 
     def write(self, result: LabelMap, volume: Volume, prompts: Sequence[Prompt]) -> None:
         """Write every file, each whole or not at all.

@@ -34,12 +34,14 @@ class ReferenceFile:
         image: the file of the image, ``mask`` that of the mask.
         label: a label of the mask, by name or number; None for everything in it.
         slice: None for the slice in which the structure is largest.
+        label_option: the option that chooses the label.
     """
 
     image: Path
     mask: Path
     label: str | None = None
     slice: int | None = None
+    label_option: str = "--reference-label"
 
     @classmethod
     def listed(
@@ -68,12 +70,8 @@ def encode_references(
     parts: list[EncodedReference] = []
     names: list[str | None] = []
     for file in files:
-        volume, labels = read_volume(file.image), read_label_volume(file.mask)
-        _check_pair(volume, labels, file)
-        if file.label is None and len(labels.labels) > 1:
-            listed = ", ".join(f"{number} ({name})" for number, name in sorted(labels.labels.items()))
-            say(f"{file.mask.name} has the labels {listed}; all together are the example (choose: --reference-label).")
-        mask = binary_mask(labels, file.label)
+        volume = read_volume(file.image)
+        mask, name = read_drawing(volume, file)
         view = choose_plane(volume, plane)
         normal = placement(volume, view, 0).normal_axis
         index = _largest(mask, normal) if file.slice is None else file.slice
@@ -84,8 +82,23 @@ def encode_references(
             spacing=pixel_spacing(volume, place),
         )
         parts.extend(encoded.parts)
-        names.append(_name_of(labels, file.label))
+        names.append(name)
     return predictor.combine(parts), names[0]
+
+
+def read_drawing(volume: Volume, file: ReferenceFile) -> tuple[npt.NDArray[np.bool_], str | None]:
+    """Where the structure is, bool ``(slices, rows, columns)`` on the grid of ``volume``, and its name if it has one.
+
+    Raises:
+        InvalidImage, InvalidMask: the mask cannot be read, or has no such label.
+        InvalidReference, GeometryMismatch: it does not belong to the image.
+    """
+    labels = read_label_volume(file.mask)
+    _check_pair(volume, labels, file)
+    if file.label is None and len(labels.labels) > 1:
+        listed = ", ".join(f"{number} ({name})" for number, name in sorted(labels.labels.items()))
+        say(f"{file.mask.name} has the labels {listed}; all together are taken (choose one: {file.label_option}).")
+    return binary_mask(labels, file.label), _name_of(labels, file.label)
 
 
 def _check_pair(volume: Volume, labels: LabelVolume, file: ReferenceFile) -> None:

@@ -23,6 +23,8 @@ class SegmentCommand(TyperCommand):
         return super().parse_args(ctx, args)
 
 
+_MANY = "Many images (-o is a folder)"
+_CARRY = "From one slice through the volume"
 _PROMPT_OPTIONS = ("--click", "--scribble")
 
 
@@ -45,11 +47,18 @@ def split_pairs(args: list[str]) -> list[str]:
 
 def segment(
     ctx: typer.Context,
-    image: Annotated[
-        Path, typer.Argument(metavar="IMAGE", help="A picture, a volume, or a folder with a DICOM series.")
+    inputs: Annotated[
+        list[Path],
+        typer.Argument(metavar="IMAGE...", help="A picture, a volume or a DICOM series; or folders full of them."),
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="The segmentation: .seg.nrrd, .nii.gz, .nii, .nrrd, .mha or .png.")
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            help="The segmentation: .seg.nrrd, .nii.gz, .nii, .nrrd, .mha, .png, or .dcm for DICOM SEG. "
+            "A folder (a name without ending): one of each image in IMAGE...",
+        ),
     ],
     classes: Annotated[
         list[str] | None, typer.Option("--class", metavar="NAME", help="A class to segment; repeat for several.")
@@ -91,6 +100,31 @@ def segment(
             "--slice", metavar="N|middle|all", help="Default all for --class alone, otherwise the middle one."
         ),
     ] = None,
+    propagate: Annotated[
+        bool,
+        typer.Option(
+            "--propagate", help="Carry the one segmented slice on through the volume.", rich_help_panel=_CARRY
+        ),
+    ] = False,
+    mask: Annotated[
+        Path | None,
+        typer.Option(
+            "--mask",
+            metavar="MASK",
+            help="Start from the slices drawn in this mask of the image; with --slice, from that one.",
+            rich_help_panel=_CARRY,
+        ),
+    ] = None,
+    mask_label: Annotated[
+        str | None,
+        typer.Option("--mask-label", metavar="NAME|NUMBER", help="Label in --mask.", rich_help_panel=_CARRY),
+    ] = None,
+    first: Annotated[
+        int | None, typer.Option("--from", metavar="N", help="First slice of the range.", rich_help_panel=_CARRY)
+    ] = None,
+    last: Annotated[
+        int | None, typer.Option("--to", metavar="N", help="Last slice of the range.", rich_help_panel=_CARRY)
+    ] = None,
     window: Annotated[
         str | None, typer.Option("--window", metavar="RULE|LOW,HIGH", help="Intensity window of the whole volume.")
     ] = None,
@@ -98,34 +132,91 @@ def segment(
     model: Model = DEFAULT_MODEL,
     device: Device = "auto",
     overlay: Annotated[
-        Path | None, typer.Option("--overlay", metavar="PNG", help="Also a picture of the result.")
+        Path | None,
+        typer.Option("--overlay", metavar="PNG", help="Also a picture of the result; of many images, a folder."),
     ] = None,
     probability: Annotated[
-        Path | None, typer.Option("--probability", metavar="NIFTI", help="Also the probabilities, as .nii or .nii.gz.")
+        Path | None,
+        typer.Option(
+            "--probability", metavar="NIFTI", help="Also the probabilities (.nii, .nii.gz); of many images, a folder."
+        ),
     ] = None,
     as_json: AsJson = False,
+    format_: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            help="Default seg.nrrd; or nii.gz, nii, nrrd, mha, png, dicom-seg.",
+            rich_help_panel=_MANY,
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", help="Processes; default 1, or one for each GPU.", rich_help_panel=_MANY),
+    ] = None,
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", help="Also segment again what the manifest says is done.", rich_help_panel=_MANY),
+    ] = False,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            "--shard",
+            metavar="I/N",
+            help="Only every N-th image, from the I-th; under torchrun each process takes its own.",
+            rich_help_panel=_MANY,
+        ),
+    ] = None,
 ) -> None:
     """Segment an image by class, by example, by clicks, or by a class or example that clicks refine.
+
+    With a folder as -o, segment every image and every DICOM series in IMAGE...; what is done is skipped, and
+    manifest.jsonl in that folder says what became of each.
 
     Pixels are ROW,COLUMN from 0,0 at the top left of the slice as radiologists see it (and as --overlay shows it).
     """
     if len(references or ()) != len(masks or ()):
         raise typer.BadParameter("--reference needs two files: the IMAGE and its MASK.")
+    from KPrismLib.command.batch_options import BatchOptions, is_batch
     from KPrismLib.command.prompt_text import in_order
     from KPrismLib.command.references import ReferenceFile
-    from KPrismLib.command.segment_run import Request, run
+    from KPrismLib.command.segment_request import Request
 
     request = Request(
-        image=image,
-        output=output,
         classes=tuple(classes or ()),
         references=ReferenceFile.listed(references or (), masks or (), reference_labels or (), reference_slices or ()),
         prompts=in_order(ctx.meta.get(_ORDER, ()), clicks or (), scribbles or ()),
         plane=plane,
         slices=slices,
         window=window or "auto",
-        series_uid=series_uid,
-        overlay=overlay,
-        probability=probability,
+        drawn=mask is not None,
     )
-    run(request, model=model, device=device, as_json=as_json)
+    carried = {"--mask": mask, "--mask-label": mask_label, "--from": first, "--to": last}
+    given = [name for name, value in carried.items() if value is not None]
+    if given and not propagate:
+        raise typer.BadParameter(f"{given[0]} says how a slice is carried on; add --propagate.")
+    options = BatchOptions(format=format_, workers=workers, overwrite=overwrite, shard=shard)
+    if is_batch(inputs, output):
+        from KPrismLib.command.segment_batch import run_batch
+
+        if series_uid is not None or propagate:
+            option = "--propagate" if propagate else "--series-uid"
+            raise typer.BadParameter(f"{option} is for one image, into a file; with a folder as -o there are many.")
+        places = options.places(output, overlay, probability)
+        run_batch(request, inputs, places, options, model=model, device=device, as_json=as_json)
+        return
+    from KPrismLib.command.outputs import Outputs
+
+    options.check_none_given()
+    outputs, image = Outputs(output, overlay, probability), inputs[0]
+    if propagate:
+        from KPrismLib.command import propagate_run
+
+        carry = propagate_run.Carry(mask, mask_label, first, last)
+        propagate_run.run(
+            request, carry, image, outputs, series_uid=series_uid, model=model, device=device, as_json=as_json
+        )
+    else:
+        from KPrismLib.command import segment_run
+
+        segment_run.run(request, image, outputs, series_uid=series_uid, model=model, device=device, as_json=as_json)

@@ -15,6 +15,7 @@ import SimpleITK as sitk
 from PIL import Image
 
 from KPrismLib.errors import CannotWrite, GeometryMismatch, InvalidMask
+from KPrismLib.imaging import dicom_seg
 from KPrismLib.imaging.atomic_file import write_atomically
 from KPrismLib.imaging.geometry import ras_to_lps
 from KPrismLib.imaging.nifti import nifti_bytes
@@ -47,7 +48,7 @@ class Segment:
         return cls(term.name, label, term.colour, term.entry)
 
 
-_Writer = Callable[[npt.NDArray[Any], Sequence[Segment], Volume], bytes]
+_Writer = Callable[[npt.NDArray[Any], Sequence[Segment], Volume, str], bytes]
 
 
 def write_segmentation(
@@ -57,7 +58,8 @@ def write_segmentation(
 
     Args:
         path: ``.seg.nrrd`` keeps names, colours and terminology; ``.nii``, ``.nii.gz``, ``.nrrd`` and ``.mha`` keep
-            the numbers and the geometry; ``.png`` keeps the numbers of one slice (0 and 255 for one segment).
+            the numbers and the geometry; ``.dcm`` is a DICOM segmentation of the series that ``volume`` came from;
+            ``.png`` keeps the numbers of one slice (0 and 255 for one segment).
         labelmap: ``(slices, rows, columns)`` bool, uint8 or uint16; 0 is background.
         segments: what the numbers mean; each number in ``labelmap`` has its segment.
         volume: the image that was segmented, for its geometry.
@@ -74,7 +76,7 @@ def write_segmentation(
         raise CannotWrite(f"Cannot write {target.name}: give the file one of the endings {', '.join(_WRITERS)}.")
     labelmap = _checked(labelmap, segments, volume)
     try:
-        return write_atomically(target, writer(labelmap, segments, volume))
+        return write_atomically(target, writer(labelmap, segments, volume, target.name))
     except RuntimeError as error:  # ITK, for want of room in the temporary folder
         raise CannotWrite(f"Cannot write {target.name}: {str(error).splitlines()[-1]}") from error
 
@@ -94,7 +96,7 @@ def _checked(labelmap: npt.NDArray[Any], segments: Sequence[Segment], volume: Vo
     return labelmap
 
 
-def _seg_nrrd(labelmap: npt.NDArray[Any], segments: Sequence[Segment], volume: Volume) -> bytes:
+def _seg_nrrd(labelmap: npt.NDArray[Any], segments: Sequence[Segment], volume: Volume, _: str) -> bytes:
     fields = [
         # A line break would end the header line.
         SegmentField(" ".join(segment.name.split()), segment.label, segment.colour, segment.terminology)
@@ -103,23 +105,23 @@ def _seg_nrrd(labelmap: npt.NDArray[Any], segments: Sequence[Segment], volume: V
     return _itk_bytes(labelmap, volume, ".nrrd", segment_header(fields, volume.shape, volume.ijk_to_ras))
 
 
-def _nrrd(labelmap: npt.NDArray[Any], _: Sequence[Segment], volume: Volume) -> bytes:
+def _nrrd(labelmap: npt.NDArray[Any], _: Sequence[Segment], volume: Volume, __: str) -> bytes:
     return _itk_bytes(labelmap, volume, ".nrrd", {})
 
 
-def _mha(labelmap: npt.NDArray[Any], _: Sequence[Segment], volume: Volume) -> bytes:
+def _mha(labelmap: npt.NDArray[Any], _: Sequence[Segment], volume: Volume, __: str) -> bytes:
     return _itk_bytes(labelmap, volume, ".mha", {})
 
 
-def _nii(labelmap: npt.NDArray[Any], _: Sequence[Segment], volume: Volume) -> bytes:
+def _nii(labelmap: npt.NDArray[Any], _: Sequence[Segment], volume: Volume, __: str) -> bytes:
     return nifti_bytes(labelmap, volume.ijk_to_ras, compress=False)
 
 
-def _nii_gz(labelmap: npt.NDArray[Any], _: Sequence[Segment], volume: Volume) -> bytes:
+def _nii_gz(labelmap: npt.NDArray[Any], _: Sequence[Segment], volume: Volume, __: str) -> bytes:
     return nifti_bytes(labelmap, volume.ijk_to_ras, compress=True)
 
 
-def _png(labelmap: npt.NDArray[Any], segments: Sequence[Segment], _: Volume) -> bytes:
+def _png(labelmap: npt.NDArray[Any], segments: Sequence[Segment], _: Volume, __: str) -> bytes:
     if len(labelmap) != 1:
         raise CannotWrite(f"A PNG holds one slice, this segmentation has {len(labelmap)}; write .nii.gz or .seg.nrrd.")
     pixels = np.where(labelmap[0] != 0, np.uint8(255), np.uint8(0)) if len(segments) == 1 else labelmap[0]
@@ -150,6 +152,7 @@ _WRITERS: dict[str, _Writer] = {
     ".nrrd": _nrrd,
     ".mha": _mha,
     ".png": _png,
+    dicom_seg.ENDING: dicom_seg.dicom_seg_bytes,
 }
 
 #: What :func:`write_segmentation` can write; the longer ending of a pair comes first.

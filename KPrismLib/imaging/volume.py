@@ -28,6 +28,8 @@ class Volume:
         modality: DICOM modality ("CT", "MR", "XR", "US", ...), or None when unknown.
         is_picture: True for a picture without physical geometry (PNG, JPEG, ...).
         source: the file or folder it came from, if any.
+        dicom_files: the DICOM files that it was read from, in the order of its slices (one for a multi-frame file);
+            empty for other formats.
 
     Raises:
         InvalidImage: empty, not 3-D, complex, NaN or infinite values, or a matrix that is no geometry.
@@ -38,6 +40,7 @@ class Volume:
     modality: str | None = None
     is_picture: bool = False
     source: Path | None = None
+    dicom_files: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
         name = self.source.name if self.source is not None else "the image"

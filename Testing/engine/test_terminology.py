@@ -4,7 +4,7 @@ import sys
 import pytest
 from pydicom.sr._concepts_dict import concepts
 
-from KPrismLib.terminology import plain_name, term_for
+from KPrismLib.terminology import Code, plain_name, term_codes, term_for
 
 CLASSES = """liver, lung, aorta, gallbladder, left kidney, right kidney, pancreas, spleen, stomach, right ventricle,
 myocardium, left ventricle, left atrium, anterior hippocampus, posterior hippocampus, skin lesion, optic disc,
@@ -103,3 +103,19 @@ def test_the_colour_of_an_unknown_class_is_the_same_in_every_run():
 )
 def test_one_class_has_one_plain_name(typed, plain):
     assert plain_name(typed) == plain
+
+
+def test_the_codes_of_an_entry():
+    codes = term_codes(term_for("left kidney").entry)
+    assert codes.category == Code("SCT", "123037004", "Anatomical Structure")
+    assert codes.type == Code("SCT", "64033007", "Kidney")
+    assert codes.modifier == Code("SCT", "7771000", "Left")
+    assert codes.region is None
+    assert term_codes(term_for("polyp").entry).region == Code("SCT", "71854001", "Colon")
+
+
+@pytest.mark.parametrize("entry", ["", "list~^^~^^", "nonsense~a^b~~~~~~~~"])
+def test_an_entry_without_codes_means_tissue(entry):
+    codes = term_codes(entry)
+    assert codes.category == codes.type == Code("SCT", "85756007", "Tissue")
+    assert codes.modifier is None

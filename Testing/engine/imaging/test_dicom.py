@@ -3,32 +3,14 @@ import shutil
 import numpy as np
 import pydicom
 import pytest
+from highdicom.legacy import LegacyConvertedEnhancedCTImage
 from pydicom.data import get_testdata_file
 from pydicom.uid import generate_uid
 
 from KPrismLib.errors import InvalidImage
+from KPrismLib.imaging.dicom import read_dicom_files
 from KPrismLib.imaging.reading import read_volume
-
-UID = "1.2.826.0.1.3680043.8.498.1"
-
-
-def _slice(folder, number, position, *, uid=UID, name=None, orientation=(1, 0, 0, 0, 1, 0), edit=lambda _: None):
-    data = pydicom.dcmread(get_testdata_file("CT_small.dcm"))
-    data.SeriesInstanceUID = uid
-    data.SOPInstanceUID = data.file_meta.MediaStorageSOPInstanceUID = generate_uid()
-    data.SeriesDescription = "Leber"
-    data.InstanceNumber = number
-    data.ImagePositionPatient = list(position)
-    data.ImageOrientationPatient = list(orientation)
-    data.PixelSpacing = [0.8, 0.6]
-    data.PixelData = np.full((128, 128), 1024 + number, np.int16).tobytes()
-    for tag in ("DataSetTrailingPadding",):
-        if tag in data:
-            delattr(data, tag)
-    edit(data)
-    path = folder / (name or f"slice{number:03d}.dcm")
-    data.save_as(path)
-    return path
+from Testing.engine.imaging.tiny_dicom import UID, save_slice
 
 
 def test_ct_comes_in_hounsfield_units_with_its_geometry():
@@ -74,7 +56,7 @@ def test_low_values_of_monochrome1_are_made_dark(tmp_path):
                 delattr(data, tag)
 
     for number in range(2):
-        path = _slice(tmp_path, number, (0, 0, number), edit=film)
+        path = save_slice(tmp_path, number, (0, 0, number), edit=film)
     assert np.array_equal(read_volume(path).array[0], 4095 - raw)
     assert np.array_equal(read_volume(tmp_path).array[1], 4095 - raw)
 
@@ -83,7 +65,7 @@ def test_a_series_is_sorted_by_position_not_by_name_or_number(tmp_path):
     folder = tmp_path / "Série"
     folder.mkdir()
     for number, z in ((1, 40.0), (2, 10.0), (3, 30.0), (4, 20.0)):
-        _slice(folder, number, (-5.0, 7.0, z))
+        save_slice(folder, number, (-5.0, 7.0, z))
     (folder / "notes.txt").write_text("not DICOM")
     (folder / "DICOMDIR").write_bytes(b"\0" * 200)
     volume = read_volume(folder)
@@ -97,14 +79,14 @@ def test_a_series_is_sorted_by_position_not_by_name_or_number(tmp_path):
 
 def test_a_tilted_gantry_keeps_its_shear(tmp_path):
     for number in range(3):
-        _slice(tmp_path, number, (0.0, 2.0 * number, 5.0 * number))
+        save_slice(tmp_path, number, (0.0, 2.0 * number, 5.0 * number))
     volume = read_volume(tmp_path)
     assert (volume.ijk_to_ras @ [0, 0, 2, 1])[:3] == pytest.approx([0, -4, 10])
 
 
 def test_sagittal_series_lie_where_dicom_says(tmp_path):
     for number in range(3):
-        _slice(tmp_path, number, (3.0 * number, 0.0, 0.0), orientation=(0, 1, 0, 0, 0, -1))
+        save_slice(tmp_path, number, (3.0 * number, 0.0, 0.0), orientation=(0, 1, 0, 0, 0, -1))
     volume = read_volume(tmp_path)
     # Sorted along the normal, which here points to the patient's right: LPS x falls from 6 to 0.
     assert np.allclose(volume.ijk_to_ras[:3].T, [[0, -0.6, 0], [0, 0, -0.8], [3, 0, 0], [-6, 0, 0]])
@@ -113,8 +95,8 @@ def test_sagittal_series_lie_where_dicom_says(tmp_path):
 
 def test_several_series_are_listed_and_one_can_be_chosen(tmp_path):
     for number in range(2):
-        _slice(tmp_path, number, (0, 0, number), uid=UID)
-    _slice(tmp_path, 9, (0, 0, 9), uid=UID + ".2", name="other.dcm")
+        save_slice(tmp_path, number, (0, 0, number), uid=UID)
+    save_slice(tmp_path, 9, (0, 0, 9), uid=UID + ".2", name="other.dcm")
     with pytest.raises(InvalidImage) as caught:
         read_volume(tmp_path)
     assert f"'Leber', 2 files, UID {UID})" in str(caught.value)
@@ -128,21 +110,71 @@ def test_several_series_are_listed_and_one_can_be_chosen(tmp_path):
 
 def test_a_gap_is_named(tmp_path):
     for number in (0, 1, 2, 4, 5):
-        _slice(tmp_path, number, (0, 0, 2.5 * number))
-    with pytest.raises(InvalidImage, match=r"slice002.dcm \(at 5.00 mm\) and slice004.dcm \(at 10.00 mm\)"):
+        save_slice(tmp_path, number, (0, 0, 2.5 * number))
+    expected = r"slice002.dcm \(instance 2, at 5.00 mm\) and slice004.dcm \(instance 4, at 10.00 mm\): the step is 5.00"
+    with pytest.raises(InvalidImage, match=expected):
+        read_volume(tmp_path)
+
+
+def test_every_gap_is_named_up_to_three(tmp_path):
+    for number in (0, 1, 2, 3, 4, 5, 7, 9, 11, 13):
+        save_slice(tmp_path, number, (0, 0, float(number)))
+    with pytest.raises(InvalidImage) as caught:
+        read_volume(tmp_path)
+    assert str(caught.value).count(" and slice") == 3
+    assert "instance 7, at 7.00 mm) and slice009.dcm" in str(caught.value)
+    assert "and in 1 more places" in str(caught.value)
+
+
+def test_uneven_spacing_is_refused_and_named(tmp_path):
+    for number, z in enumerate((0.0, 2.0, 4.9, 6.5, 9.0)):
+        save_slice(tmp_path, number, (0, 0, z))
+    with pytest.raises(InvalidImage, match=r"not evenly spaced: steps go from 1.60 to 2.90 mm.*instance 1.*instance 2"):
+        read_volume(tmp_path)
+
+
+def test_positions_rounded_to_a_tenth_of_a_millimetre_are_even(tmp_path):
+    for number in range(7):
+        save_slice(tmp_path, number, (0, 0, round(number * 0.625, 1)))
+    assert read_volume(tmp_path).spacing[0] == pytest.approx(3.8 / 6)
+
+
+def test_spacing_may_differ_by_no_more_than_moves_a_slice_a_tenth_of_a_step(tmp_path):
+    for number, z in enumerate((0.0, 10.0, 20.9, 30.0)):
+        save_slice(tmp_path, number, (0, 0, z))
+    assert read_volume(tmp_path).spacing[0] == pytest.approx(10.0)
+    save_slice(tmp_path, 2, (0, 0, 21.1))
+    with pytest.raises(InvalidImage, match="not evenly spaced"):
+        read_volume(tmp_path)
+
+
+def test_time_points_are_counted(tmp_path):
+    for number in range(6):
+        save_slice(tmp_path, number, (0, 0, 2.0 * (number // 2)))
+    with pytest.raises(InvalidImage, match=r"'Leber' holds 2 images at each of 3 positions.*\(instance 0\)"):
+        read_volume(tmp_path)
+
+
+def test_slices_of_two_pixel_spacings_are_named(tmp_path):
+    def finer(data):
+        data.PixelSpacing = [0.5, 0.5]
+
+    save_slice(tmp_path, 0, (0, 0, 0))
+    save_slice(tmp_path, 1, (0, 0, 1), edit=finer)
+    with pytest.raises(InvalidImage, match=r"slice000.dcm \(instance 0\) and slice001.dcm.*differ in pixel spacing"):
         read_volume(tmp_path)
 
 
 def test_two_slices_at_one_position_are_named(tmp_path):
     for number, z in enumerate((0.0, 1.0, 1.0, 2.0)):
-        _slice(tmp_path, number, (0, 0, z))
-    with pytest.raises(InvalidImage, match=r"slice001.dcm and slice002.dcm lie at one position"):
+        save_slice(tmp_path, number, (0, 0, z))
+    with pytest.raises(InvalidImage, match=r"slice001.dcm \(instance 1\) and slice002.dcm \(instance 2\) lie at one"):
         read_volume(tmp_path)
 
 
 def test_a_scout_among_the_slices_is_named(tmp_path):
-    _slice(tmp_path, 0, (0, 0, 0))
-    _slice(tmp_path, 1, (0, 0, 1), orientation=(0, 1, 0, 0, 0, -1))
+    save_slice(tmp_path, 0, (0, 0, 0))
+    save_slice(tmp_path, 1, (0, 0, 1), orientation=(0, 1, 0, 0, 0, -1))
     with pytest.raises(InvalidImage, match="differ in orientation"):
         read_volume(tmp_path)
 
@@ -151,10 +183,39 @@ def test_slices_of_two_sizes_are_named(tmp_path):
     def smaller(data):
         data.Rows, data.PixelData = 64, data.PixelData[: 64 * 256]
 
-    _slice(tmp_path, 0, (0, 0, 0))
-    _slice(tmp_path, 1, (0, 0, 1), edit=smaller)
+    save_slice(tmp_path, 0, (0, 0, 0))
+    save_slice(tmp_path, 1, (0, 0, 1), edit=smaller)
     with pytest.raises(InvalidImage, match="differ in size"):
         read_volume(tmp_path)
+
+
+def _multi_frame(folder, positions):
+    slices = [pydicom.dcmread(save_slice(folder, number, (0, 0, z))) for number, z in enumerate(positions)]
+    uids = {"series_instance_uid": generate_uid(), "sop_instance_uid": generate_uid()}
+    merged = LegacyConvertedEnhancedCTImage(slices, series_number=2, instance_number=1, **uids)
+    merged.save_as(folder / "frames.dcm")
+    return folder / "frames.dcm"
+
+
+def test_frames_of_one_file_lie_where_it_says(tmp_path):
+    path = _multi_frame(tmp_path, (0.0, 2.5, 5.0))
+    volume = read_volume(path)
+    frames = pydicom.dcmread(path).PerFrameFunctionalGroupsSequence
+    for k, frame in enumerate(frames):
+        x, y, z = frame.PlanePositionSequence[0].ImagePositionPatient
+        assert (volume.ijk_to_ras @ [0, 0, k, 1])[:3] == pytest.approx([-x, -y, z])
+    assert volume.dicom_files == (path,)
+
+
+def test_frames_with_a_gap_are_refused(tmp_path):
+    with pytest.raises(InvalidImage, match=r"not one evenly spaced stack: frame 2 lies 1\.50 mm from its place"):
+        read_volume(_multi_frame(tmp_path, (0.0, 2.5, 7.5, 10.0)))
+
+
+def test_a_volume_knows_the_files_of_its_slices(tmp_path):
+    paths = [save_slice(tmp_path, number, (0, 0, -float(number))) for number in range(3)]
+    assert read_volume(tmp_path).dicom_files == tuple(reversed(paths))
+    assert read_dicom_files(paths).dicom_files == tuple(reversed(paths))
 
 
 def test_frames_without_positions_are_stacked_by_number(tmp_path):
@@ -163,7 +224,7 @@ def test_frames_without_positions_are_stacked_by_number(tmp_path):
         del data.ImageOrientationPatient
 
     for number, name in ((2, "a.dcm"), (1, "b.dcm")):
-        _slice(tmp_path, number, (0, 0, 0), name=name, edit=flat)
+        save_slice(tmp_path, number, (0, 0, 0), name=name, edit=flat)
     volume = read_volume(tmp_path)
     assert volume.is_picture
     assert [int(plane[0, 0]) for plane in volume.array] == [1, 2]
@@ -171,9 +232,9 @@ def test_frames_without_positions_are_stacked_by_number(tmp_path):
 
 def test_a_damaged_slice_is_refused(tmp_path):
     for number in range(3):
-        path = _slice(tmp_path, number, (0, 0, number))
+        path = save_slice(tmp_path, number, (0, 0, number))
     path.write_bytes(path.read_bytes()[:-5000])
-    with pytest.raises(InvalidImage, match="damaged"):
+    with pytest.raises(InvalidImage, match=r"Instance 2 of the DICOM series.*slice002\.dcm are damaged"):
         read_volume(tmp_path)
     with pytest.raises(InvalidImage, match=r"slice002\.dcm"):
         read_volume(path)

@@ -193,3 +193,29 @@ def test_written_files_have_the_usual_permissions(tmp_path):
 def test_an_existing_file_is_replaced(tmp_path):
     write_atomically(tmp_path / "a", b"1")
     assert write_atomically(str(tmp_path / "a"), b"2").read_bytes() == b"2"
+
+
+@pytest.mark.skipif(not hasattr(os, "O_TMPFILE"), reason="needs files without names")
+def test_until_it_is_whole_a_file_has_no_name(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(os, "fsync", lambda _: seen.append(list(tmp_path.iterdir())))
+    assert write_atomically(tmp_path / "a", b"1").read_bytes() == b"1"
+    assert seen == [[]]  # killed here, the process would leave nothing
+
+
+def test_where_files_need_names_it_has_a_temporary_one(tmp_path, monkeypatch):
+    monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+    seen = []
+    monkeypatch.setattr(os, "fsync", lambda _: seen.extend(path.name for path in tmp_path.iterdir()))
+    assert write_atomically(tmp_path / "a", b"1").read_bytes() == b"1"
+    assert len(seen) == 1
+    assert seen[0].startswith(".kprism-")
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_disk_without_nameless_files_gets_named_ones(tmp_path, monkeypatch):
+    def unsupported(*_: object):
+        raise OSError(errno.EOPNOTSUPP, "not here")
+
+    monkeypatch.setattr(os, "open", unsupported)
+    assert write_atomically(tmp_path / "a", b"1").read_bytes() == b"1"

@@ -1,0 +1,186 @@
+"""The images in folders, DICOM series among them, as cases with names of their own."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pydicom.errors import InvalidDicomError
+
+from KPrismLib.errors import InvalidImage
+from KPrismLib.imaging import itk_volumes, nifti, pictures
+from KPrismLib.imaging.dicom import read_dicom_files
+from KPrismLib.imaging.dicom_headers import SUFFIXES as DICOM_SUFFIXES
+from KPrismLib.imaging.dicom_headers import DicomHeader, is_dicom, read_header
+from KPrismLib.imaging.reading import read_volume
+from KPrismLib.imaging.volume import Volume
+
+_IMAGE_SUFFIXES = (*pictures.SUFFIXES, *nifti.SUFFIXES, *itk_volumes.SUFFIXES)
+#: Results, not images.
+_SEGMENTATION_SUFFIXES = (".seg.nrrd",)
+#: Files in which a header of ITK's formats may keep its voxels.
+_VOXEL_FILES = ("raw", "zraw", "raw.gz", "gz", "img")
+_LONGEST_TITLE = 60
+
+
+@dataclass(frozen=True)
+class Case:
+    """One image of a batch.
+
+    Attributes:
+        name: of the case and of its results, with ``/`` between folders: ``patient1/CT``.
+        files: what is read: one file, or all files of a DICOM series.
+        series_uid: Series Instance UID, for a DICOM series.
+    """
+
+    name: str
+    files: tuple[Path, ...]
+    series_uid: str | None = None
+
+    @property
+    def source(self) -> Path:
+        """The file, or the folder of a series of several files."""
+        return self.files[0] if len(self.files) == 1 else self.files[0].parent
+
+    def read(self) -> Volume:
+        """The image.
+
+        Raises:
+            InvalidImage: missing, damaged, or slices that do not make one volume.
+        """
+        return read_volume(self.files[0]) if len(self.files) == 1 else read_dicom_files(self.files)
+
+    def all_files(self) -> tuple[Path, ...]:
+        """``files``, and those in which their headers keep the voxels: all that the image depends on."""
+        first = self.files[0]
+        if first.suffix.lower() not in (".mhd", ".nhdr"):
+            return self.files
+        beside = (first.with_name(f"{first.stem}.{suffix}") for suffix in _VOXEL_FILES)
+        return (*self.files, *(path for path in beside if path.is_file()))
+
+
+def find_cases(
+    inputs: Sequence[Path], *, leave_out: Sequence[Path] = (), after_file: Callable[[], None] = lambda: None
+) -> list[Case]:
+    """Every image in ``inputs``, in a stable order, with names that differ.
+
+    A folder is searched with all its subfolders. Its DICOM files are grouped into series, folder by folder; files that
+    are no images, segmentations (``.seg.nrrd``, DICOM SEG) and hidden files are passed over. DICOM pictures, which do
+    not say where they lie in the patient, are one case each.
+
+    Args:
+        inputs: files and folders.
+        leave_out: folders inside them that are not searched, such as that of the results.
+        after_file: called for each file that was looked at.
+
+    Raises:
+        InvalidImage: an input that does not exist, or no image at all.
+    """
+    folders = [path for path in inputs if path.is_dir()]
+    found: list[Case] = []
+    for path in inputs:
+        if path.is_dir():
+            prefix = path.resolve().name if len(folders) > 1 else ""
+            found.extend(_in_folder(path, prefix, leave_out, after_file))
+        elif path.exists():
+            found.append(Case(_stem(path.name), (path,)))
+        else:
+            raise InvalidImage(f"There is no file or folder {path}; check its name.")
+    if not found:
+        raise InvalidImage(
+            f"There is no image in {', '.join(str(path) for path in inputs)}; K-Prism reads pictures, NIfTI, NRRD, "
+            "MetaImage and DICOM."
+        )
+    return _with_own_names(found)
+
+
+def _in_folder(root: Path, prefix: str, leave_out: Sequence[Path], after_file: Callable[[], None]) -> Iterator[Case]:
+    for folder, names in _walk(root, leave_out):
+        inside = Path(prefix) / folder.relative_to(root)
+        headers: list[DicomHeader] = []
+        for name in names:
+            after_file()
+            path = folder / name
+            lower = name.lower()
+            if lower.endswith(_SEGMENTATION_SUFFIXES):
+                continue
+            if lower.endswith(_IMAGE_SUFFIXES):
+                yield Case((inside / _stem(name)).as_posix(), (path,))
+                continue
+            try:
+                header = read_header(path) if name.upper() != "DICOMDIR" and is_dicom(path) else None
+            except (InvalidDicomError, OSError):
+                if lower.endswith(DICOM_SUFFIXES):  # damaged: a case that fails, rather than a slice that is missing
+                    yield Case((inside / _stem(name)).as_posix(), (path,))
+                continue
+            if header is not None and header.modality != "SEG":
+                headers.append(header)
+        yield from _series(headers, inside, root.resolve().name)
+
+
+def _walk(root: Path, leave_out: Sequence[Path]) -> Iterator[tuple[Path, list[str]]]:
+    """Folders with the names of their files, both in order; not hidden ones."""
+    left_out = {path.resolve() for path in leave_out}
+    for here, folders, files in os.walk(root):
+        folder = Path(here)
+        folders[:] = sorted(
+            name for name in folders if not name.startswith(".") and (folder / name).resolve() not in left_out
+        )
+        yield folder, sorted(name for name in files if not name.startswith("."))
+
+
+def _series(headers: Sequence[DicomHeader], inside: Path, root_name: str) -> Iterator[Case]:
+    """One case for each series; one for each picture of series without geometry."""
+    series: dict[tuple[str, Path | None], list[DicomHeader]] = {}
+    for header in headers:
+        picture = None if header.has_geometry else header.path
+        series.setdefault((header.series_uid, picture), []).append(header)
+    for (uid, _), group in series.items():
+        if len(group) == 1:
+            name = inside / _stem(group[0].path.name)
+        elif len(series) == 1:
+            name = inside if inside.name else Path(root_name)
+        else:
+            name = inside / _title(group[0])
+        yield Case(name.as_posix(), tuple(header.path for header in group), uid)
+
+
+def _title(header: DicomHeader) -> str:
+    """A file name for a series: its number and its description."""
+    number = "" if header.series_number is None else f"{header.series_number}_"
+    description = re.sub(r"[^\w.+-]+", "_", header.description).strip("_.")
+    return f"{number}{description}"[:_LONGEST_TITLE] or "series"
+
+
+def _stem(name: str) -> str:
+    """A file name without the ending of its format."""
+    known = (*_IMAGE_SUFFIXES, *DICOM_SUFFIXES)
+    ending = max((suffix for suffix in known if name.lower().endswith(suffix)), key=len, default="")
+    return name[: len(name) - len(ending)] or name
+
+
+def _with_own_names(cases: Iterable[Case]) -> list[Case]:
+    """The same cases; those that would share a name get the ending of their file, then a number."""
+    cases = list(cases)
+    # Without regard to capital letters: many disks make no difference.
+    shared = Counter(case.name.casefold() for case in cases)
+    full = [
+        replace(case, name=f"{case.name}{case.source.name[len(_stem(case.source.name)) :]}")
+        if shared[case.name.casefold()] > 1 and len(case.files) == 1
+        else case
+        for case in cases
+    ]
+    taken: set[str] = set()
+    result = []
+    for case in full:
+        name, number = case.name, 1
+        while name.casefold() in taken:
+            number += 1
+            name = f"{case.name}-{number}"
+        taken.add(name.casefold())
+        result.append(replace(case, name=name))
+    return result

@@ -1,0 +1,44 @@
+"""Whether the same work was done before: fingerprints of files and of settings."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+_PIECE = 1 << 20
+
+
+def content_fingerprint(files: Iterable[Path]) -> str:
+    """SHA-256 over the names and bytes of files, in order of their names.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        digest.update(f"{path.name}\0{path.stat().st_size}\0".encode())
+        with path.open("rb") as stream:
+            while piece := stream.read(_PIECE):
+                digest.update(piece)
+    return digest.hexdigest()
+
+
+def stamp(files: Iterable[Path]) -> str:
+    """SHA-256 over the names, sizes and times of change of files: while it stays the same, so does their content.
+
+    Raises:
+        OSError: a file is missing.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        facts = path.stat()
+        digest.update(f"{path.name}\0{facts.st_size}\0{facts.st_mtime_ns}\0".encode())
+    return digest.hexdigest()
+
+
+def settings_fingerprint(settings: Mapping[str, Any]) -> str:
+    """SHA-256 over plain values (what JSON can hold), whatever their order."""
+    return hashlib.sha256(json.dumps(settings, sort_keys=True, allow_nan=False).encode()).hexdigest()

@@ -1,0 +1,121 @@
+"""What became of every case: one JSON object a line, appended, never rewritten.
+
+A folder of results may hold several manifests, one for each shard; together they are read as one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from enum import Enum
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from KPrismLib.errors import CannotWrite
+
+Record = dict[str, Any]
+
+NAME = "manifest"
+ENDING = ".jsonl"
+
+
+class Status(str, Enum):
+    """What became of a case; the value is its name in the manifest."""
+
+    DONE = "done"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+class Manifest:
+    """The manifest of one run, open for appending; a context manager.
+
+    Each record is on the disk before :meth:`append` returns, so a process that is killed loses the one in hand.
+
+    Raises:
+        CannotWrite: no permission, read-only or full disk.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._stream: BinaryIO = path.open("ab", buffering=0)
+            if _ends_within_a_line(path):  # a run was killed while it wrote; what it left is not part of our line
+                self._write(b"\n")
+        except OSError as error:
+            raise CannotWrite(
+                f"Cannot write into {path.parent}: {error.strerror or error}; choose another folder."
+            ) from (error)
+
+    def append(self, record: Mapping[str, Any]) -> None:
+        """Add a record, with the time.
+
+        Raises:
+            CannotWrite: the disk is full, or gone.
+        """
+        finished = datetime.now(timezone.utc).isoformat(timespec="microseconds")
+        line = json.dumps({**record, "finished": finished}, ensure_ascii=False, allow_nan=False)
+        try:
+            self._write(f"{line}\n".encode())
+        except OSError as error:
+            raise CannotWrite(
+                f"Cannot write {self.path.name} into {self.path.parent}: {error.strerror or error}; free some "
+                "space and run the command again: it goes on where it stopped."
+            ) from error
+
+    def _write(self, data: bytes) -> None:
+        written = self._stream.write(data)  # in one call, so that lines of several processes do not mix
+        while written < len(data):
+            data = data[written:]
+            written = self._stream.write(data)
+        os.fsync(self._stream.fileno())
+
+    def __enter__(self) -> Manifest:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stream.close()
+
+
+def read_manifest(folder: Path) -> dict[str, Record]:
+    """The latest record of every case in the manifests of a folder, by its name.
+
+    A case that was skipped keeps the record that tells why: that of when it was done. Lines that a killed run left
+    unfinished are passed over.
+
+    Raises:
+        CannotWrite: a manifest cannot be read.
+    """
+    latest: dict[str, Record] = {}
+    for path in sorted(folder.glob(f"{NAME}*{ENDING}")):
+        try:
+            lines = path.read_bytes().splitlines()
+        except OSError as error:
+            raise CannotWrite(f"{path} cannot be read: {error.strerror or error}.") from error
+        for line in lines:
+            record = _parsed(line)
+            if record is None or record["status"] == Status.SKIPPED.value:
+                continue
+            earlier = latest.get(record["case"])
+            if earlier is None or earlier["finished"] <= record["finished"]:
+                latest[record["case"]] = record
+    return latest
+
+
+def _parsed(line: bytes) -> Record | None:
+    try:
+        record = json.loads(line)
+    except ValueError:  # also bytes that are no UTF-8
+        return None
+    complete = isinstance(record, dict) and all(isinstance(record.get(k), str) for k in ("case", "status", "finished"))
+    return record if complete else None
+
+
+def _ends_within_a_line(path: Path) -> bool:
+    with path.open("rb") as stream:
+        if not stream.seek(0, os.SEEK_END):
+            return False
+        stream.seek(-1, os.SEEK_END)
+        return stream.read(1) != b"\n"

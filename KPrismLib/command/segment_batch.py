@@ -1,0 +1,219 @@
+"""``kprism segment`` at work on many images."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import typer
+from rich.console import Console
+
+from KPrismLib import __version__
+from KPrismLib.batch.cases import Case, find_cases
+from KPrismLib.batch.fingerprint import content_fingerprint, settings_fingerprint
+from KPrismLib.batch.manifest import ENDING, NAME, Manifest, Record, Status, read_manifest
+from KPrismLib.batch.shard import Shard, wait_for_other_shards
+from KPrismLib.batch.workers import Interruption, work_here, work_in_processes
+from KPrismLib.command.batch_devices import devices_for, number_of_workers
+from KPrismLib.command.batch_options import BatchOptions
+from KPrismLib.command.batch_progress import BatchProgress
+from KPrismLib.command.console import made_folder, print_json, say
+from KPrismLib.command.failures import FAILED
+from KPrismLib.command.segment_request import Request, known_classes
+from KPrismLib.command.segment_work import Outcome, Places, SegmentWork, Task
+from KPrismLib.devices import choose_device
+from KPrismLib.errors import Cancelled, CannotWrite, InvalidPrompt
+from KPrismLib.imaging.reading import existing
+from KPrismLib.weights import find_weights, load_weights
+
+#: Temporary files older than this (seconds) belong to a run that was killed.
+_LEFT_OVER = 3600.0
+#: Looking for images tells how far it is after so many files.
+_TOLD_AFTER = 100
+
+
+def run_batch(
+    request: Request,
+    inputs: Sequence[Path],
+    places: Places,
+    options: BatchOptions,
+    *,
+    model: str,
+    device: str,
+    as_json: bool,
+) -> None:
+    """Segment every image, record what became of each, and fail in the end if one failed.
+
+    Raises:
+        KPrismError: something that concerns all cases, before the first one.
+        Cancelled: ^C.
+    """
+    if request.prompts:
+        raise InvalidPrompt("Clicks and scribbles lie in one image; segment that image by itself, into a file.")
+    shard = Shard.parse(options.shard) if options.shard else Shard.of_process(os.environ)
+    workers = number_of_workers(options.workers, device, os.environ)
+    chosen = choose_device(device)
+    request = _known(request, model)
+    for folder in places.folders:
+        if any(path.resolve() == folder.resolve() for path in inputs):
+            raise CannotWrite(f"Cannot write into {folder}: the images lie there; give another folder.")
+    everything = _found(inputs, places)
+    _check_apart(everything, places)
+    cases = shard.take(everything)
+    made_folder(places.folder)
+    _remove_left_overs(places.folder)
+    work = SegmentWork(
+        request,
+        places,
+        model,
+        devices=devices_for(str(chosen), workers, os.environ),
+        workers=workers,
+        settings=_settings(request, places, model),
+    )
+    if request.references and workers == 1:
+        work.open()  # what is wrong with an example is wrong with every case
+    records, stop, cancelled = _work_through(work, cases, places, options, shard, workers)
+    _tell(records, len(cases), places, shard, as_json=as_json, cancelled=cancelled, stop=stop)
+    if cancelled:
+        raise Cancelled("Cancelled.")
+    wait_for_other_shards()
+    if stop is not None or any(record["status"] == Status.FAILED.value for record in records):
+        raise typer.Exit(FAILED)
+
+
+def _work_through(
+    work: SegmentWork, cases: Sequence[Case], places: Places, options: BatchOptions, shard: Shard, workers: int
+) -> tuple[list[Record], str | None, bool]:
+    """-> (records, why it stopped early, whether ^C was pressed)."""
+    earlier: Mapping[str, Record] = {} if options.overwrite else read_manifest(places.folder)
+    tasks = (Task(case, earlier.get(case.name)) for case in cases)
+    records: list[Record] = []
+    with (
+        Manifest(places.folder / f"{NAME}{shard.suffix}{ENDING}") as manifest,
+        BatchProgress(len(cases)) as bars,
+        Interruption(
+            lambda: bars.tell("Stopping after the case in hand; press ^C again to stop at once.")
+        ) as interruption,
+    ):
+
+        def step(worker: int, task: Task, done: int, total: int) -> None:
+            bars.step(worker, task.case.name, done, total)
+
+        outcomes: Iterator[Outcome] = (
+            work_here(work, tasks, interruption, step)
+            if workers == 1
+            else work_in_processes(work, tasks, interruption, step, workers=min(workers, max(1, len(cases))))
+        )
+        try:
+            for outcome in outcomes:
+                manifest.append(outcome.record)
+                records.append(outcome.record)
+                bars.finished(outcome.record)
+                if outcome.stop is not None:
+                    return records, outcome.stop, False
+        finally:
+            outcomes.close()  # type: ignore[attr-defined]
+        return records, None, interruption.wanted
+
+
+def _known(request: Request, model: str) -> Request:
+    """The request with classes as the model calls them; a wrong name is told now, not a hundred times."""
+    weights = load_weights(model)
+    return replace(request, classes=known_classes(request.classes, weights.config.classes))
+
+
+def _found(inputs: Sequence[Path], places: Places) -> list[Case]:
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        return find_cases(inputs, leave_out=places.folders)
+    with console.status("Looking for images") as status:
+        seen = 0
+
+        def after_file() -> None:
+            nonlocal seen
+            seen += 1
+            if seen % _TOLD_AFTER == 0:
+                status.update(f"Looking for images: {seen} files")
+
+        return find_cases(inputs, leave_out=places.folders, after_file=after_file)
+
+
+def _check_apart(cases: Sequence[Case], places: Places) -> None:
+    """Raise CannotWrite when a result would take the place of an image."""
+    images = {path.resolve() for case in cases for path in case.files}
+    for case in cases:
+        result = places.outputs(case.name).segmentation.resolve()
+        if result in images:
+            raise CannotWrite(f"Cannot write {result.name}: it is also an input; choose another folder as -o.")
+
+
+def _settings(request: Request, places: Places, model: str) -> str:
+    """Fingerprint of all that decides about a result, the image aside."""
+    return settings_fingerprint(
+        {
+            "version": __version__,
+            "weights": content_fingerprint([find_weights(model)]),
+            "classes": request.classes,
+            "references": [[_content(r.image), _content(r.mask), r.label, r.slice] for r in request.references],
+            "plane": request.plane,
+            "slices": request.slices,
+            "window": request.window,
+            "ending": places.ending,
+        }
+    )
+
+
+def _content(path: Path) -> str:
+    """Fingerprint of an image file, or of the files in the folder of a series.
+
+    Raises:
+        InvalidImage: it cannot be read.
+    """
+    source = existing(path)
+    if source.is_dir():
+        return content_fingerprint(file for file in source.iterdir() if file.is_file())
+    return content_fingerprint(Case(source.name, (source,)).all_files())
+
+
+def _remove_left_overs(folder: Path) -> None:
+    """Temporary files of runs that were killed, where the system cannot write nameless ones."""
+    for path in folder.rglob(".kprism-*.tmp"):
+        if time.time() - path.stat().st_mtime > _LEFT_OVER:
+            path.unlink(missing_ok=True)
+
+
+def _tell(
+    records: Sequence[Record],
+    total: int,
+    places: Places,
+    shard: Shard,
+    *,
+    as_json: bool,
+    cancelled: bool,
+    stop: str | None,
+) -> None:
+    counts = Counter(record["status"] for record in records)
+    manifest = places.folder / f"{NAME}{shard.suffix}{ENDING}"
+    if stop is not None:
+        say(f"Stopped, because no other case could be written either: {stop}")
+    left = total - len(records)
+    parts = [f"{counts[status.value]} {status.value}" for status in Status if counts[status.value]]
+    if left:
+        parts.append(f"{left} left")
+    say(f"{', '.join(parts) or 'Nothing to do'}; see {manifest}.")
+    if as_json:
+        print_json(
+            {
+                "output": str(places.folder),
+                "manifest": str(manifest),
+                "shard": f"{shard.index}/{shard.count}",
+                **{status.value: counts[status.value] for status in Status},
+                "left": left,
+                "cancelled": cancelled,
+                "cases": list(records),
+            }
+        )

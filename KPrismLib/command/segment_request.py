@@ -1,0 +1,95 @@
+"""What a user of ``kprism segment`` asked for, whatever the number of images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from KPrismLib.class_names import row_of_class
+from KPrismLib.command.console import say
+from KPrismLib.command.label_map import Knowledge
+from KPrismLib.command.references import ReferenceFile, encode_references
+from KPrismLib.command.slices import ALL, MIDDLE, choose_plane, choose_slices
+from KPrismLib.errors import InvalidPrompt
+from KPrismLib.imaging.planes import SlicePlacement, slice_count
+from KPrismLib.imaging.segmentation_file import Segment
+from KPrismLib.imaging.volume import Volume
+from KPrismLib.predictor import Predictor
+from KPrismLib.prompts import Prompt
+
+#: What a structure is called that only clicks or a nameless example describe.
+NAMELESS = "Segment_1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What to segment and where in the image; the fields are options of the command.
+
+    ``drawn`` says that a mask shows the structure, so that nothing else needs to say what it is.
+    """
+
+    classes: tuple[str, ...] = ()
+    references: tuple[ReferenceFile, ...] = ()
+    prompts: tuple[Prompt, ...] = ()
+    plane: str | None = None
+    slices: str | None = None
+    window: str = "auto"
+    drawn: bool = False
+
+    def __post_init__(self) -> None:
+        if self.classes and self.references:
+            raise InvalidPrompt("Give either --class or --reference, not both; clicks can refine either.")
+        if not (self.classes or self.references or self.prompts or self.drawn):
+            raise InvalidPrompt("Nothing says what to segment; give --class, --reference, --click or --scribble.")
+        if self.prompts and len(self.classes) > 1:
+            raise InvalidPrompt("Clicks refine one structure; give a single --class with them.")
+        if self.prompts and self.slices == ALL:
+            raise InvalidPrompt("Clicks and scribbles lie in one slice; give its number with --slice.")
+
+    def places(self, volume: Volume) -> list[SlicePlacement]:
+        """The slices to segment.
+
+        Raises:
+            InvalidConfig, InvalidImage: no such plane or slice.
+        """
+        plane = choose_plane(volume, self.plane)
+        everything = not self.prompts and not self.references
+        return choose_slices(volume, plane, self.slices or (ALL if everything else MIDDLE))
+
+    def say_places(self, volume: Volume, places: list[SlicePlacement]) -> None:
+        """Tell which slices were chosen, where the user left it open."""
+        plane, last = places[0].plane, slice_count(volume, places[0].plane) - 1
+        if self.slices is None and len(places) > 1:
+            say(f"Segmenting all {len(places)} {plane.value} slices; --slice N takes one.")
+        elif self.slices is None and last > 0:
+            say(
+                f"Segmenting {plane.value} slice {places[0].index}, the middle of 0 to {last}; --slice N takes another."
+            )
+
+    def knowledge(self, predictor: Predictor) -> Knowledge:
+        """Classes looked up, references read and encoded.
+
+        Raises:
+            UnknownClass: and the errors of :func:`~KPrismLib.command.references.encode_references`.
+        """
+        if self.references:
+            references, name = encode_references(predictor, self.references, plane=self.plane, window=self.window)
+            return Knowledge([segment_called(name or NAMELESS, 1)], reference=references, prompts=self.prompts)
+        names = known_classes(self.classes, predictor.classes)
+        segments = [segment_called(name, label) for label, name in enumerate(names or (NAMELESS,), start=1)]
+        return Knowledge(segments, classes=names, prompts=self.prompts)
+
+
+def known_classes(wanted: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:
+    """Classes as the model calls them, each once, in the order in which they were asked for.
+
+    Raises:
+        UnknownClass: with the nearest that is known.
+    """
+    rows = dict.fromkeys(row_of_class(name, known) for name in wanted)
+    return tuple(known[row] for row in rows)
+
+
+def segment_called(name: str, label: int) -> Segment:
+    """The segment of a structure, whose name is that of a class, of somebody's label, or :data:`NAMELESS`."""
+    segment = Segment.of_class(name, label)
+    return replace(segment, name=name) if name == NAMELESS else segment

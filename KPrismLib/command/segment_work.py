@@ -1,0 +1,219 @@
+"""One case of a batch: look whether it is done, else read, segment, write; whatever happens becomes a record."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from KPrismLib.batch.cases import Case
+from KPrismLib.batch.fingerprint import content_fingerprint, stamp
+from KPrismLib.batch.manifest import Record, Status
+from KPrismLib.batch.workers import Progress
+from KPrismLib.command.console import made_folder
+from KPrismLib.command.failures import sentence_of, without_reader_warnings
+from KPrismLib.command.label_map import Knowledge, predict
+from KPrismLib.command.outputs import Outputs
+from KPrismLib.command.segment_request import Request
+from KPrismLib.command.segment_run import facts_of
+from KPrismLib.intensity import window_for
+from KPrismLib.predictor import Predictor
+
+#: With these, no other case can be written either.
+_HOPELESS = (errno.ENOSPC, errno.EROFS, *((errno.EDQUOT,) if hasattr(errno, "EDQUOT") else ()))
+
+
+@dataclass(frozen=True)
+class Task:
+    """A case, and the record of when it was done before, if it was."""
+
+    case: Case
+    earlier: Record | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The record of a case; ``stop`` says why the other cases would fail as well, or is None."""
+
+    record: Record
+    stop: str | None = None
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the results of a batch go: ``<folder>/<case><ending>``, overlays and probabilities likewise.
+
+    Attributes:
+        folder: of the segmentations; ``overlays`` and ``probabilities`` where they are not None.
+        ending: of the segmentations, ``.seg.nrrd`` and so on.
+    """
+
+    folder: Path
+    ending: str
+    overlays: Path | None = None
+    probabilities: Path | None = None
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """All of them."""
+        return tuple(path for path in (self.folder, self.overlays, self.probabilities) if path is not None)
+
+    def outputs(self, case: str) -> Outputs:
+        """The files of one case."""
+        return Outputs(
+            self.folder / f"{case}{self.ending}",
+            None if self.overlays is None else self.overlays / f"{case}.png",
+            None if self.probabilities is None else self.probabilities / f"{case}.nii.gz",
+        )
+
+
+@dataclass(eq=False)
+class SegmentWork:
+    """What each process of a batch does; the model is loaded at the first case that needs it, once.
+
+    Attributes:
+        request: what to segment.
+        places: where results go.
+        model: shipped weights, or a weights file.
+        devices: of process 0, 1, ...; taken in turn when there are more processes.
+        workers: how many processes share the processor.
+        settings: fingerprint of everything but the image that decides about the result.
+    """
+
+    request: Request
+    places: Places
+    model: str
+    devices: tuple[str, ...]
+    workers: int
+    settings: str
+    _worker: int = 0
+
+    def do(self, task: Task, worker: int, progress: Progress) -> Outcome:
+        """Segment one case, or find that it is done."""
+        self._worker = worker
+        begin = time.perf_counter()
+        case = task.case
+        about: Record = {"case": case.name, "image": str(case.source), "series_uid": case.series_uid}
+        try:
+            files = case.all_files()
+            about["stamp"] = stamp(files)
+            done = self._done_before(task, about["stamp"])
+            if done:
+                return Outcome({**about, "status": Status.SKIPPED.value, "reason": done})
+            about |= {"content": content_fingerprint(files), "settings": self.settings}
+            done = self._done_before(task, about["stamp"], about["content"])
+            if done:
+                return Outcome({**about, "status": Status.SKIPPED.value, "reason": done})
+            about |= self._segment(case, progress)
+        except Exception as error:  # one failed case does not stop the rest  # noqa: BLE001
+            seconds = round(time.perf_counter() - begin, 3)
+            failed = {**about, "status": Status.FAILED.value, "sentence": sentence_of(error), "seconds": seconds}
+            return Outcome(failed, sentence_of(error) if _is_hopeless(error) else None)
+        return Outcome({**about, "status": Status.DONE.value, "seconds": round(time.perf_counter() - begin, 3)})
+
+    def died(self, task: Task, reason: str) -> Outcome:
+        """The process was killed, or crashed."""
+        sentence = (
+            f"The process that segmented it ended by itself ({reason}), most often for want of memory; "
+            "use fewer --workers."
+        )
+        case = task.case
+        about = {"case": case.name, "image": str(case.source), "series_uid": case.series_uid}
+        return Outcome({**about, "status": Status.FAILED.value, "sentence": sentence})
+
+    def open(self) -> tuple[Predictor, Knowledge]:
+        """The model and what it is asked for; raises what is wrong with either."""
+        return self._opened
+
+    def _done_before(self, task: Task, stamped: str, content: str | None = None) -> str | None:
+        """Why there is nothing to do: the same image, settings and results as in the earlier record; else None."""
+        earlier = task.earlier
+        if earlier is None or earlier["status"] != Status.DONE.value or earlier.get("settings") != self.settings:
+            return None
+        # An unchanged file need not be read; a file that was only touched or copied has the same content.
+        if earlier.get("stamp") != stamped and (content is None or earlier.get("content") != content):
+            return None
+        outputs = self.places.outputs(task.case.name)
+        wanted = (outputs.segmentation, outputs.overlay, outputs.probability)
+        if not all(path is None or path.is_file() for path in wanted):
+            return None
+        if outputs.segmentation.stat().st_size != earlier.get("bytes"):
+            return None
+        return f"done {earlier['finished']} from the same image with the same settings"
+
+    def _segment(self, case: Case, progress: Progress) -> Record:
+        request, outputs = self.request, self.places.outputs(case.name)
+        without_reader_warnings()
+        for path in (outputs.segmentation, outputs.overlay, outputs.probability):
+            if path is not None:
+                made_folder(path.parent)
+        outputs.check(case.files)
+        volume = case.read()
+        outputs.check_fits(volume)
+        places = request.places(volume)
+        window = window_for(volume.array, rule=request.window, modality=volume.modality)
+        predictor, knowledge = self._opened
+        ready = 0
+
+        def after_slice() -> None:
+            nonlocal ready
+            ready += 1
+            progress(ready, len(places))
+
+        result = predict(
+            predictor,
+            volume,
+            places,
+            knowledge,
+            window=window,
+            keep_probability=outputs.probability is not None,
+            after_slice=after_slice,
+        )
+        outputs.write(result, volume, ())
+        facts = facts_of(result, volume, predictor)
+        return {
+            "output": os.path.relpath(outputs.segmentation, self.places.folder),
+            "bytes": outputs.segmentation.stat().st_size,
+            "model": facts["model"],
+            "device": facts["device"],
+            "plane": facts["plane"],
+            "slices": len(facts["slices"]),
+            "window": facts["window"],
+            "classes": [segment.name for segment in result.segments],
+            "segments": [
+                {
+                    "name": one["name"],
+                    "label": one["label"],
+                    "voxels": one["pixels"],
+                    "millilitres": None if one["mm3"] is None else one["mm3"] / 1000,
+                }
+                for one in facts["segments"]
+            ],
+            "warning": facts["warning"],
+        }
+
+    @cached_property
+    def _opened(self) -> tuple[Predictor, Knowledge]:
+        if self.workers > 1:
+            import torch
+
+            # More threads than cores only wait for each other.
+            torch.set_num_threads(max(1, torch.get_num_threads() // self.workers))
+        predictor = Predictor.load(self.model, device=self.devices[self._worker % len(self.devices)])
+        return predictor, self.request.knowledge(predictor)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Another process loads the model by itself."""
+        return {name: value for name, value in self.__dict__.items() if name != "_opened"}
+
+
+def _is_hopeless(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _HOPELESS:
+            return True
+        error = error.__cause__
+    return False

@@ -1,0 +1,144 @@
+"""What DICOM files say about themselves, as far as finding and stacking series needs it; pixels stay on the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pydicom
+from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
+from pydicom.misc import is_dicom as has_dicom_preamble
+
+from KPrismLib.errors import InvalidImage
+
+SUFFIXES = (".dcm", ".dicom", ".ima")
+
+_TAGS = [
+    "SeriesInstanceUID",
+    "SeriesDescription",
+    "SeriesNumber",
+    "Modality",
+    "Rows",
+    "Columns",
+    "PixelSpacing",
+    "InstanceNumber",
+    "ImagePositionPatient",
+    "ImageOrientationPatient",
+    "SharedFunctionalGroupsSequence",
+    "PerFrameFunctionalGroupsSequence",
+]
+
+
+@dataclass(frozen=True, eq=False)
+class DicomHeader:
+    """The header of one DICOM image.
+
+    Attributes:
+        path: the file.
+        series_uid: Series Instance UID, "" when there is none.
+        series_number: as the scanner counts, or None.
+        description: of the series, "no description" when there is none.
+        modality: "CT", "MR", ..., or None.
+        size: ``(rows, columns)``.
+        pixel_spacing: ``(row, column)`` millimetres, or None.
+        number: Instance Number, 0 when there is none.
+        position: LPS millimetres of the first pixel, or None.
+        orientation: LPS cosines along a row and along a column, 6 numbers, or None.
+        has_geometry: False for a picture: nothing says where it lies in the patient.
+        frame_positions: LPS millimetres of each frame, ``(frames, 3)``, where a multi-frame file gives them.
+    """
+
+    path: Path
+    series_uid: str
+    series_number: int | None
+    description: str
+    modality: str | None
+    size: tuple[int, int]
+    pixel_spacing: tuple[float, float] | None
+    number: int
+    position: npt.NDArray[np.float64] | None
+    orientation: npt.NDArray[np.float64] | None
+    has_geometry: bool
+    frame_positions: npt.NDArray[np.float64] | None
+
+    @property
+    def title(self) -> str:
+        """The file and its number in the series, for sentences: people know slices by the second."""
+        return f"{self.path.name} (instance {self.number})"
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether the file is DICOM, by its name or by the four letters DICM at byte 128."""
+    return path.suffix.lower() in SUFFIXES or has_dicom_preamble(path)
+
+
+def read_header(path: Path) -> DicomHeader | None:
+    """The header of a DICOM image, or None when the file is DICOM but no image.
+
+    Raises:
+        InvalidDicomError: the file is not DICOM.
+        OSError: it cannot be opened.
+    """
+    data = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_TAGS, force=path.suffix.lower() in SUFFIXES)
+    if "Rows" not in data or "Columns" not in data:
+        if "SeriesInstanceUID" not in data:
+            raise InvalidDicomError  # any bytes at all pass with force=True
+        return None
+    position, orientation = data.get("ImagePositionPatient"), data.get("ImageOrientationPatient")
+    spacing, series_number = data.get("PixelSpacing"), data.get("SeriesNumber")
+    return DicomHeader(
+        path=path,
+        series_uid=str(data.get("SeriesInstanceUID", "")),
+        series_number=None if series_number in (None, "") else int(series_number),
+        description=str(data.get("SeriesDescription") or "no description"),
+        modality=str(data.get("Modality") or "") or None,
+        size=(int(data.Rows), int(data.Columns)),
+        pixel_spacing=None if not spacing else (float(spacing[0]), float(spacing[1])),
+        number=int(data.get("InstanceNumber") or 0),
+        position=None if not position else np.array(position, dtype=np.float64),
+        orientation=None if not orientation else np.array(orientation, dtype=np.float64),
+        has_geometry=bool(orientation) or "SharedFunctionalGroupsSequence" in data,
+        frame_positions=_frame_positions(data),
+    )
+
+
+def headers_in(folder: Path) -> list[DicomHeader]:
+    """The DICOM images that lie in ``folder`` itself, in order of their names; other files are passed over.
+
+    Raises:
+        InvalidImage: there is none.
+    """
+    headers = []
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and path.name.upper() != "DICOMDIR":
+            try:
+                header = read_header(path)
+            except (InvalidDicomError, OSError):
+                continue  # something else that lies in the folder
+            if header is not None:
+                headers.append(header)
+    if not headers:
+        raise InvalidImage(
+            f"The folder {folder.name} holds no DICOM images; give the folder in which the .dcm files themselves lie."
+        )
+    return headers
+
+
+def by_series(headers: Iterable[DicomHeader]) -> dict[str, list[DicomHeader]]:
+    """Headers grouped by their Series Instance UID, in order of first appearance."""
+    series: dict[str, list[DicomHeader]] = {}
+    for header in headers:
+        series.setdefault(header.series_uid, []).append(header)
+    return series
+
+
+def _frame_positions(data: Dataset) -> npt.NDArray[np.float64] | None:
+    frames = data.get("PerFrameFunctionalGroupsSequence") or ()
+    planes = [frame.get("PlanePositionSequence") for frame in frames]
+    if not planes or not all(plane and "ImagePositionPatient" in plane[0] for plane in planes):
+        return None
+    return np.array([plane[0].ImagePositionPatient for plane in planes if plane], dtype=np.float64)

@@ -1,0 +1,143 @@
+"""DICOM Segmentation objects, so that a result can go back to the archive that its images came from.
+
+highdicom writes them: patient, study and the place of every slice are those of the source files.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pydicom
+
+from KPrismLib import __version__
+from KPrismLib.errors import CannotWrite
+from KPrismLib.imaging.volume import Volume
+from KPrismLib.terminology import Code, term_codes, term_for
+
+if TYPE_CHECKING:
+    from KPrismLib.imaging.segmentation_file import Segment
+
+ENDING = ".dcm"
+
+#: Beside the numbers that scanners give to their series.
+_SERIES_NUMBER = 300
+_LARGEST_NAME = 64  # characters that a label may have in DICOM
+_MAKER = "K-Prism"
+
+
+def check_possible(volume: Volume, name: str) -> None:
+    """Find before the work what would keep a DICOM segmentation of ``volume`` from being written as ``name``.
+
+    Raises:
+        CannotWrite: the image is not DICOM, is a film without geometry, or highdicom is not installed.
+    """
+    if not volume.dicom_files:
+        raise CannotWrite(
+            f"Cannot write {name}: a DICOM segmentation belongs to a DICOM series, and the image is none; "
+            "write .seg.nrrd or .nii.gz."
+        )
+    if volume.is_picture and volume.shape[0] > 1:
+        raise CannotWrite(
+            f"Cannot write {name}: the DICOM images do not say where their frames lie in the patient, which a DICOM "
+            "segmentation needs; write .seg.nrrd or .nii.gz."
+        )
+    _highdicom(name)
+
+
+def dicom_seg_bytes(labelmap: npt.NDArray[Any], segments: Sequence[Segment], volume: Volume, name: str) -> bytes:
+    """A DICOM file (Segmentation Storage, binary) of a label map ``(slices, rows, columns)`` on the grid of ``volume``.
+
+    Segments are numbered from 1 in their order; each has its name, the codes of its terminology and its colour
+    (Recommended Display CIELab Value). Frames without a voxel are left out, unless all are empty.
+
+    Raises:
+        CannotWrite: see :func:`check_possible`, or the source files lack what the standard asks for.
+    """
+    check_possible(volume, name)
+    highdicom = _highdicom(name)
+    numbered = np.zeros(labelmap.shape, np.uint8 if len(segments) < 256 else np.uint16)
+    for number, segment in enumerate(segments, start=1):
+        numbered[labelmap == segment.label] = number
+    sources = _sources(volume)
+    descriptions = [_description(highdicom, segment, number) for number, segment in enumerate(segments, start=1)]
+    try:
+        dataset = highdicom.seg.Segmentation(
+            source_images=sources,
+            pixel_array=numbered,
+            segmentation_type="BINARY",
+            omit_empty_frames=bool(numbered.any()),  # a file without any frame is not allowed
+            segment_descriptions=descriptions,
+            series_instance_uid=highdicom.UID(),
+            series_number=_SERIES_NUMBER,
+            sop_instance_uid=highdicom.UID(),
+            instance_number=1,
+            manufacturer=_MAKER,
+            manufacturer_model_name=_MAKER,
+            software_versions=__version__,
+            device_serial_number="none",
+            content_label="SEGMENTATION",
+            content_description="Research use only",
+            series_description=f"{_MAKER} segmentation",
+        )
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
+        raise CannotWrite(
+            f"Cannot write {name}: the DICOM files lack what a DICOM segmentation needs "
+            f"({' '.join(str(error).split())}); write .seg.nrrd or .nii.gz."
+        ) from error
+    stream = io.BytesIO()
+    dataset.save_as(stream)
+    return stream.getvalue()
+
+
+def _sources(volume: Volume) -> list[pydicom.Dataset]:
+    """The headers of the source files, in the order of the slices, in what they say about geometry of one mind."""
+    sources: list[pydicom.Dataset] = [pydicom.dcmread(path, stop_before_pixels=True) for path in volume.dicom_files]
+    for source in sources:
+        if "ImageOrientationPatient" in source:
+            # Cosines may differ by rounding from slice to slice; highdicom wants them equal.
+            source.ImageOrientationPatient = sources[0].ImageOrientationPatient
+        # Scanners write the gap, or nothing sensible, into this field; highdicom then measures from the positions.
+        source.pop("SpacingBetweenSlices", None)
+    return sources
+
+
+def _description(highdicom: ModuleType, segment: Segment, number: int) -> Any:
+    codes = term_codes(segment.terminology or term_for(segment.name).entry)
+
+    def concept(code: Code) -> Any:
+        return highdicom.sr.CodedConcept(code.value, code.scheme, code.meaning)
+
+    description = highdicom.seg.SegmentDescription(
+        segment_number=number,
+        segment_label=segment.name[:_LARGEST_NAME],
+        segmented_property_category=concept(codes.category),
+        segmented_property_type=concept(codes.type),
+        algorithm_type="AUTOMATIC",
+        algorithm_identification=highdicom.AlgorithmIdentificationSequence(
+            name=_MAKER, family=concept(Code("DCM", "123110", "Artificial Intelligence")), version=__version__
+        ),
+        tracking_uid=highdicom.UID(),
+        tracking_id=segment.name[:_LARGEST_NAME],
+        anatomic_regions=None if codes.region is None else [concept(codes.region)],
+        display_color=highdicom.color.CIELabColor.from_rgb(*(255 * part for part in segment.colour)),
+    )
+    if codes.modifier is not None:  # left, right, anterior, ...
+        type_ = description.SegmentedPropertyTypeCodeSequence[0]
+        type_.SegmentedPropertyTypeModifierCodeSequence = [concept(codes.modifier)]
+    return description
+
+
+def _highdicom(name: str) -> ModuleType:
+    try:
+        import highdicom
+    except ImportError as error:
+        raise CannotWrite(
+            f"Cannot write {name}: DICOM segmentations need highdicom; install it with "
+            "`pip install 'kprism[dicom-seg]'`, or write .seg.nrrd."
+        ) from error
+    return highdicom

@@ -1,0 +1,121 @@
+"""Images and DICOM series found in folders."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydicom.data import get_testdata_file
+
+from KPrismLib.batch.cases import find_cases
+from KPrismLib.errors import InvalidImage
+from Testing.engine.command.tiny_inputs import save_picture, save_volume
+from Testing.engine.imaging.tiny_dicom import UID, save_slice
+
+
+def _names(*inputs: Path, **options) -> list[str]:
+    return [case.name for case in find_cases(inputs, **options)]
+
+
+def _picture(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return save_picture(path, np.eye(8, dtype=np.uint8))
+
+
+def _series(folder: Path, *, uid: str = UID, slices: int = 2, **fields: object) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def edit(data) -> None:
+        for name, value in fields.items():
+            setattr(data, name, value)
+
+    for number in range(slices):
+        save_slice(folder, number, (0, 0, number), uid=uid, name=f"{uid[-3:]}-{number}", edit=edit)
+
+
+def test_images_are_found_in_all_subfolders_in_order(tmp_path) -> None:
+    _picture(tmp_path / "b.PNG")
+    _picture(tmp_path / "sub" / "deep" / "c.jpeg")
+    save_volume(tmp_path / "sub" / "a.nii.gz", np.ones((2, 3, 4), np.uint8))
+    for name in ("notes.txt", ".hidden.png", "old.seg.nrrd", "DICOMDIR"):
+        (tmp_path / name).write_bytes(b"no image")
+    _picture(tmp_path / ".hidden" / "d.png")
+    assert _names(tmp_path) == ["b", "sub/a", "sub/deep/c"]
+
+
+def test_series_of_one_tree_are_cases_of_their_own(tmp_path) -> None:
+    _series(tmp_path / "p1" / "CT")
+    _series(tmp_path / "p2", uid=f"{UID}.7", SeriesNumber=3, SeriesDescription="Arterial: 1/2")
+    _series(tmp_path / "p2", uid=f"{UID}.8", SeriesNumber=4, slices=3)
+    found = {case.name: case for case in find_cases([tmp_path])}
+    assert list(found) == ["p1/CT", "p2/3_Arterial_1_2", "p2/4_Leber"]
+    assert found["p2/4_Leber"].series_uid == f"{UID}.8"
+    assert found["p2/4_Leber"].read().shape == (3, 128, 128)
+    assert found["p1/CT"].source == tmp_path / "p1" / "CT"
+    assert _names(tmp_path / "p1" / "CT") == ["CT"]
+
+
+def test_one_file_is_called_by_its_name(tmp_path) -> None:
+    shutil.copy(get_testdata_file("CT_small.dcm"), tmp_path / "ct.dcm")
+    shutil.copy(get_testdata_file("MR_small.dcm"), tmp_path / "IM7")
+    assert _names(tmp_path) == ["IM7", "ct"]
+    assert _names(tmp_path / "ct.dcm") == ["ct"]
+
+
+def test_films_without_geometry_are_one_case_each(tmp_path) -> None:
+    def flat(data) -> None:
+        del data.ImagePositionPatient, data.ImageOrientationPatient
+
+    for number in range(2):
+        save_slice(tmp_path, number, (0, 0, 0), edit=flat)
+    assert _names(tmp_path) == ["slice000", "slice001"]
+
+
+def test_segmentations_and_reports_are_no_images_but_damaged_files_are_told(tmp_path) -> None:
+    shutil.copy(get_testdata_file("liver_1frame.dcm"), tmp_path / "seg.dcm")
+    shutil.copy(get_testdata_file("test-SR.dcm"), tmp_path / "report.dcm")
+    (tmp_path / "damaged.dcm").write_bytes(b"something")
+    (case,) = find_cases([tmp_path])
+    assert case.name == "damaged"
+    with pytest.raises(InvalidImage, match="not a DICOM file"):
+        case.read()
+
+
+def test_results_are_not_searched(tmp_path) -> None:
+    _picture(tmp_path / "a.png")
+    _picture(tmp_path / "results" / "b.png")
+    assert _names(tmp_path, leave_out=[tmp_path / "results"]) == ["a"]
+
+
+def test_names_differ_even_without_capital_letters(tmp_path) -> None:
+    for name in ("a.png", "a.jpg", "B.png", "b.bmp"):
+        _picture(tmp_path / "one" / name)
+    _picture(tmp_path / "two" / "one" / "B.png")
+    assert _names(tmp_path / "one") == ["B.png", "a.jpg", "a.png", "b.bmp"]
+    assert _names(tmp_path / "one", tmp_path / "two" / "one") == [
+        "one/B.png", "one/a.jpg", "one/a.png", "one/b.bmp", "one/B.png-2",
+    ]  # fmt: skip
+
+
+def test_a_header_depends_on_the_file_of_its_voxels(tmp_path) -> None:
+    for name in ("a.mhd", "a.raw", "b.raw"):
+        (tmp_path / name).write_bytes(b"1")
+    (case,) = find_cases([tmp_path])
+    assert [path.name for path in case.all_files()] == ["a.mhd", "a.raw"]
+
+
+def test_nothing_to_find_is_a_sentence(tmp_path) -> None:
+    with pytest.raises(InvalidImage, match="There is no image in"):
+        find_cases([tmp_path])
+    with pytest.raises(InvalidImage, match="no file or folder"):
+        find_cases([tmp_path / "nowhere"])
+
+
+def test_looking_is_told(tmp_path) -> None:
+    _picture(tmp_path / "a.png")
+    _picture(tmp_path / "b.png")
+    looked = []
+    find_cases([tmp_path], after_file=lambda: looked.append(1))
+    assert len(looked) == 2

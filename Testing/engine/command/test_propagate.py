@@ -1,0 +1,156 @@
+"""``kprism segment --propagate``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from KPrismLib import Predictor
+from KPrismLib.imaging.labels import read_label_volume
+from KPrismLib.imaging.planes import Plane
+from KPrismLib.imaging.reading import read_volume
+from KPrismLib.intensity import window_for
+from KPrismLib.volumes import Propagation, VolumeStack
+from Testing.engine.command.tiny_inputs import save_volume
+
+
+@pytest.fixture
+def propagate(kprism, volume, weights, tmp_path):
+    """Runs the command on ``volume`` and gives (outcome, JSON or None, label array or None)."""
+
+    def run(*arguments: object, output: str = "out.nii.gz"):
+        target = tmp_path / output
+        result = kprism("segment", volume, "-o", target, "--propagate", *arguments, "--model", weights)
+        facts = json.loads(result.out) if result.out.startswith("{") else None
+        return result, facts, read_label_volume(target).array if target.exists() else None
+
+    return run
+
+
+def _expected(volume: Path, weights: Path, seeds: dict[int, np.ndarray], first: int = 0, last: int | None = None):
+    """The same by the library: (propagation, label array)."""
+    image = read_volume(volume)
+    stack = VolumeStack(image, Plane.AXIAL)
+    run = Propagation(Predictor.load(weights, device="cpu"), stack, window=window_for(image.array))
+    for index, mask in seeds.items():
+        run.accept(index, mask)
+    for _ in run.propagate(first, last):
+        pass
+    labels = np.zeros(image.shape, np.uint8)
+    for index, found in run.results.items():
+        stack.place(index).paste(found.mask, into=labels)
+    return run, labels
+
+
+def _slice_of_mask(volume: Path, volume_mask: Path, index: int) -> np.ndarray:
+    return VolumeStack(read_volume(volume)).place(index).extract(read_label_volume(volume_mask).array == 1)
+
+
+def test_a_drawn_slice_is_carried_through_the_volume(propagate, volume, volume_mask, weights) -> None:
+    result, facts, labels = propagate("--mask", volume_mask, "--mask-label", 1, "--slice", 3, "--json")
+    assert result.status == 0, result.err
+    run, expected = _expected(volume, weights, {3: _slice_of_mask(volume, volume_mask, 3)})
+    np.testing.assert_array_equal(labels, expected)
+    carried = facts["propagation"]
+    assert carried["from"] == [3]
+    assert {one["slice"]: one["confidence"] for one in carried["slices"]} == {
+        index: pytest.approx(found.confidence, abs=1e-4) for index, found in run.results.items()
+    }
+    assert carried["least_certain"] == run.least_certain()
+    assert {one["slice"]: one["pixels"] for one in carried["slices"]}[3] == 100
+
+
+def test_without_a_slice_every_drawn_slice_counts(propagate, volume, volume_mask, weights) -> None:
+    _, facts, labels = propagate("--mask", volume_mask, "--mask-label", 1, "--json")
+    seeds = {index: _slice_of_mask(volume, volume_mask, index) for index in (2, 3)}
+    assert facts["propagation"]["from"] == [2, 3]
+    np.testing.assert_array_equal(labels, _expected(volume, weights, seeds)[1])
+
+
+def test_a_clicked_slice_is_carried_on(propagate, kprism, volume, weights, tmp_path) -> None:
+    prompts = ("--slice", 2, "--click", "10,10,+", "--scribble", "8,8 12,12,+")
+    _, facts, labels = propagate(*prompts, "--json")
+    alone = tmp_path / "alone.nii.gz"
+    kprism("segment", volume, "-o", alone, *prompts, "--model", weights)
+    place = VolumeStack(read_volume(volume)).place(2)
+    mask = place.extract(read_label_volume(alone).array)
+    assert mask.any()
+    np.testing.assert_array_equal(place.extract(labels), mask)
+    np.testing.assert_array_equal(labels, _expected(volume, weights, {2: mask != 0})[1])
+    assert facts["prompts"] == 2
+
+
+def test_only_the_range_is_segmented(propagate, volume, volume_mask, weights) -> None:
+    arguments = ("--mask", volume_mask, "--mask-label", 1, "--slice", 3, "--from", 2, "--to", 3)
+    _, facts, labels = propagate(*arguments, "--json")
+    assert facts["slices"] == [2, 3]
+    np.testing.assert_array_equal(
+        labels, _expected(volume, weights, {3: _slice_of_mask(volume, volume_mask, 3)}, 2, 3)[1]
+    )
+
+
+def test_people_read_the_confidence_of_each_slice(propagate, volume_mask) -> None:
+    result, *_ = propagate("--mask", volume_mask, "--mask-label", 1, "--slice", 3)
+    assert result.status == 0
+    assert "confidence" in result.out
+    assert "start" in result.out
+    assert "Least certain: slice" in result.err
+
+
+def test_a_class_names_the_structure(propagate, monkeypatch) -> None:
+    monkeypatch.setattr(
+        "KPrismLib.command.label_map.merge", lambda probabilities: np.ones(probabilities[0].shape, np.uint8)
+    )
+    result, facts, _ = propagate("--class", "liver", "--json", output="out.seg.nrrd")
+    assert "Starting from axial slice 2, the middle" in result.err
+    assert facts["propagation"]["from"] == [2]
+    assert facts["segments"][0]["name"] == "Liver"
+
+
+def test_an_empty_slice_has_nothing_to_carry_on(propagate, monkeypatch) -> None:
+    monkeypatch.setattr(
+        "KPrismLib.command.label_map.merge", lambda probabilities: np.zeros(probabilities[0].shape, np.uint8)
+    )
+    result, _, labels = propagate("--class", "liver", "--slice", 2)
+    assert "Nothing was found in axial slice 2" in result.sentence
+    assert labels is None
+
+
+def test_a_volume_of_one_slice_keeps_it(kprism, weights, tmp_path, rng) -> None:
+    image = save_volume(tmp_path / "one.nii.gz", rng.integers(0, 900, (1, 24, 20)).astype(np.int16))
+    drawn = np.zeros((1, 24, 20), np.uint8)
+    drawn[0, 3:9, 4:9] = 1
+    mask = save_volume(tmp_path / "mask.nii.gz", drawn)
+    output = tmp_path / "out.nii.gz"
+    result = kprism("segment", image, "-o", output, "--propagate", "--mask", mask, "--model", weights, "--json")
+    assert result.status == 0, result.err
+    assert json.loads(result.out)["propagation"]["least_certain"] is None
+    np.testing.assert_array_equal(read_label_volume(output).array, drawn)
+
+
+def test_what_does_not_go_together_is_a_sentence(propagate, kprism, volume, volume_mask, weights, tmp_path) -> None:
+    def refused(*arguments: object) -> str:
+        result, _, labels = propagate(*arguments)
+        assert result.status == 1
+        assert labels is None
+        return result.err.strip().splitlines()[-1]
+
+    drawn = ("--mask", volume_mask, "--mask-label", 1)
+    assert "leave out --class" in refused(*drawn, "--class", "liver")
+    assert "give a single --class" in refused("--class", "liver", "--class", "spleen", "--slice", 2)
+    assert "starts from one slice" in refused("--class", "liver", "--slice", "all")
+    assert "there is no --mask" in refused("--class", "liver", "--mask-label", 1)
+    assert "lies behind" in refused(*drawn, "--from", 3, "--to", 2)
+    assert "choose one from 0 to 4" in refused(*drawn, "--to", 9)
+    assert "choose one from 0 to 4" in refused(*drawn, "--from", -1)
+    assert "shows nothing in axial slice 1" in refused(*drawn, "--slice", 1)
+    assert "No accepted slice from 0 to 1" in refused(*drawn, "--to", 1)
+    assert "leave out --probability" in refused(*drawn, "--probability", tmp_path / "p.nii.gz")
+    assert "Nothing says what to segment" in refused()
+    shifted = save_volume(tmp_path / "short.nii", np.ones((4, 30, 20), np.uint8))
+    assert "differ in size" in refused("--mask", shifted)
+    for arguments in (("-o", tmp_path / "x.nii", *drawn), ("-o", tmp_path, "--propagate", *drawn)):
+        assert kprism("segment", volume, *arguments, "--model", weights).status == 2

@@ -1,0 +1,361 @@
+"""``kprism segment`` on folders: what is written, recorded, skipped, and what happens when something goes wrong."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from KPrismLib.batch.cases import Case
+from KPrismLib.batch.manifest import read_manifest
+from KPrismLib.command.batch_devices import devices_for, number_of_workers
+from KPrismLib.command.segment_request import Request
+from KPrismLib.command.segment_work import Places, SegmentWork, Task
+from KPrismLib.imaging import atomic_file
+from KPrismLib.imaging.labels import read_label_volume
+from Testing.engine.command.tiny_inputs import blob, save_picture, save_volume
+from Testing.engine.imaging.tiny_dicom import UID, save_slice
+
+Batch = Callable[..., Any]
+
+
+@pytest.fixture
+def images(tmp_path: Path, rng: np.random.Generator) -> Path:
+    """``a.png``, ``sub/b.nii.gz`` of three slices and ``broken.png``."""
+    folder = tmp_path / "images"
+    (folder / "sub").mkdir(parents=True)
+    save_picture(folder / "a.png", blob((24, 30), rng))
+    save_volume(folder / "sub" / "b.nii.gz", np.stack([blob((24, 20), rng) for _ in range(3)]))
+    (folder / "broken.png").write_bytes(b"no picture")
+    return folder
+
+
+@pytest.fixture
+def good(images: Path) -> Path:
+    (images / "broken.png").unlink()
+    return images
+
+
+@pytest.fixture
+def batch(kprism, weights, tmp_path) -> Batch:
+    """Runs a batch into ``results`` by the class liver."""
+
+    def run(*arguments: object, output: Path = tmp_path / "results") -> Any:
+        return kprism("segment", *arguments, "-o", output, "--class", "liver", "--model", weights)
+
+    return run
+
+
+def _statuses(result: Any) -> dict[str, str]:
+    return {record["case"]: record["status"] for record in json.loads(result.out)["cases"]}
+
+
+def test_every_image_is_segmented_as_it_would_be_alone(batch, kprism, weights, good, tmp_path) -> None:
+    result = batch(good)
+    assert result.status == 0, result.err
+    assert "2 done" in result.err
+    for name, image in (("a", good / "a.png"), ("sub/b", good / "sub" / "b.nii.gz")):
+        alone = tmp_path / "alone.seg.nrrd"
+        assert kprism("segment", image, "-o", alone, "--class", "liver", "--model", weights).status == 0
+        found, expected = (read_label_volume(path) for path in (tmp_path / "results" / f"{name}.seg.nrrd", alone))
+        np.testing.assert_array_equal(found.array, expected.array)
+        np.testing.assert_allclose(found.ijk_to_ras, expected.ijk_to_ras)
+
+
+def test_one_failed_case_does_not_stop_the_rest(batch, images, tmp_path) -> None:
+    result = batch(images, "--json")
+    assert result.status == 1
+    assert _statuses(result) == {"a": "done", "broken": "failed", "sub/b": "done"}
+    record = read_manifest(tmp_path / "results")["broken"]
+    assert "broken.png is not a picture" in record["sentence"]
+    assert "FAILED. broken.png is not a picture" in result.err
+    assert not (tmp_path / "results" / "broken.seg.nrrd").exists()
+
+
+def test_the_record_of_a_case(batch, good, tmp_path, weights) -> None:
+    batch(good)
+    record = read_manifest(tmp_path / "results")["sub/b"]
+    labels = read_label_volume(tmp_path / "results" / "sub" / "b.seg.nrrd")
+    voxels = int((labels.array != 0).sum())
+    millilitres = voxels * abs(np.linalg.det(labels.ijk_to_ras)) / 1000
+    assert record["segments"] == [
+        {"name": "Liver", "label": 1, "voxels": voxels, "millilitres": pytest.approx(millilitres)}
+    ]
+    assert record["classes"] == ["Liver"]
+    assert record["window"] == {"low": 0.0, "high": 255.0, "rule": "identity"}
+    assert record["model"] == str(weights)
+    assert record["output"] == os.path.join("sub", "b.seg.nrrd")  # noqa: PTH118 - as this system writes it
+    assert record["slices"] == 3
+    assert record["seconds"] > 0
+    assert read_manifest(tmp_path / "results")["a"]["segments"][0]["millilitres"] is None
+
+
+def test_what_is_done_is_skipped_and_what_failed_is_tried_again(batch, images, tmp_path) -> None:
+    batch(images)
+    assert _statuses(batch(images, "--json")) == {"a": "skipped", "broken": "failed", "sub/b": "skipped"}
+    assert _statuses(batch(images, "--json", "--overwrite")) == {"a": "done", "broken": "failed", "sub/b": "done"}
+
+
+def test_only_what_changed_is_segmented_again(batch, good, tmp_path, rng) -> None:
+    everything_done = {"a": "skipped", "sub/b": "skipped"}
+    batch(good)
+    os.utime(good / "a.png", (1, 1))  # touched, not changed
+    assert _statuses(batch(good, "--json")) == everything_done
+    save_picture(good / "a.png", blob((24, 30), rng))
+    assert _statuses(batch(good, "--json")) == everything_done | {"a": "done"}
+    (tmp_path / "results" / "sub" / "b.seg.nrrd").unlink()
+    assert _statuses(batch(good, "--json")) == everything_done | {"sub/b": "done"}
+    (tmp_path / "results" / "a.seg.nrrd").write_bytes(b"cut")
+    assert _statuses(batch(good, "--json")) == everything_done | {"a": "done"}
+    assert _statuses(batch(good, "--json", "--class", "spleen")) == {"a": "done", "sub/b": "done"}
+
+
+def test_a_model_is_not_loaded_when_everything_is_done(batch, good, monkeypatch) -> None:
+    batch(good)
+    monkeypatch.setattr(SegmentWork, "open", None)
+    monkeypatch.setattr("KPrismLib.command.segment_work.Predictor", None)
+    assert batch(good).status == 0
+
+
+def test_several_processes_do_the_same(batch, images, tmp_path) -> None:
+    alone = batch(images, "--json", output=tmp_path / "alone")
+    result = batch(images, "--json", "--workers", 2)
+    assert result.status == 1
+    assert _statuses(result) == _statuses(alone)
+    for name in ("a.seg.nrrd", "sub/b.seg.nrrd"):
+        found, expected = (read_label_volume(tmp_path / folder / name).array for folder in ("results", "alone"))
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_shards_share_the_work_and_are_read_as_one(batch, images, tmp_path) -> None:
+    first = _statuses(batch(images, "--json", "--shard", "1/2"))
+    second = _statuses(batch(images, "--json", "--shard", "2/2"))
+    assert first == {"a": "done", "sub/b": "done"}
+    assert second == {"broken": "failed"}
+    assert _statuses(batch(images, "--json")) == {"a": "skipped", "broken": "failed", "sub/b": "skipped"}
+    names = {path.name for path in (tmp_path / "results").glob("*.jsonl")}
+    assert names == {"manifest-1-of-2.jsonl", "manifest-2-of-2.jsonl", "manifest.jsonl"}
+
+
+def test_formats_overlays_and_probabilities(batch, good, tmp_path) -> None:
+    results = tmp_path / "results"
+    extra = ("--overlay", tmp_path / "overlays", "--probability", tmp_path / "probabilities")
+    assert batch(good, "--format", "nii.gz", *extra).status == 0
+    assert (results / "sub" / "b.nii.gz").is_file()
+    assert (tmp_path / "overlays" / "sub" / "b.png").is_file()
+    assert (tmp_path / "probabilities" / "a.nii.gz").is_file()
+
+
+def test_references_serve_every_image(kprism, weights, good, picture, picture_mask, tmp_path) -> None:
+    arguments = ("--reference", picture, picture_mask, "--slice", "all", "--model", weights, "--json")
+    result = kprism("segment", good, "-o", tmp_path / "results", *arguments)
+    assert result.status == 0, result.err
+    assert _statuses(result) == {"a": "done", "sub/b": "done"}
+    again = kprism("segment", good, "-o", tmp_path / "results", *arguments)
+    assert _statuses(again) == {"a": "skipped", "sub/b": "skipped"}
+    picture_mask.write_bytes(save_picture(tmp_path / "other.png", 255 * np.eye(40, 50, dtype=np.uint8)).read_bytes())
+    changed = kprism("segment", good, "-o", tmp_path / "results", *arguments)
+    assert _statuses(changed) == {"a": "done", "sub/b": "done"}
+
+
+def test_series_of_a_tree_become_dicom_segmentations(batch, tmp_path, rng) -> None:
+    def noisy(data) -> None:
+        data.PixelData = rng.integers(1000, 1300, (128, 128)).astype(np.int16).tobytes()
+
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for uid in ("1", "2"):
+        for number in range(2):
+            name = f"{uid}-{number}.dcm"
+            save_slice(folder, number, (0, 0, number), uid=f"{UID}.{uid}", name=name, edit=noisy)
+    save_slice(folder, 7, (0, 0, 5), uid=f"{UID}.1", name="1-far.dcm", edit=noisy)
+    save_slice(folder, 9, (0, 0, 6), uid=f"{UID}.1", name="1-farther.dcm", edit=noisy)
+    save_picture(folder / "photo.png", blob((24, 30), rng))
+    result = batch(folder, "--format", "dicom-seg")
+    records = read_manifest(tmp_path / "results")
+    assert result.status == 1
+    assert "instance 1, at 1.00 mm) and 1-far.dcm (instance 7" in records["1_Leber"]["sentence"]
+    assert records["1_Leber-2"]["status"] == "done"
+    assert "belongs to a DICOM series" in records["photo"]["sentence"]
+    assert [path.name for path in (tmp_path / "results").glob("*.dcm")] == ["1_Leber-2.dcm"]
+
+
+def test_nothing_found_is_a_warning(batch, tmp_path, rng, monkeypatch) -> None:
+    def nothing(probabilities: Any) -> Any:
+        return np.zeros(np.shape(probabilities)[1:], np.uint8)
+
+    monkeypatch.setattr("KPrismLib.volumes.class_pass.merge", nothing)
+    save_volume(tmp_path / "v.nii.gz", np.stack([blob((24, 20), rng) for _ in range(2)]))
+    result = batch(tmp_path / "v.nii.gz")
+    assert result.status == 0
+    assert "Nothing was found in any slice." in result.err
+    record = read_manifest(tmp_path / "results")["v"]
+    assert (record["status"], record["warning"]) == ("done", "Nothing was found in any slice.")
+
+
+def test_a_full_disk_stops_the_batch_and_a_rerun_goes_on(batch, good, tmp_path, monkeypatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    (good / "c.png").write_bytes((good / "a.png").read_bytes())
+    with monkeypatch.context() as patch:
+        patch.setattr(atomic_file, "os", type("Full", (), {**vars(os), "fsync": staticmethod(full)}))
+        result = batch(good, "--json")
+    assert result.status == 1
+    assert _statuses(result) == {"a": "failed"}
+    assert json.loads(result.out)["left"] == 2
+    assert "no other case could be written" in result.err
+    assert sorted(path.name for path in (tmp_path / "results").iterdir()) == ["manifest.jsonl"]
+    assert _statuses(batch(good, "--json")) == {"a": "done", "c": "done", "sub/b": "done"}
+
+
+def test_one_interrupt_ends_the_batch_between_two_cases(batch, good, tmp_path, monkeypatch) -> None:
+    real = SegmentWork.do
+
+    def do(self, task, worker, progress):
+        os.kill(os.getpid(), signal.SIGINT)
+        return real(self, task, worker, progress)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SegmentWork, "do", do)
+        result = batch(good, "--json")
+    assert result.status == 130
+    assert json.loads(result.out)["cancelled"]
+    assert _statuses(result) == {"a": "done"}
+    assert "press ^C again" in result.err
+    assert _statuses(batch(good, "--json")) == {"a": "skipped", "sub/b": "done"}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_killed_at_any_moment_it_leaves_whole_files_and_goes_on(batch, weights, tmp_path, rng) -> None:
+    images, results = tmp_path / "images", tmp_path / "results"
+    images.mkdir()
+    for number in range(40):
+        save_picture(images / f"{number:02d}.png", blob((24, 30), rng))
+    command = [sys.executable, "-m", "KPrismLib", "segment", images, "-o", results, "--class", "liver"]
+    process = subprocess.Popen([*map(str, command), "--model", str(weights)], stderr=subprocess.DEVNULL)
+    manifest = results / "manifest.jsonl"
+    while process.poll() is None and not (manifest.exists() and manifest.read_bytes().count(b"\n") >= 3):
+        time.sleep(0.005)
+    process.kill()
+    process.wait()
+    done = {name for name, record in read_manifest(results).items() if record["status"] == "done"}
+    written = {path.name for path in results.iterdir()} - {"manifest.jsonl"}
+    assert 3 <= len(done) < 40
+    assert {f"{name}.seg.nrrd" for name in done} <= written
+    assert len(written) <= len(done) + 1
+    for path in results.glob("*.seg.nrrd"):
+        assert read_label_volume(path).shape == (1, 24, 30)
+    statuses = _statuses(batch(images, "--json"))
+    assert {name for name, status in statuses.items() if status == "skipped"} == done
+    assert len(statuses) == len(list(results.glob("*.seg.nrrd"))) == 40
+
+
+def test_left_overs_of_killed_runs_are_removed_when_they_are_old(batch, good, tmp_path) -> None:
+    results = tmp_path / "results"
+    results.mkdir()
+    old, young = results / ".kprism-0.tmp", results / ".kprism-1.tmp"
+    for path in (old, young):
+        path.write_bytes(b"half")
+    os.utime(old, (1, 1))
+    batch(good)
+    assert not old.exists()
+    assert young.exists()
+
+
+def test_what_concerns_every_case_is_said_once_before_the_first(batch, kprism, weights, good, tmp_path) -> None:
+    assert "did you mean 'spleen'?" in batch(good, "--class", "spleeen").sentence
+    assert "--workers must be at least 1" in batch(good, "--workers", 0).sentence
+    assert "is no shard" in batch(good, "--shard", "two").sentence
+    assert "There is no format 'gif'" in batch(good, "--format", "gif").sentence
+    assert "There is no device" in batch(good, "--device", "tpu").sentence
+    assert "the images lie there" in batch(good, output=good).sentence
+    assert "Clicks and scribbles lie in one image" in batch(good, "--click", "1,1,+").sentence
+    assert "no file or folder" in batch(tmp_path / "nowhere").sentence
+    file = tmp_path / "file"
+    file.write_bytes(b"")
+    assert "cannot be made" in batch(good, output=file / "results").sentence
+    assert batch(good, "--series-uid", "1.2").status == 2
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_bad_example_is_said_once(kprism, weights, good, picture, tmp_path) -> None:
+    empty = save_picture(tmp_path / "empty.png", np.zeros((40, 50), np.uint8))
+    arguments = ("--reference", picture, empty, "--model", weights)
+    assert "empty" in kprism("segment", good, "-o", tmp_path / "results", *arguments).sentence
+
+
+def test_results_never_take_the_place_of_images(batch, tmp_path, rng) -> None:
+    image = save_volume(tmp_path / "scan.nii.gz", np.stack([blob((24, 20), rng)] * 2))
+    result = batch(image, "--format", "nii.gz", output=tmp_path)
+    assert result.status == 1
+    assert "also an input" in result.sentence
+
+
+def test_options_of_a_batch_make_no_sense_for_one_image(kprism, weights, good, tmp_path) -> None:
+    arguments = ("--class", "liver", "--model", weights)
+    for option in (("--workers", 2), ("--format", "nii.gz"), ("--overwrite",), ("--shard", "1/2")):
+        result = kprism("segment", good / "a.png", "-o", tmp_path / "x.png", *arguments, *option)
+        assert f"{option[0]} is for many images" in result.sentence
+    several = kprism("segment", good / "a.png", good / "sub", "-o", tmp_path / "x.png", *arguments)
+    assert "Cannot write 2 images into x.png; give a folder" in several.sentence
+
+
+@pytest.mark.skipif(sys.platform == "win32" or not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may")
+def test_a_folder_without_permission_is_a_sentence(batch, good, tmp_path) -> None:
+    results = tmp_path / "results"
+    results.mkdir(mode=0o500)
+    assert "Permission denied" in batch(good).sentence
+
+
+def test_on_a_terminal_bars_are_drawn_and_results_stand_above_them(batch, images, monkeypatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setattr("KPrismLib.command.segment_batch._TOLD_AFTER", 1)
+    result = batch(images)
+    assert "Looking for images: 3 files" in result.err
+    assert "[2/3] broken: FAILED." in result.err
+    assert "Cases" in result.err
+
+
+class TestDevices:
+    @pytest.fixture
+    def gpus(self, monkeypatch):
+        monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+        monkeypatch.setattr("torch.cuda.device_count", lambda: 3)
+
+    def test_a_processor_takes_as_many_as_wanted(self) -> None:
+        assert number_of_workers(None, "cpu", {}) == 1
+        assert number_of_workers(7, "cpu", {}) == 7
+        assert devices_for("cpu", 7, {}) == ("cpu",)
+
+    def test_gpus_take_one_each(self, gpus, capsys) -> None:
+        assert number_of_workers(None, "auto", {}) == 3
+        assert number_of_workers(2, "cuda", {}) == 2
+        assert number_of_workers(8, "cuda", {}) == 3
+        assert "Taking --workers 3" in capsys.readouterr().err
+        assert number_of_workers(None, "cuda:1", {}) == 1
+        assert devices_for("cuda", 3, {}) == ("cuda:0", "cuda:1", "cuda:2")
+        assert devices_for("cuda:1", 1, {}) == ("cuda:1",)
+
+    def test_processes_of_torchrun_take_a_gpu_each(self, gpus) -> None:
+        environment = {"RANK": "5", "WORLD_SIZE": "6", "LOCAL_RANK": "2", "MASTER_ADDR": "a", "MASTER_PORT": "1"}
+        assert number_of_workers(None, "auto", environment) == 1
+        assert devices_for("cuda", 1, environment) == ("cuda:2",)
+
+
+def test_a_process_that_died_is_a_failed_case(tmp_path) -> None:
+    work = SegmentWork(Request(classes=("liver",)), Places(tmp_path, ".nii"), "small", ("cpu",), 2, "")
+    outcome = work.died(Task(Case("a", (tmp_path / "a.png",))), "signal SIGKILL")
+    assert outcome.record["status"] == "failed"
+    assert "(signal SIGKILL), most often for want of memory; use fewer --workers" in outcome.record["sentence"]
+    assert outcome.stop is None

@@ -1,0 +1,131 @@
+"""DICOM segmentations, read back by highdicom and pydicom."""
+
+import sys
+
+import highdicom
+import numpy as np
+import pydicom
+import pytest
+from pydicom.data import get_testdata_file
+
+from KPrismLib.errors import CannotWrite
+from KPrismLib.imaging.reading import read_volume
+from KPrismLib.imaging.segmentation_file import Segment, write_segmentation
+from KPrismLib.imaging.volume import Volume
+from Testing.engine.imaging.tiny_dicom import save_slice
+
+KIDNEY, CUP = Segment.of_class("left kidney", 1), Segment.of_class("optic cup", 4)
+
+
+@pytest.fixture
+def series(tmp_path):
+    folder = tmp_path / "series"
+    folder.mkdir()
+    # Positions run against the numbers; the orientation differs by rounding; the spacing in the header is wrong.
+    for number, z in ((1, 7.5), (2, 5.0), (3, 2.5), (4, 0.0)):
+        orientation = (1, 0, 0, 0, 1, 1e-6 * number)
+        save_slice(folder, number, (-5, 7, z), orientation=orientation, edit=lambda d: setattr(d, "SliceThickness", 5))
+    return read_volume(folder)
+
+
+@pytest.fixture
+def labelmap(series):
+    labels = np.zeros(series.shape, np.uint8)
+    labels[1, 5:9, 7:12] = 1
+    labels[2, 6:9, 7:10] = 1
+    labels[2, 50:60, 3:4] = 4
+    return labels
+
+
+def _written(path, labels, segments, volume):
+    return highdicom.seg.segread(write_segmentation(path, labels, segments, volume))
+
+
+def test_the_same_voxels_come_back_in_the_same_place(tmp_path, series, labelmap):
+    seg = _written(tmp_path / "x.dcm", labelmap, [KIDNEY, CUP], series)
+    found = seg.get_volume(combine_segments=True)
+    expected = {
+        tuple((series.ijk_to_ras @ [i, j, k, 1])[:3].round(3)): {1: 1, 4: 2}[int(labelmap[k, j, i])]
+        for k, j, i in np.argwhere(labelmap)
+    }
+    to_ras = np.diag([-1, -1, 1, 1]) @ found.affine  # highdicom's affine ends in LPS
+    places = {
+        tuple((to_ras @ [*voxel, 1])[:3].round(3)): int(found.array[tuple(voxel)]) for voxel in np.argwhere(found.array)
+    }
+    assert places == expected
+
+
+def test_each_frame_names_the_slice_it_was_drawn_on(tmp_path, series, labelmap):
+    seg = _written(tmp_path / "x.dcm", labelmap, [KIDNEY, CUP], series)
+    uids = [pydicom.dcmread(path).SOPInstanceUID for path in series.dicom_files]
+    pixels = seg.get_pixels_by_source_instance(uids)  # (slices, rows, columns, segments)
+    np.testing.assert_array_equal(pixels[..., 0], labelmap == 1)
+    np.testing.assert_array_equal(pixels[..., 1], labelmap == 4)
+    assert seg.NumberOfFrames == 3  # empty ones are left out
+
+
+def test_names_codes_and_colours(tmp_path, series, labelmap):
+    seg = _written(tmp_path / "x.dcm", labelmap, [KIDNEY, CUP], series)
+    kidney, cup = seg.get_segment_description(1), seg.get_segment_description(2)
+    assert (kidney.segment_label, cup.segment_label) == ("Left kidney", "Optic cup")
+    assert kidney.segmented_property_category.value == "123037004"
+    assert kidney.segmented_property_type.value == "64033007"
+    modifier = kidney.SegmentedPropertyTypeCodeSequence[0].SegmentedPropertyTypeModifierCodeSequence[0]
+    assert (modifier.CodeValue, modifier.CodeMeaning) == ("7771000", "Left")
+    assert [region.value for region in cup.anatomic_regions] == ["81016008"]
+    for description, segment in ((kidney, KIDNEY), (cup, CUP)):
+        colour = highdicom.color.CIELabColor.from_dicom_value(list(description.RecommendedDisplayCIELabValue))
+        assert colour.to_rgb() == tuple(round(255 * part) for part in segment.colour)
+    assert kidney.algorithm_type.value == "AUTOMATIC"
+
+
+def test_patient_and_study_are_those_of_the_images(tmp_path, series, labelmap):
+    seg = _written(tmp_path / "x.dcm", labelmap, [KIDNEY, CUP], series)
+    source = pydicom.dcmread(series.dicom_files[0])
+    for field in ("PatientID", "PatientName", "StudyInstanceUID", "FrameOfReferenceUID"):
+        assert seg[field].value == source[field].value
+    assert seg.SeriesInstanceUID != source.SeriesInstanceUID
+    assert seg.SOPClassUID == pydicom.uid.SegmentationStorage
+
+
+def test_nothing_found_is_still_a_file(tmp_path, series, labelmap):
+    seg = _written(tmp_path / "x.dcm", 0 * labelmap, [KIDNEY], series)
+    assert not seg.pixel_array.any()
+
+
+def test_one_film_without_geometry(tmp_path):
+    def flat(data):
+        for field in ("ImagePositionPatient", "ImageOrientationPatient", "FrameOfReferenceUID"):
+            del data[field]
+        data.SOPClassUID = data.file_meta.MediaStorageSOPClassUID = pydicom.uid.ComputedRadiographyImageStorage
+
+    film = read_volume(save_slice(tmp_path, 1, (0, 0, 0), edit=flat))
+    labels = np.zeros(film.shape, np.uint8)
+    labels[0, 3:5, 8:20] = 1
+    seg = _written(tmp_path / "x.dcm", labels, [KIDNEY], film)
+    np.testing.assert_array_equal(seg.pixel_array, labels[0])
+
+
+def test_an_image_that_is_not_dicom_is_refused(tmp_path):
+    volume = Volume(np.zeros((2, 4, 5), np.int16), np.eye(4))
+    with pytest.raises(CannotWrite, match=r"x\.dcm: a DICOM segmentation belongs to a DICOM series"):
+        write_segmentation(tmp_path / "x.dcm", np.zeros((2, 4, 5), np.uint8), [KIDNEY], volume)
+    assert not list(tmp_path.iterdir())
+
+
+def test_frames_that_lie_nowhere_are_refused(tmp_path):
+    film = read_volume(get_testdata_file("examples_ybr_color.dcm"))
+    with pytest.raises(CannotWrite, match="do not say where their frames lie"):
+        write_segmentation(tmp_path / "x.dcm", np.zeros(film.shape, np.uint8), [KIDNEY], film)
+
+
+def test_source_files_without_a_study_are_refused(tmp_path):
+    volume = read_volume(save_slice(tmp_path, 1, (0, 0, 0), edit=lambda data: data.pop("StudyInstanceUID")))
+    with pytest.raises(CannotWrite, match=r"lack what a DICOM segmentation needs .*StudyInstanceUID"):
+        write_segmentation(tmp_path / "x.dcm", np.zeros(volume.shape, np.uint8), [KIDNEY], volume)
+
+
+def test_without_highdicom_the_sentence_says_what_to_install(tmp_path, series, labelmap, monkeypatch):
+    monkeypatch.setitem(sys.modules, "highdicom", None)
+    with pytest.raises(CannotWrite, match=r"pip install 'kprism\[dicom-seg\]'"):
+        write_segmentation(tmp_path / "x.dcm", labelmap, [KIDNEY, CUP], series)
