@@ -68,13 +68,7 @@ class LogicEditor:
         self.logic.ModifySegmentByLabelmap(segmentation, segment_id, labelmap, mode, True, False)
 
 
-def write_mask(
-    editor: Editor,
-    segmentation: slicer.vtkMRMLSegmentationNode,
-    segment_id: str,
-    voxels: SliceVoxels,
-    mask: Mask,
-) -> Mask:
+def write_mask(editor: Editor, segment_id: str, voxels: SliceVoxels, mask: Mask, content: Mask) -> bool:
     """Make a segment equal a mask in one slice, as far as the editor's rules allow; the caller saves the undo state.
 
     Removing and adding only what differs keeps other slices and what the masks protect; the mode "Set" of the editor
@@ -82,19 +76,18 @@ def write_mask(
 
     Args:
         editor: where masks, overwrite rules and undo come from.
-        segmentation: the segmentation node.
         segment_id: the segment.
         voxels: the voxels that the slice shows.
         mask: bool (rows, columns) of the slice.
+        content: which of the voxels belong to the segment.
 
     Returns:
-        What the segment holds of the voxels now.
+        Whether anything had to be changed; the rules decide whether it was.
     """
-    old = voxels.read(segmentation, segment_id)
-    new = voxels.wanted(mask, old)
-    removed, added = voxels.labelmap(old & ~new), voxels.labelmap(new & ~old)
+    wanted = voxels.wanted(mask, content)
+    removed, added = voxels.labelmap(content & ~wanted), voxels.labelmap(wanted & ~content)
     if removed is not None:
         editor.remove(segment_id, removed)
     if added is not None:
         editor.add(segment_id, added)
-    return old if removed is None and added is None else voxels.read(segmentation, segment_id)
+    return removed is not None or added is not None
