@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import slicer
 from KPrismLogic.readiness import classes_of
+from KPrismLogic.runner import ThreadRunner
 from KPrismLogic.slice_plane import NORMAL_AXES, SlicePlane
 
 from KPrismDesktop.model_section import ModelSection
@@ -32,16 +33,19 @@ class ModulePanel:
         self.widget = slicer.util.loadUI(ui_file)
         self._ui = slicer.util.childWidgetVariables(self.widget)
         self.widget.setMRMLScene(slicer.mrmlScene)
-        self._model = ModelSection(self._ui, logic, self._show_classes)
+        self._model = ModelSection(self._ui, logic.engine, self._show_classes)
         self._parameters: Any = None
         self._connection: Any = None
         self._run: SliceRun | None = None
+        self._entered = False
+        self._runner = ThreadRunner(QtPump())
         self._ui.planeBox.addItems(list(NORMAL_AXES))
         self._ui.segmentButton.connect("clicked()", self._on_segment)
         self._ui.propagateButton.connect("clicked()", self._on_propagate)
         self._ui.cancelButton.connect("clicked()", self._on_cancel)
         self._tags = [
             slicer.mrmlScene.AddObserver(slicer.mrmlScene.StartCloseEvent, self._on_scene_closing),
+            slicer.mrmlScene.AddObserver(slicer.mrmlScene.EndCloseEvent, self._on_scene_closed),
         ]
         self._show_classes()
         self._show_running(False)
@@ -49,7 +53,34 @@ class ModulePanel:
 
     def enter(self) -> None:
         """The panel is shown: follow the scene."""
+        self._entered = True
         self._model.show()
+        self._follow_scene()
+
+    def exit(self) -> None:
+        """Another module is shown: do not follow the scene."""
+        self._entered = False
+        self._leave_scene()
+
+    def close(self) -> None:
+        """Leave nothing behind."""
+        self._on_cancel()
+        self.exit()
+        self._model.close()
+        self._runner.close()
+        for tag in self._tags:
+            slicer.mrmlScene.RemoveObserver(tag)
+        self._tags = []
+
+    def _on_scene_closing(self, *_: Any) -> None:
+        self._on_cancel()
+        self._leave_scene()
+
+    def _on_scene_closed(self, *_: Any) -> None:
+        if self._entered:
+            self._follow_scene()
+
+    def _follow_scene(self) -> None:
         if self._parameters is None:
             from KPrismDesktop.panel_parameters import PanelParameters
 
@@ -58,23 +89,10 @@ class ModulePanel:
                 self._parameters.volume = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
             self._connection = self._parameters.connectGui(self._ui)
 
-    def exit(self) -> None:
-        """Another module is shown: do not follow the scene."""
+    def _leave_scene(self) -> None:
         if self._parameters is not None:
             self._parameters.disconnectGui(self._connection)
             self._parameters = None
-
-    def close(self) -> None:
-        """Leave nothing behind."""
-        self._on_cancel()
-        self.exit()
-        for tag in self._tags:
-            slicer.mrmlScene.RemoveObserver(tag)
-        self._tags = []
-
-    def _on_scene_closing(self, *_: Any) -> None:
-        self._on_cancel()
-        self.exit()
 
     def _on_segment(self) -> None:
         """Segment the shown slice by the chosen class."""
@@ -104,7 +122,7 @@ class ModulePanel:
         if missing:
             self._say(missing)
             return
-        self._run = SliceRun(self._logic.engine, QtPump(), self._on_progress, self._on_finished)
+        self._run = SliceRun(self._logic.engine, self._runner, self._on_progress, self._on_finished)
         self._show_running(True)
         self._say("Working …")
         self._run.start(volume, segmentation, name, plane, cls=cls, steps=steps)
@@ -159,6 +177,8 @@ def _parameter_node() -> Any:
     if node is None:
         node = slicer.vtkMRMLScriptedModuleNode()
         node.SetSingletonTag(_PARAMETER_NODE)
-        node.SetModuleName(_PARAMETER_NODE)
+        node.SetName(_PARAMETER_NODE)
         node = slicer.mrmlScene.AddNode(node)
+    # Closing a scene resets a singleton and leaves it there.
+    node.SetAttribute("ModuleName", _PARAMETER_NODE)
     return node

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
+from KPrismLogic.editor_undo import OneState, keep_state
 from KPrismLogic.guide import Guide, ReferenceSlice
 from KPrismLogic.propagation import Propagation, carried
-from KPrismLogic.runner import Pump, ThreadRunner
 from KPrismLogic.segment_editing import LogicEditor
 from KPrismLogic.segments import find_or_add_segment
 from KPrismLogic.slice_controller import Request, SliceController
@@ -18,6 +18,7 @@ from KPrismLogic.temporary_editor import temporary_editor
 from KPrismLib.errors import KPrismError
 
 if TYPE_CHECKING:
+    from KPrismLogic.runner import Runner
     from KPrismLogic.slice_engine import Answer, SliceEngine
     from KPrismLogic.slice_plane import SlicePlane
 
@@ -27,7 +28,7 @@ class SliceRun:
 
     Args:
         engine: what answers.
-        pump: delivers results on the main thread.
+        runner: runs the model beside the main thread.
         progress: called with (slices done, all slices).
         finished: called with one sentence at the end, whatever the end was.
     """
@@ -35,11 +36,11 @@ class SliceRun:
     def __init__(
         self,
         engine: SliceEngine,
-        pump: Pump | None,
+        runner: Runner,
         progress: Callable[[int, int], None],
         finished: Callable[[str], None],
     ) -> None:
-        self.runner = ThreadRunner(pump)
+        self._runner = runner
         self._engine, self._progress, self._finished = engine, progress, finished
         self._resources = ExitStack()
         self._controller: SliceController | None = None
@@ -69,8 +70,9 @@ class SliceRun:
             segment_id = find_or_add_segment(segmentation, segment, cls)
             target = Target(volume, segmentation, segment_id, plane)
             parameters = self._resources.enter_context(temporary_editor(volume, segmentation, segment_id, None))
+            editor = LogicEditor(parameters, OneState(keep_state))
             self._controller = SliceController(
-                LogicEditor(parameters), self._engine, self.runner, report=self._on_written, fail=self._on_failed
+                editor, self._engine, self._runner, report=self._on_written, fail=self._on_failed
             )
             if cls is not None:
                 self._all = 1

@@ -6,14 +6,15 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from KPrismLib.errors import InvalidMask, InvalidPrompt
+from KPrismLogic.editor_undo import KeepState, OneState, keep_state
 from KPrismLogic.guide import Guide, ReferenceSlice
-from KPrismLogic.model import Model, shared_model
+from KPrismLogic.model import Model
 from KPrismLogic.propagation import Propagation
 from KPrismLogic.runner import DirectRunner
 from KPrismLogic.segment_editing import LogicEditor
 from KPrismLogic.segments import find_or_add_segment, find_segment
 from KPrismLogic.slice_controller import Request, SliceController, Stroke
-from KPrismLogic.slice_engine import Answer, SliceEngine
+from KPrismLogic.slice_engine import Answer, SliceEngine, shared_engine
 from KPrismLogic.slice_plane import SlicePlane
 from KPrismLogic.target import Target
 from KPrismLogic.temporary_editor import temporary_editor
@@ -28,8 +29,11 @@ ClickRAS = Sequence[float]
 class KPrismLogic:
     """Segments slices of volume nodes; needs no window.
 
+    Each call that writes is one state of the Segment Editor's undo, if that editor shows the segmentation.
+
     Args:
         model: the model to use; None for the one that all editors share.
+        saveState: called with the segmentation node before a call writes, for the undo of another editor.
 
     Example:
         >>> import KPrism                                                                  # doctest: +SKIP
@@ -42,9 +46,10 @@ class KPrismLogic:
         >>> logic.propagate(ct, segmentation, "Liver", fromOffset=-120.0, toOffset=-60.0)  # doctest: +SKIP
     """
 
-    def __init__(self, model: Model | None = None) -> None:
-        self.model = model or shared_model()
-        self.engine = SliceEngine(self.model)
+    def __init__(self, model: Model | None = None, *, saveState: KeepState = keep_state) -> None:
+        self.engine = shared_engine() if model is None else SliceEngine(model)
+        self.model = self.engine.model
+        self._save_state = saveState
 
     def classes(self) -> tuple[str, ...]:
         """The classes that the model knows; loads it."""
@@ -165,7 +170,8 @@ class KPrismLogic:
         return run.done
 
     def _controller(self, parameters: Any, report: Callable[[Answer], None]) -> SliceController:
-        return SliceController(LogicEditor(parameters), self.engine, DirectRunner(), report=report, fail=_raise)
+        editor = LogicEditor(parameters, OneState(self._save_state))
+        return SliceController(editor, self.engine, DirectRunner(), report=report, fail=_raise)
 
 
 def _raise(error: Exception) -> NoReturn:

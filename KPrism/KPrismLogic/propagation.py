@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Propagation:
-    """Asks about each slice between two, nearest first; the whole run is one undo state.
+    """Asks about each slice between two, nearest first.
 
     Args:
         first: the segmented slice and its segment.
@@ -75,7 +75,7 @@ class Propagation:
             self._controller = None
             return
         target = Target(self._target.volume, self._target.segmentation, self._target.segment_id, plane)
-        self._controller.ask(Request(target, self._guide, anew=True, current=self._current, undoable=self.done == 0))
+        self._controller.ask(Request(target, self._guide, anew=True, current=self._current))
 
 
 def carried(target: Target, steps: int) -> SlicePlane:

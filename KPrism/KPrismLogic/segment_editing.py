@@ -10,6 +10,8 @@ from KPrismLogic.slice_voxels import SliceVoxels
 if TYPE_CHECKING:
     import slicer
 
+    from KPrismLogic.editor_undo import KeepState
+
 
 class Editor(Protocol):
     """What writing needs of a segment editor: the desktop's effect, or the editor logic without a desktop."""
@@ -28,24 +30,26 @@ class Editor(Protocol):
 
 
 class LogicEditor:
-    """The segment editor logic of a parameter node, for console, batch and tests; its undo is its own.
+    """The segment editor logic of a parameter node, for console, batch and tests.
 
     Args:
         parameters: the segment editor node, with segmentation and source volume chosen.
-        logic: an existing logic with its history; None makes one.
+        keep_state: how to keep a state of the segmentation for somebody's undo; None for the undo of this logic.
     """
 
     def __init__(
-        self, parameters: slicer.vtkMRMLSegmentEditorNode, logic: slicer.vtkSlicerSegmentEditorLogic | None = None
+        self,
+        parameters: slicer.vtkMRMLSegmentEditorNode,
+        keep_state: KeepState | None = None,
     ) -> None:
         import slicer
 
-        self.logic = logic or slicer.vtkSlicerSegmentEditorLogic()
+        self.logic = slicer.vtkSlicerSegmentEditorLogic()
         self.parameters = parameters
-        if logic is None:
-            self.logic.SetMRMLScene(parameters.GetScene())
-            self.logic.SetSegmentEditorNode(parameters)
-            self.logic.SetSegmentationNode(parameters.GetSegmentationNode())
+        self._keep_state = keep_state
+        self.logic.SetMRMLScene(parameters.GetScene())
+        self.logic.SetSegmentEditorNode(parameters)
+        self.logic.SetSegmentationNode(parameters.GetSegmentationNode())
 
     def geometry(self) -> slicer.vtkOrientedImageData | None:
         """See :class:`Editor`."""
@@ -53,7 +57,10 @@ class LogicEditor:
 
     def save_state(self) -> None:
         """See :class:`Editor`."""
-        self.logic.SaveStateForUndo()
+        if self._keep_state is None:
+            self.logic.SaveStateForUndo()
+        else:
+            self._keep_state(self.parameters.GetSegmentationNode())
 
     def add(self, segment_id: str, labelmap: slicer.vtkOrientedImageData) -> None:
         """See :class:`Editor`."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from KPrismLogic.runner import Runner
     from KPrismLogic.slice_plane import SlicePlane
 
+
 @dataclass(frozen=True)
 class Stroke:
     """A click or scribble in the world.
@@ -50,7 +51,6 @@ class Request:
         strokes: what is added to what was said about this slice before.
         anew: begin with what the guide gives, whatever is drawn or was said there.
         current: whether the user still looks at the target; asked on the main thread before writing.
-        undoable: whether the editor's undo gets a state of its own.
     """
 
     target: Target
@@ -58,7 +58,6 @@ class Request:
     strokes: tuple[Stroke, ...] = ()
     anew: bool = False
     current: Callable[[], bool] = lambda: True
-    undoable: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +77,7 @@ class SliceController:
 
     Args:
         editor: where masks are written.
-        engine: what answers; no other thread may use it.
+        engine: what answers.
         runner: where it runs.
         states: what was said before, by an earlier controller of the same editor; None begins anew.
         report: called with every written answer.
@@ -130,6 +129,14 @@ class SliceController:
         # What cannot be encoded is said when somebody clicks there.
         if done.exception() is None and volume.GetScene() is not None:
             self.prefetch(volume, planes[1:])
+
+    def look_at(self, target: Target) -> None:
+        """Find what the first click in a slice would have to find, while nobody waits for it."""
+        geometry = self._editor.geometry()
+        try:
+            self._store.content(self._store.slice(target.volume, target.plane), target, geometry)
+        except KPrismError:
+            return  # It is said when somebody clicks there.
 
     def prompts(self, target: Target) -> list[tuple[Prompt, list[Vector]]]:
         """The clicks and scribbles that led to the segment in its slice, each with its points in RAS mm."""
@@ -215,8 +222,7 @@ class SliceController:
             # Somebody painted here meanwhile: the click is still meant, so ask again with what is there now.
             self._waiting.appendleft(request)
             return
-        if request.undoable:
-            self._editor.save_state()
+        self._editor.save_state()
         mask = answer.mask & voxels.image.inside
         if write_mask(self._editor, target.segment_id, voxels, mask, content):
             content = self._store.content(shown, target, geometry)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from KPrismLib.errors import OutOfMemory
 from KPrismLib.prompts import Click, Prompt
 from KPrismLogic.guide import Guide, ReferenceSlice
 from KPrismLogic.labelmaps import Mask
-from KPrismLogic.model import Model
+from KPrismLogic.model import Model, shared_model
 from KPrismLogic.recently_used import RecentlyUsed
 from KPrismLogic.slice_source import SliceSource
 
@@ -61,7 +62,7 @@ class Answer:
 
 
 class SliceEngine:
-    """Answers questions, and keeps what makes the next answer quick.
+    """Answers questions, and keeps what makes the next answer quick; any thread may ask, one is served at a time.
 
     Args:
         model: the model.
@@ -184,6 +185,12 @@ class SliceEngine:
             (source.volume_key, self.window),
             lambda: window_for(source.voxels, rule=self.window, modality=source.modality),
         )
+
+
+@functools.cache
+def shared_engine() -> SliceEngine:
+    """The engine of all editors, the panel and the console, so that what one has encoded serves the others too."""
+    return SliceEngine(shared_model())
 
 
 def _stand_at(session: Session, prompts: tuple[Prompt, ...]) -> None:

@@ -66,9 +66,7 @@ class SliceStore:
 
         return self._slices.get_or_make(key, make)
 
-    def voxels(
-        self, shown: ShownSlice, target: Target, geometry: slicer.vtkOrientedImageData | None
-    ) -> SliceVoxels:
+    def voxels(self, shown: ShownSlice, target: Target, geometry: slicer.vtkOrientedImageData | None) -> SliceVoxels:
         """The voxels of a segmentation's grid that a slice shows.
 
         Args:
@@ -82,9 +80,7 @@ class SliceStore:
         key = _grid_key(shown, target, geometry)
         return self._voxels.get_or_make(key, lambda: voxels_in(shown.image, target.segmentation, geometry))
 
-    def content(
-        self, shown: ShownSlice, target: Target, geometry: slicer.vtkOrientedImageData | None
-    ) -> Mask:
+    def content(self, shown: ShownSlice, target: Target, geometry: slicer.vtkOrientedImageData | None) -> Mask:
         """Which of the voxels that a slice shows belong to the target's segment; not to be changed.
 
         Raises:
@@ -107,9 +103,7 @@ class SliceStore:
             store.clear()
 
 
-def _grid_key(
-    shown: ShownSlice, target: Target, geometry: slicer.vtkOrientedImageData | None
-) -> tuple[Hashable, ...]:
+def _grid_key(shown: ShownSlice, target: Target, geometry: slicer.vtkOrientedImageData | None) -> tuple[Hashable, ...]:
     if geometry is None:
         raise InvalidImage("The segmentation has no geometry; choose a source volume first.")
     world = world_from_image(geometry, target.segmentation).tobytes()

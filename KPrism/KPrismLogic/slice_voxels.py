@@ -160,7 +160,9 @@ class _ObliqueVoxels:
     def find(cls, image: SliceImage, geometry: slicer.vtkOrientedImageData, matrix: Matrix) -> _ObliqueVoxels:
         ijk = _passed_by_plane(matrix[2], geometry.GetExtent())
         column, row = (
-            np.floor(line[0] * ijk[0] + line[1] * ijk[1] + line[2] * ijk[2] + (line[3] + 0.5 + ROUNDING)).astype(np.intp)
+            np.floor(line[0] * ijk[0] + line[1] * ijk[1] + line[2] * ijk[2] + (line[3] + 0.5 + ROUNDING)).astype(
+                np.intp
+            )
             for line in matrix[:2]
         )
         rows, columns = image.shape
@@ -204,7 +206,7 @@ class _ObliqueVoxels:
 def _labelmap(
     geometry: slicer.vtkOrientedImageData, low: Indices, high: Indices
 ) -> tuple[slicer.vtkOrientedImageData, npt.NDArray[np.uint8]]:
-    """A labelmap on a grid, of the voxels from ``low`` to ``high`` (i, j, k), and its memory, i fastest, to be filled."""
+    """A labelmap of voxels from ``low`` to ``high`` (i, j, k) of a grid, and its memory, i fastest, to be filled."""
     import vtk
     from vtk.util.numpy_support import vtk_to_numpy
 

@@ -9,16 +9,20 @@ from typing import Any
 
 import qt
 import slicer
+import vtk
 from KPrismDesktop.effect_editor import EffectEditor
 from KPrismDesktop.effect_options import GUIDES, EffectOptions
 from KPrismDesktop.pointer import Pointer
 from KPrismDesktop.qt_pump import QtPump
+from KPrismDesktop.status_line import StatusLine
 from KPrismDesktop.view_markers import ViewMarkers
+from KPrismDesktop.warm_up import WarmUp
 from SegmentEditorEffects import AbstractScriptedSegmentEditorEffect
 
 _HELP = """<html>Segment the shown slice with K-Prism.<p>
 <b>Click</b> what belongs to the segment, <b>Ctrl+click</b> (Cmd on a Mac) what does not, or drag a scribble.<br>
-<b>Class</b> and <b>Reference</b> give a mask at once; clicks refine it. Undo takes a click back with its mask.<p>
+<b>Class</b> and <b>Reference</b> give a mask at once, again with <b>Enter</b>; clicks refine it.
+Undo takes a click back with its mask.<p>
 For research use only.</html>"""
 
 
@@ -32,14 +36,17 @@ class KPrismEffect(AbstractScriptedSegmentEditorEffect):
         scriptedEffect.requireSegments = True
         AbstractScriptedSegmentEditorEffect.__init__(self, scriptedEffect)
         self._options: EffectOptions | None = None
-        self._session: Any = None
+        self._status: StatusLine | None = None
+        self._runner: Any = None
         self._shelf: Any = None
         self._states: Any = None
-        self._pointer = Pointer(self._draw)
+        # From here on only while the effect is active.
+        self._session: Any = None
         self._markers: ViewMarkers | None = None
+        self._warm_up: WarmUp | None = None
+        self._pointer = Pointer(self._draw)
         self._placing = False
         self._view: Any = None
-        self._remark = ""
 
     def clone(self) -> Any:
         import qSlicerSegmentationsEditorEffectsPythonQt as effects
@@ -68,45 +75,46 @@ class KPrismEffect(AbstractScriptedSegmentEditorEffect):
         self._options = EffectOptions(self.scriptedEffect, self)
 
     def activate(self) -> None:
+        from KPrismDesktop.model_settings import restore
         from KPrismLogic.editing_session import EditingSession
         from KPrismLogic.guide import ReferenceShelf
-        from KPrismLogic.model import shared_model
         from KPrismLogic.prompt_states import PromptStates
         from KPrismLogic.readiness import classes_of
         from KPrismLogic.runner import ThreadRunner
-        from KPrismLogic.slice_engine import SliceEngine
+        from KPrismLogic.slice_engine import shared_engine
 
         self.deactivate()
-        if self._shelf is None:
-            self._shelf, self._states = ReferenceShelf(), PromptStates()
-        model = shared_model()
+        engine = shared_engine()
+        restore(engine)
+        if self._runner is None:
+            self._runner, self._shelf, self._states = ThreadRunner(QtPump()), ReferenceShelf(), PromptStates()
+        self._status = StatusLine(self._options.show_status, engine.model, lambda: self.busy)
         self._session = EditingSession(
             self.scriptedEffect.parameterSetNode,
             EffectEditor(self.scriptedEffect),
-            SliceEngine(model),
-            ThreadRunner(QtPump()),
+            engine,
+            self._runner,
             states=self._states,
             report=self._on_written,
             fail=self._on_failed,
         )
         self._markers = ViewMarkers(self.scriptedEffect, self._session)
         self._markers.follow_segmentation()
-        self._remark = ""
-        self._options.show_classes(classes_of(model.name))
+        self._warm_up = WarmUp(self._session, self._view_node, lambda: not self._status.missing())
+        self._options.show_classes(classes_of(engine.model.name))
         self.updateGUIFromMRML()
 
     def deactivate(self) -> None:
         self._pointer.cancel()
-        if self._markers is not None:
-            self._markers.close()
-            self._markers = None
-        if self._session is not None:
-            self._session.close()
-            self._session = None
-        self._view = None
+        for part in (self._warm_up, self._markers, self._session):
+            if part is not None:
+                part.close()
+        self._warm_up = self._markers = self._session = self._view = None
 
     def cleanup(self) -> None:
         self.deactivate()
+        if self._options is not None:
+            self._options.close()
 
     def createCursor(self, _widget: Any) -> Any:
         return qt.QCursor(qt.Qt.CrossCursor)
@@ -114,13 +122,19 @@ class KPrismEffect(AbstractScriptedSegmentEditorEffect):
     def processInteractionEvents(self, callerInteractor: Any, eventId: int, viewWidget: Any) -> bool:
         if self._session is None or self._placing or viewWidget.className() != "qMRMLSliceWidget":
             return False
-        self._view = viewWidget
+        if viewWidget != self._view:
+            self._view = viewWidget
+            self._warm_up.later()
         self._markers.enter(viewWidget)
+        if eventId == vtk.vtkCommand.KeyPressEvent:
+            return self._on_key(callerInteractor.GetKeySym())
         return bool(self._pointer.handle(callerInteractor, eventId, viewWidget))
 
     def processViewNodeEvents(self, callerViewNode: Any, _eventId: int, viewWidget: Any) -> None:
         if self._markers is not None:
             self._markers.refresh_view(viewWidget, callerViewNode)
+            if viewWidget == self._view:
+                self._warm_up.later()
 
     def setMRMLDefaults(self) -> None:
         if self.scriptedEffect.parameterSetNode() is None:
@@ -132,6 +146,7 @@ class KPrismEffect(AbstractScriptedSegmentEditorEffect):
     def sourceVolumeNodeChanged(self) -> None:
         if self._markers is not None:
             self._markers.follow_segmentation()
+            self._warm_up.later()
 
     referenceGeometryChanged = sourceVolumeNodeChanged
 
@@ -146,12 +161,9 @@ class KPrismEffect(AbstractScriptedSegmentEditorEffect):
         self._placing = interactionNode.GetCurrentInteractionMode() == interactionNode.Place
 
     def updateGUIFromMRML(self) -> None:
-        if self._options is None or self.scriptedEffect.parameterSetNode() is None:
-            return
-        effect = self.scriptedEffect
-        erasing = effect.parameterDefined("Erasing") and effect.integerParameter("Erasing") != 0
-        self._options.show_state(self._guide_kind(), effect.parameter("Class"), erasing)
-        self._show_status()
+        if self._options is not None and self.scriptedEffect.parameterSetNode() is not None:
+            self._options.show_state(self._guide_kind(), self._parameter("Class"), self._erasing())
+            self._show_status()
 
     def updateMRMLFromGUI(self) -> None:
         """Each option writes its own parameter when it is used."""
@@ -165,18 +177,9 @@ class KPrismEffect(AbstractScriptedSegmentEditorEffect):
         self.onSegmentShownSlice()
 
     def onNameSegment(self) -> None:
-        from KPrismLogic.segments import apply_term
-
-        node, name = self.scriptedEffect.parameterSetNode(), self.scriptedEffect.parameter("Class")
-        segmentation = node.GetSegmentationNode() if node is not None else None
-        segment = None
-        if segmentation is not None:
-            segment = segmentation.GetSegmentation().GetSegment(node.GetSelectedSegmentID() or "")
-        if segment is None or not name:
-            self._say("Choose a class, and select a segment, first.")
-            return
-        self.scriptedEffect.saveStateForUndo()
-        apply_term(segment, name)
+        if self._session is not None:
+            with self._telling():
+                self._session.name_segment(self._parameter("Class"))
 
     def onAddReference(self) -> None:
         if self._session is None:
@@ -186,8 +189,9 @@ class KPrismEffect(AbstractScriptedSegmentEditorEffect):
         self._show_references()
 
     def onRemoveReference(self, index: int) -> None:
-        self._shelf.remove(index)
-        self._show_references()
+        if self._shelf is not None:
+            self._shelf.remove(index)
+            self._show_references()
 
     def onSegmentShownSlice(self) -> None:
         guide = self._guide()
@@ -196,7 +200,6 @@ class KPrismEffect(AbstractScriptedSegmentEditorEffect):
         elif self._ready() and self.scriptedEffect.confirmCurrentSegmentVisible():
             with self._telling():
                 self._session.show_guide(self._shown_view(), guide)
-                self._show_status()
 
     def onInstall(self) -> None:
         from KPrismDesktop.installation import install_missing
@@ -206,45 +209,58 @@ class KPrismEffect(AbstractScriptedSegmentEditorEffect):
     def onErasingChanged(self, erasing: bool) -> None:
         self.scriptedEffect.setParameter("Erasing", int(erasing))
 
+    def _on_key(self, key: str | None) -> bool:
+        """Enter asks for the guide's mask again, as it applies what Draw has drawn."""
+        if key not in ("Return", "KP_Enter") or self._guide_kind() == "clicks":
+            return False
+        self.onSegmentShownSlice()
+        return True
+
     def _draw(self, widget: Any, positions: list[tuple[int, int]], modified: bool) -> None:
-        if not self._ready() or not self.scriptedEffect.confirmCurrentSegmentVisible():
-            return
-        erasing = self.scriptedEffect.integerParameter("Erasing") != 0
-        with self._telling():
-            view = self.scriptedEffect.viewNode(widget)
-            self._session.draw(view, positions, modified == erasing, self._guide())
-            self._show_status()
+        if self._ready() and self.scriptedEffect.confirmCurrentSegmentVisible():
+            with self._telling():
+                view = self.scriptedEffect.viewNode(widget)
+                self._session.draw(view, positions, modified == self._erasing(), self._guide())
+
+    def _parameter(self, name: str) -> str:
+        return self.scriptedEffect.parameter(name) if self.scriptedEffect.parameterDefined(name) else ""
 
     def _guide_kind(self) -> str:
-        kind = self.scriptedEffect.parameter("Guide")
+        kind = self._parameter("Guide")
         return kind if kind in GUIDES else "clicks"
+
+    def _erasing(self) -> bool:
+        return self._parameter("Erasing") == "1"
 
     def _guide(self) -> Any:
         from KPrismLogic.guide import Guide
 
         kind = self._guide_kind()
         if kind == "class":
-            return Guide(self.scriptedEffect.parameter("Class") or None)
+            return Guide(self._parameter("Class") or None)
         return self._shelf.guide() if kind == "reference" and self._shelf is not None else Guide()
 
+    def _view_node(self) -> Any:
+        """The slice node of the view that the pointer was in last; None when that is not known."""
+        return None if self._view is None else self.scriptedEffect.viewNode(self._view)
+
     def _shown_view(self) -> Any:
-        """The slice view that the pointer was in last, or the first of the layout."""
+        """As :meth:`_view_node`, or that of the first slice view of the layout."""
         from KPrismLib.errors import InvalidPrompt
 
-        widget = self._view
-        if widget is None:
+        node = self._view_node()
+        if node is None:
             layout = slicer.app.layoutManager()
             names = layout.sliceViewNames() if layout is not None else ()
-            widget = layout.sliceWidget(names[0]) if names else None
-        if widget is None:
-            raise InvalidPrompt("Show a slice view first.")
-        return self.scriptedEffect.viewNode(widget)
+            if not names:
+                raise InvalidPrompt("Show a slice view first.")
+            node = layout.sliceWidget(names[0]).mrmlSliceNode()
+        return node
 
     def _ready(self) -> bool:
         """Whether a session is open and nothing is missing; otherwise the status line says what is."""
-        self._remark = ""
-        self._show_status()
-        return self._session is not None and not self._missing()
+        self._say("")
+        return self._session is not None and not self._status.missing()
 
     @contextmanager
     def _telling(self) -> Iterator[None]:
@@ -255,28 +271,17 @@ class KPrismEffect(AbstractScriptedSegmentEditorEffect):
             yield
         except KPrismError as error:
             self._say(str(error))
-
-    def _missing(self) -> str:
-        from KPrismLogic.model import shared_model
-        from KPrismLogic.readiness import what_is_missing
-
-        return "" if shared_model().loaded else what_is_missing(shared_model().name)
+        else:
+            self._show_status()
 
     def _say(self, sentence: str) -> None:
-        self._remark = sentence
+        if self._status is not None:
+            self._status.say(sentence)
         self._show_status()
 
     def _show_status(self) -> None:
-        from KPrismLogic.model import shared_model
-        from KPrismLogic.readiness import missing_packages
-
-        if self._options is None:
-            return
-        model, missing = shared_model(), self._missing()
-        working = "Working …" if self.busy else ""
-        ready = f"{Path(model.name).stem} on {model.device}"
-        sentence = missing or " – ".join(part for part in (ready, working or self._remark) if part)
-        self._options.show_status(sentence, installable=bool(missing) and bool(missing_packages()))
+        if self._status is not None:
+            self._status.refresh(self._guide_kind())
 
     def _show_references(self) -> None:
         from KPrismDesktop.thumbnails import thumbnail
@@ -284,11 +289,12 @@ class KPrismEffect(AbstractScriptedSegmentEditorEffect):
         self._options.show_references([(thumbnail(one), one.title) for one in self._shelf])
 
     def _on_written(self, answer: Any) -> None:
-        self._say(answer.remark or f"{answer.milliseconds:.0f} ms")
+        self._status.answered(answer)
+        self._show_status()
         if self._markers is not None:
             self._markers.refresh()
-        if self._session is not None and self._view is not None:
-            self._session.prefetch(self.scriptedEffect.viewNode(self._view))
+        if self._warm_up is not None:
+            self._warm_up.later()
 
     def _on_failed(self, error: Exception) -> None:
         from KPrismLib.errors import KPrismError

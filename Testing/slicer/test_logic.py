@@ -1,5 +1,7 @@
 """The console's calls, as its documentation shows them."""
 
+import types
+
 import numpy as np
 import pytest
 import slicer
@@ -100,6 +102,39 @@ def test_rules_of_a_given_editor_hold(scene, bench, logic):
     node.SetMaskMode(bench.segmentation.EditAllowedOutsideAllSegments)
     logic.segmentSlice(bench.volume, bench.segmentation, "Liver", cls="liver", editorNode=node)
     assert not bench.array(bench.segmentation.GetSegmentation().GetSegmentIdBySegmentName("Liver")).any()
+
+
+def test_each_call_is_one_state_of_the_segment_editors_undo(bench, logic, monkeypatch):
+    editor = types.SimpleNamespace(
+        segmentationNode=lambda: bench.segmentation, saveStateForUndo=bench.editor.logic.SaveStateForUndo
+    )
+    opened = types.SimpleNamespace(SegmentEditorWidget=types.SimpleNamespace(editor=editor))
+    monkeypatch.setattr(slicer, "modules", opened, raising=False)
+    logic.segmentSlice(bench.volume, bench.segmentation, "Other", clicks=[bench.ras(6, 6, 7), bench.ras(6, 6, 14)])
+    one = bench.array("Other")
+    offset = float(bench.ras(8, 0, 0)[2])
+    logic.segmentSlice(bench.volume, bench.segmentation, "Other", offset=offset, cls="liver")
+    assert not np.array_equal(bench.array("Other"), one)
+    bench.undo()
+    assert np.array_equal(bench.array("Other"), one)
+    bench.undo()
+    assert not bench.array("Other").any()
+    assert not bench.editor.logic.CanUndo()
+    saved = []
+    editor.segmentationNode, editor.saveStateForUndo = lambda: None, lambda: saved.append(1)
+    logic.segmentSlice(bench.volume, bench.segmentation, "Other", cls="liver")
+    assert saved == []  # that editor is at work on something else
+
+
+def test_a_failed_call_leaves_no_state_to_undo(bench):
+    model, states = Model(), []
+    model.use(FloodPredictor())
+    logic = KPrismLogic(model, saveState=states.append)
+    with pytest.raises(UnknownClass):
+        logic.segmentSlice(bench.volume, bench.segmentation, "Other", cls="heart")
+    assert states == []
+    logic.segmentSlice(bench.volume, bench.segmentation, "Other", cls="liver")
+    assert states == [bench.segmentation]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import textwrap
+import threading
 import types
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from KPrismLogic.model import shared_model
 
 from Testing.slicer.desktop import strict_module
 from Testing.slicer.desktop.strict_effect import AbstractEffect, modules, settle
-from Testing.slicer.desktop.strict_qt import Strict
+from Testing.slicer.desktop.strict_qt import Strict, strict_class
 from Testing.slicer.flood_predictor import FloodPredictor
 from Testing.slicer.scenes import Bench, body, fill, geometry, segment_array, segmentation_node, volume_node
 
@@ -30,6 +31,7 @@ def module(scene, monkeypatch):
     app = strict_module.App()
     interfaces = strict_module.install(monkeypatch, app)
     Strict.made.clear()
+    strict_class("QSettings").stored.clear()
     import KPrism
 
     yield types.SimpleNamespace(KPrism=KPrism, app=app, interfaces=interfaces)
@@ -155,6 +157,84 @@ def test_panel_propagates_both_ways_and_cancel_stops(panel):
     panel.ui.cancelButton.click()
     assert panel.ui.statusLabel.text == "Stopped after 0 of 3 slices."
     settle()
+    panel.widget.cleanup()
+
+
+def test_panel_loads_beside_the_main_thread_and_says_what_went_wrong(panel, monkeypatch):
+    from KPrismLib.errors import InvalidWeights
+
+    model, gate = shared_model(), threading.Event()
+    flood = model.predictor()
+    panel.ui.unloadButton.click()
+    assert "not loaded" in panel.ui.modelLabel.text
+    threads = []
+
+    def load(*_, **__):
+        threads.append(threading.current_thread())
+        assert gate.wait(20)
+        return flood
+
+    monkeypatch.setattr("KPrismLib.predictor.Predictor.load", load)
+    panel.ui.loadButton.click()
+    assert "Loading" in panel.ui.modelLabel.text
+    gate.set()
+    settle()
+    assert model.loaded
+    assert threads[0] is not threading.main_thread()
+    assert "slices in memory" in panel.ui.modelLabel.text
+    panel.ui.unloadButton.click()
+
+    def damaged(*_, **__):
+        raise InvalidWeights("The file is damaged; get it again.")
+
+    monkeypatch.setattr("KPrismLib.predictor.Predictor.load", damaged)
+    panel.ui.loadButton.click()
+    settle()
+    assert panel.ui.modelLabel.text == "The file is damaged; get it again."
+    panel.widget.cleanup()
+
+
+def test_choices_are_remembered_for_the_next_session(panel, module):
+    panel.ui.keptBox.setValue(7)
+    panel.ui.keptBox.fire("valueChanged(int)", 7)
+    assert panel.widget.logic.engine.capacity == 7
+    import qt
+
+    assert qt.QSettings().value("KPrism/KeptSlices") == "7"
+    panel.widget.cleanup()
+
+
+def test_panel_follows_the_scene_again_after_it_was_closed(panel, scene):
+    ours = panel.widget._panel
+    before = ours._parameters
+    scene.Clear(False)
+    assert ours._parameters is not None
+    assert ours._parameters is not before
+    panel.widget.exit()
+    scene.Clear(False)
+    assert ours._parameters is None
+    panel.widget.cleanup()
+
+
+def test_panel_run_is_one_state_of_the_segment_editors_undo(panel, monkeypatch):
+    logic = panel.bench.editor.logic
+    editor = types.SimpleNamespace(
+        segmentationNode=lambda: panel.bench.segmentation, saveStateForUndo=logic.SaveStateForUndo
+    )
+    opened = types.SimpleNamespace(SegmentEditorWidget=types.SimpleNamespace(editor=editor))
+    monkeypatch.setattr(slicer, "modules", opened, raising=False)
+    known = np.zeros(body().shape, bool)
+    known[7] = body()[7] == 100
+    fill(panel.bench.editor, panel.bench.segmentation, "Liver", known)
+    panel.ui.planeBox.setCurrentIndex(0)
+    panel.ui.forwardBox.setValue(2)
+    panel.ui.backwardBox.setValue(2)
+    panel.ui.propagateButton.click()
+    settle()
+    assert panel.bench.array().sum() > known.sum()
+    logic.Undo()
+    assert np.array_equal(panel.bench.array(), known)
+    assert not logic.CanUndo()
     panel.widget.cleanup()
 
 
