@@ -8,6 +8,7 @@ import subprocess
 from typing import Any
 
 import slicer
+
 from KPrismLogic.readiness import TORCH, missing_packages
 
 

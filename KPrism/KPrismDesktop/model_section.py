@@ -6,12 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from KPrismLogic.readiness import missing_packages, what_is_missing
-from KPrismLogic.runner import ThreadRunner
-
 from KPrismDesktop.model_settings import DEVICES, remember, restore
 from KPrismDesktop.qt_pump import QtPump
 from KPrismLib.errors import KPrismError
+from KPrismLogic.readiness import missing_packages, what_is_missing
+from KPrismLogic.runner import ThreadRunner
 
 if TYPE_CHECKING:
     from concurrent.futures import Future

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import slicer
-from KPrismLogic.readiness import classes_of
-from KPrismLogic.runner import ThreadRunner
-from KPrismLogic.slice_plane import NORMAL_AXES, SlicePlane
 
 from KPrismDesktop.model_section import ModelSection
 from KPrismDesktop.qt_pump import QtPump
 from KPrismDesktop.slice_run import SliceRun
+from KPrismLogic.readiness import classes_of
+from KPrismLogic.runner import ThreadRunner
+from KPrismLogic.slice_plane import NORMAL_AXES, SlicePlane
 
 if TYPE_CHECKING:
     from KPrismLogic.logic import KPrismLogic
@@ -84,7 +84,7 @@ class ModulePanel:
         if self._parameters is None:
             from KPrismDesktop.panel_parameters import PanelParameters
 
-            self._parameters = PanelParameters(_parameter_node())
+            self._parameters = PanelParameters(_parameter_node())  # type: ignore[call-arg]  # the wrapper makes it
             if self._parameters.volume is None:
                 self._parameters.volume = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
             self._connection = self._parameters.connectGui(self._ui)

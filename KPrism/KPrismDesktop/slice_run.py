@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
+from KPrismLib.errors import KPrismError
 from KPrismLogic.editor_undo import OneState, keep_state
 from KPrismLogic.guide import Guide, ReferenceSlice
 from KPrismLogic.propagation import Propagation, carried
@@ -14,8 +15,6 @@ from KPrismLogic.segments import find_or_add_segment
 from KPrismLogic.slice_controller import Request, SliceController
 from KPrismLogic.target import Target
 from KPrismLogic.temporary_editor import temporary_editor
-
-from KPrismLib.errors import KPrismError
 
 if TYPE_CHECKING:
     from KPrismLogic.runner import Runner

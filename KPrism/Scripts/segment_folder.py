@@ -33,11 +33,10 @@ def main(arguments: list[str]) -> int:
     from KPrismLogic.engine_location import make_engine_importable
 
     make_engine_importable()
+    from KPrismLib.errors import KPrismError
     from KPrismLogic.batch import segment_folder
     from KPrismLogic.logic import KPrismLogic
     from KPrismLogic.model import Model
-
-    from KPrismLib.errors import KPrismError
 
     try:
         logic = KPrismLogic(Model(options.model, options.device))
@@ -51,7 +50,7 @@ def main(arguments: list[str]) -> int:
             plane=options.plane,
             truth=options.truth,
             logic=logic,
-            tell=lambda line: sys.stdout.write(f"{line}\n"),
+            tell=print,
         )
     except (KPrismError, ImportError) as error:
         return _stop(str(error))

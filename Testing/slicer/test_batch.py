@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from KPrismLogic.batch import segment_folder
-from KPrismLogic.logic import KPrismLogic
-from KPrismLogic.model import Model
 
 from KPrismLib.errors import InvalidImage
 from KPrismLib.imaging.labels import binary_mask, read_label_volume
 from KPrismLib.imaging.segmentation_file import Segment, write_segmentation
 from KPrismLib.imaging.volume import Volume
+from KPrismLogic.batch import segment_folder
+from KPrismLogic.logic import KPrismLogic
+from KPrismLogic.model import Model
 from Testing.slicer.flood_predictor import FloodPredictor
 from Testing.slicer.scenes import body, geometry
 

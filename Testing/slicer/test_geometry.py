@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from KPrismLogic.matrices import world_from_volume
 from KPrismLogic.slice_image import cut
 from KPrismLogic.slice_plane import SlicePlane
-
 from Testing.slicer.scenes import (
     GEOMETRIES,
     SIZE,

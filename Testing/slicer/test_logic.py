@@ -5,10 +5,10 @@ import types
 import numpy as np
 import pytest
 import slicer
-from KPrismLogic.logic import KPrismLogic
-from KPrismLogic.model import Model
 
 from KPrismLib.errors import InvalidImage, InvalidMask, InvalidPrompt, InvalidReference, KPrismError, UnknownClass
+from KPrismLogic.logic import KPrismLogic
+from KPrismLogic.model import Model
 from Testing.slicer.flood_predictor import FloodPredictor
 from Testing.slicer.scenes import Bench, body, editor_node, fill, geometry, segmentation_node, volume_node
 

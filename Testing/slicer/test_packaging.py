@@ -56,8 +56,8 @@ def test_console_and_batch_of_the_self_test_pass_on_the_real_nodes(scene, monkey
     """What they use of ``slicer.util`` that slicer-core lacks is put in place; the rest is real."""
     import numpy as np
     import slicer
-    from KPrismDesktop import self_test
 
+    from KPrismDesktop import self_test
     from Testing.slicer.scenes import volume_node
 
     monkeypatch.setattr(
@@ -73,6 +73,7 @@ def test_console_and_batch_of_the_self_test_pass_on_the_real_nodes(scene, monkey
         writer = vtk.vtkNrrdWriter() if hasattr(vtk, "vtkNrrdWriter") else None
         if writer is None:
             import SimpleITK as sitk
+
             from KPrismLogic.slice_image import voxels_of
 
             sitk.WriteImage(sitk.GetImageFromArray(voxels_of(node)), path)

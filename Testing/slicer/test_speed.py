@@ -8,9 +8,9 @@ import time
 
 import numpy as np
 import pytest
+
 from KPrismLogic.runner import ThreadRunner
 from KPrismLogic.slice_plane import SlicePlane
-
 from Testing.slicer.scenes import Bench, fill, segmentation_node, volume_node
 
 pytestmark = pytest.mark.slow

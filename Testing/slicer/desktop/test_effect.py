@@ -5,8 +5,8 @@ import threading
 import numpy as np
 import pytest
 import slicer
-from KPrismLogic.model import shared_model
 
+from KPrismLogic.model import shared_model
 from Testing.slicer.desktop.strict_effect import ThreeDWidget, settle, timers, written
 from Testing.slicer.desktop.strict_qt import Strict
 from Testing.slicer.scenes import body, fill, segmentation_node

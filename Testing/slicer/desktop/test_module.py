@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import slicer
-from KPrismLogic.model import shared_model
 
+from KPrismLogic.model import shared_model
 from Testing.slicer.desktop import strict_module
 from Testing.slicer.desktop.strict_effect import AbstractEffect, modules, settle
 from Testing.slicer.desktop.strict_qt import Strict, strict_class
