@@ -19,23 +19,6 @@ def keep_state(segmentation: slicer.vtkMRMLSegmentationNode) -> None:
         editor.saveStateForUndo()
 
 
-class OneState:
-    """Keeps one state for a run of many slices, that before the first of them is written.
-
-    Args:
-        keep: what keeps it.
-    """
-
-    def __init__(self, keep: KeepState) -> None:
-        self._keep: KeepState | None = keep
-
-    def __call__(self, segmentation: slicer.vtkMRMLSegmentationNode) -> None:
-        """Keep a state, the first time."""
-        if self._keep is not None:
-            self._keep(segmentation)
-            self._keep = None
-
-
 def _segment_editor() -> Any:
     """The ``qMRMLSegmentEditorWidget`` of the Segment Editor module; None before that module was opened."""
     import slicer

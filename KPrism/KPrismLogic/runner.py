@@ -26,7 +26,11 @@ class Runner(Protocol):
 
 
 class DirectRunner:
-    """Runs work when it is submitted, for console, batch and tests."""
+    """Runs work when it is submitted, for console, batch and tests; what that submits in turn runs after it."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[tuple[Work, Done]] = deque()
+        self._running = False
 
     @property
     def busy(self) -> bool:
@@ -35,6 +39,22 @@ class DirectRunner:
 
     def submit(self, work: Work, done: Done) -> None:
         """See :class:`Runner`."""
+        self._waiting.append((work, done))
+        if self._running:
+            return  # A volume has more slices than Python allows calls within calls.
+        self._running = True
+        try:
+            while self._waiting:
+                self._run(*self._waiting.popleft())
+        finally:
+            self._running = False
+            self._waiting.clear()
+
+    def close(self) -> None:
+        """See :class:`Runner`."""
+        self._waiting.clear()
+
+    def _run(self, work: Work, done: Done) -> None:
         future: Future[Any] = Future()
         try:
             future.set_result(work())
@@ -43,9 +63,6 @@ class DirectRunner:
                 raise
             future.set_exception(error)
         done(future)
-
-    def close(self) -> None:
-        """See :class:`Runner`."""
 
 
 class Pump(Protocol):

@@ -27,6 +27,10 @@ class SliceVoxels(Protocol):
     def image(self) -> SliceImage:
         """The slice."""
 
+    @property
+    def layer(self) -> int | None:
+        """The layer of the grid that they are; None of an oblique slice, which shares voxels with its neighbours."""
+
     def read(self, segmentation: slicer.vtkMRMLSegmentationNode, segment_id: str) -> Mask:
         """Which of the voxels belong to a segment."""
 
@@ -155,6 +159,7 @@ class _ObliqueVoxels:
     ijk: Indices
     row: Indices
     column: Indices
+    layer: None = None
 
     @classmethod
     def find(cls, image: SliceImage, geometry: slicer.vtkOrientedImageData, matrix: Matrix) -> _ObliqueVoxels:

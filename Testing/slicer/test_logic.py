@@ -82,20 +82,6 @@ def test_scribble_and_view_plane(scene, bench, logic):
     assert np.array_equal(bench.array("Other")[:, 6], (body() == 100)[:, 6])
 
 
-def test_propagate_carries_a_slice_and_can_be_stopped(bench, logic):
-    known = np.zeros(body().shape, bool)
-    known[4] = body()[4] == 100
-    fill(bench.editor, bench.segmentation, "Other", known)
-    seen = []
-    where = {"fromOffset": float(bench.ras(4, 0, 0)[2]), "toOffset": float(bench.ras(8, 0, 0)[2])}
-    count = logic.propagate(
-        bench.volume, bench.segmentation, "Other", **where, progress=lambda *now: seen.append(now) or len(seen) < 3
-    )
-    assert (count, seen) == (3, [(1, 4), (2, 4), (3, 4)])
-    assert np.array_equal(bench.array("Other")[4:8], (body() == 100)[4:8])
-    assert not bench.array("Other")[8:].any()
-
-
 def test_rules_of_a_given_editor_hold(scene, bench, logic):
     fill(bench.editor, bench.segmentation, "Other", body() == 100)
     node = editor_node(scene, bench.volume, bench.segmentation, "Other")

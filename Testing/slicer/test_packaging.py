@@ -74,9 +74,9 @@ def test_console_and_batch_of_the_self_test_pass_on_the_real_nodes(scene, monkey
         if writer is None:
             import SimpleITK as sitk
 
-            from KPrismLogic.slice_image import voxels_of
+            from KPrismLogic.voxel_grid import VoxelGrid
 
-            sitk.WriteImage(sitk.GetImageFromArray(voxels_of(node)), path)
+            sitk.WriteImage(sitk.GetImageFromArray(VoxelGrid.of(node).voxels), path)
 
     monkeypatch.setattr(slicer.util, "saveNode", save)
     monkeypatch.setattr(self_test, "_slices", _slices)
