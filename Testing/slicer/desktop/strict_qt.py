@@ -143,6 +143,8 @@ class _ComboBox(_Widget):
 
     def addItems(self, items: list[str]) -> None:
         self._items += items
+        if self._index < 0 and self._items:
+            self._index = 0  # as Qt does when the first item comes
 
     def clear(self) -> None:
         self._items, self._index = [], -1
@@ -187,6 +189,15 @@ class _ListWidget(_Widget):
         self._items, self._row = [], -1
 
 
+class _RangeWidget(_Widget):
+    def setRange(self, low: float, high: float) -> None:
+        self._values |= {"minimum": low, "maximum": high}
+
+    def setValues(self, low: float, high: float) -> None:
+        assert self._values["minimum"] <= low <= high <= self._values["maximum"]
+        self._values |= {"minimumValue": low, "maximumValue": high}
+
+
 class _Settings(Strict):
     stored: ClassVar[dict[str, Any]] = {}
 
@@ -199,6 +210,7 @@ class _Settings(Strict):
 
 _BEHAVIOUR = {
     "QSettings": _Settings,
+    "ctkRangeWidget": _RangeWidget,
     "QTimer": _Timer,
     "QComboBox": _ComboBox,
     "QListWidget": _ListWidget,

@@ -18,6 +18,8 @@ from Testing.slicer.desktop.strict_qt import Strict, strict_class
 from Testing.slicer.flood_predictor import FloodPredictor
 from Testing.slicer.scenes import Bench, body, fill, geometry, segment_array, segmentation_node, volume_node
 
+LIVER = body() == 100
+
 FOLDER = Path(__file__).resolve().parents[3] / "KPrism"
 
 
@@ -111,14 +113,22 @@ def panel(module, scene, monkeypatch):
     volume = volume_node(scene, body(), geometry("identity"))
     bench = Bench.make(scene, volume, segmentation_node(scene, volume))
     shared_model().use(FloodPredictor())
+    red = slicer.vtkMRMLSliceNode()
+    red.SetLayoutName("Red")
+    red.SetName("Red")
+    red = scene.AddNode(red)
+    red.SetSliceToRASByNTP(0, 0, 1, -1, 0, 0, *bench.ras(7, 6, 7), 0)
+    view = types.SimpleNamespace(mrmlSliceNode=lambda: red)
+    module.app.layout = types.SimpleNamespace(sliceViewNames=lambda: ("Red",), sliceWidget=lambda _: view)
     widget = module.KPrism.KPrismWidget()
     widget.setup()
     ui = types.SimpleNamespace(**module.interfaces[0].by_name)
     for selector, node in ((ui.volumeSelector, volume), (ui.segmentationSelector, bench.segmentation)):
         object.__setattr__(selector, "_node", node)
         type(selector).currentNode = lambda self: self._node
+    ui.volumeSelector.fire("currentNodeChanged(vtkMRMLNode*)", volume)
     ui.segmentEdit.setText("Liver")
-    return types.SimpleNamespace(widget=widget, ui=ui, bench=bench)
+    return types.SimpleNamespace(widget=widget, ui=ui, bench=bench, red=red)
 
 
 def test_panel_segments_the_slice_by_class(panel):
@@ -137,27 +147,117 @@ def test_panel_segments_the_slice_by_class(panel):
     panel.widget.cleanup()
 
 
-def test_panel_propagates_both_ways_and_cancel_stops(panel):
+def _known(panel, *layers):
+    """Draw the structure in some layers, and let a view show the first of them."""
     known = np.zeros(body().shape, bool)
-    known[7] = body()[7] == 100
+    known[list(layers)] = LIVER[list(layers)]
     fill(panel.bench.editor, panel.bench.segmentation, "Liver", known)
+    panel.red.SetSliceToRASByNTP(0, 0, 1, -1, 0, 0, *panel.bench.ras(layers[0], 6, 7), 0)
     panel.ui.planeBox.setCurrentIndex(0)
-    panel.ui.forwardBox.setValue(2)
-    panel.ui.backwardBox.setValue(1)
+    return known
+
+
+def test_panel_propagates_both_ways_over_a_range(panel):
+    _known(panel, 7)
+    heights = [float(panel.bench.ras(k, 0, 0)[2]) for k in (6, 9)]
+    panel.ui.rangeWidget.setValues(*heights)
     nodes = panel.bench.volume.GetScene().GetNumberOfNodes()
     panel.ui.propagateButton.click()
     assert panel.ui.cancelButton.visible
     settle()
-    found = segment_array(panel.bench.editor, panel.bench.segmentation, "Liver")
-    assert np.array_equal(found[6:10], (body() == 100)[6:10])
+    found = panel.bench.array()
+    assert np.array_equal(found[6:10], LIVER[6:10])
     assert found.sum() == found[6:10].sum()
-    assert panel.ui.statusLabel.text == "Done: 3 of 3 slices."
+    assert panel.ui.statusLabel.text == "Done: 3 slices written."
+    assert not panel.ui.cancelButton.visible
     assert panel.bench.volume.GetScene().GetNumberOfNodes() <= nodes + 1
-    panel.ui.propagateButton.click()
-    panel.ui.cancelButton.click()
-    assert panel.ui.statusLabel.text == "Stopped after 0 of 3 slices."
-    settle()
     panel.widget.cleanup()
+
+
+def test_panel_cancels_a_propagation_and_takes_it_up_again(panel):
+    _known(panel, 7)
+    gate, reached = threading.Event(), threading.Event()
+
+    def hold():
+        reached.set()
+        assert gate.wait(20)
+
+    shared_model().predictor().before_prediction = hold
+    panel.ui.propagateButton.click()
+    assert reached.wait(20)
+    panel.ui.cancelButton.click()
+    assert panel.ui.statusLabel.text == "Stopped: 0 slices written."
+    shared_model().predictor().before_prediction = None
+    gate.set()
+    settle()
+    panel.ui.propagateButton.click()
+    settle()
+    assert np.array_equal(panel.bench.array(), LIVER)
+    panel.widget.cleanup()
+
+
+def test_panel_leads_to_the_least_certain_slice_and_takes_its_correction(panel, monkeypatch):
+    monkeypatch.setattr("KPrismLib.volumes.encoded_stack.describe", lambda _: np.ones(1, np.float32))
+    _known(panel, 7)
+    shared_model().predictor().doubtful = lambda image: (image.pixels == 100).any() and (image.pixels != 200).all()
+    assert not panel.ui.leastCertainButton.enabled
+    assert not panel.ui.confidenceLabel.visible
+    panel.ui.propagateButton.click()
+    settle()
+    assert panel.ui.confidenceLabel.visible
+    panel.ui.leastCertainButton.click()
+    shown = panel.red.GetSliceToRAS().GetElement(2, 3)
+    doubtful = [k for k in range(14) if LIVER[k].any() and not (body()[k] == 200).any()]
+    assert shown == pytest.approx(min(float(panel.bench.ras(k, 0, 0)[2]) for k in doubtful))
+    layer = min(doubtful, key=lambda k: abs(float(panel.bench.ras(k, 0, 0)[2]) - shown))
+    corrected = panel.bench.array()
+    corrected[layer, :2, :2] = True
+    fill(panel.bench.editor, panel.bench.segmentation, "Liver", corrected)
+    panel.ui.propagateButton.click()
+    settle()
+    assert np.array_equal(panel.bench.array()[layer], corrected[layer])
+    assert panel.widget._panel._propagation.accepted == (layer, 7)
+    panel.widget.cleanup()
+
+
+def test_panel_segments_a_class_in_all_slices(panel):
+    panel.ui.classBox.clear()
+    panel.ui.classBox.addItems(["liver", "spleen"])
+    panel.ui.classBox.setCurrentIndex(0)
+    panel.ui.planeBox.setCurrentIndex(2)
+    panel.ui.classVolumeButton.click()
+    settle()
+    assert np.array_equal(panel.bench.array(), LIVER)
+    panel.widget.cleanup()
+
+
+def test_panel_says_what_to_do_first(panel):
+    panel.ui.propagateButton.click()
+    assert "nothing of Liver" in panel.ui.statusLabel.text
+    panel.ui.classBox.clear()
+    panel.ui.segmentButton.click()
+    assert panel.ui.statusLabel.text == "Choose a class first."
+    panel.ui.segmentEdit.setText("Unknown")
+    panel.ui.propagateButton.click()
+    assert "has no segment Unknown" in panel.ui.statusLabel.text
+    panel.ui.segmentEdit.setText("")
+    panel.ui.propagateButton.click()
+    assert "name a segment" in panel.ui.statusLabel.text
+    assert not panel.bench.array().any()
+    panel.widget.cleanup()
+
+
+def test_strip_has_a_colour_for_every_slice():
+    from KPrismDesktop.confidence_strip import strip
+
+    colours = strip(5, {1: 1.0, 2: 0.5, 3: 0.1}, (4,))[0]
+    assert colours.shape == (5, 3)
+    red, green, blue = colours.T.astype(int)
+    assert red[0] == green[0] == blue[0]
+    assert green[1] > red[1]
+    assert red[2] > green[2]
+    assert (colours[2] == colours[3]).all()
+    assert blue[4] > max(red[4], green[4])
 
 
 def test_panel_loads_beside_the_main_thread_and_says_what_went_wrong(panel, monkeypatch):
@@ -205,14 +305,14 @@ def test_choices_are_remembered_for_the_next_session(panel, module):
 
 
 def test_panel_follows_the_scene_again_after_it_was_closed(panel, scene):
-    ours = panel.widget._panel
-    before = ours._parameters
+    link = panel.widget._panel._scene
+    before = link._parameters
     scene.Clear(False)
-    assert ours._parameters is not None
-    assert ours._parameters is not before
+    assert link._parameters is not None
+    assert link._parameters is not before
     panel.widget.exit()
     scene.Clear(False)
-    assert ours._parameters is None
+    assert link._parameters is None
     panel.widget.cleanup()
 
 
@@ -223,12 +323,7 @@ def test_panel_run_is_one_state_of_the_segment_editors_undo(panel, monkeypatch):
     )
     opened = types.SimpleNamespace(SegmentEditorWidget=types.SimpleNamespace(editor=editor))
     monkeypatch.setattr(slicer, "modules", opened, raising=False)
-    known = np.zeros(body().shape, bool)
-    known[7] = body()[7] == 100
-    fill(panel.bench.editor, panel.bench.segmentation, "Liver", known)
-    panel.ui.planeBox.setCurrentIndex(0)
-    panel.ui.forwardBox.setValue(2)
-    panel.ui.backwardBox.setValue(2)
+    known = _known(panel, 7)
     panel.ui.propagateButton.click()
     settle()
     assert panel.bench.array().sum() > known.sum()

@@ -75,7 +75,7 @@ def _signals(tree: ast.AST) -> list[tuple[str, str, int]]:
             arguments = node.args
             if node.func.attr in ("connect", "disconnect") and isinstance(arguments[0], ast.Constant):
                 found.append((ast.unparse(node.func.value), arguments[0].value, node.lineno))
-            if node.func.attr == "_connect" and isinstance(arguments[1], ast.Constant):
+            if node.func.attr == "_connect" and len(arguments) == 3 and isinstance(arguments[1], ast.Constant):
                 found.append((ast.unparse(arguments[0]), arguments[1].value, node.lineno))
     return found
 
@@ -124,7 +124,7 @@ def test_a_wrong_name_is_found(tmp_path):
         "box = qt.QComboBox()\n"
         "box.setCaption('x')\n"
         "box.connect('picked(int)', print)\n"
-        "self._ui.forwardBox.setNumber(1)\n"
+        "self._ui.keptBox.setNumber(1)\n"
         "self.scriptedEffect.segmentLabelmap()\n"
         "qt.QNothing()\n"
         "qt.QComboBox.InsertNowhere\n"
