@@ -139,8 +139,7 @@ def stack_axis(grid: VoxelGrid, plane: SlicePlane) -> int | None:
 
 def corners_of(grid: VoxelGrid) -> Vector:
     """The corners of a volume's box, (8, 3) RAS mm; corner n lies low or high along i, j, k as the bits of n say."""
-    ijk: Vector = _CORNERS * grid.size - 0.5
-    places: Vector = ijk @ grid.world[:3, :3].T + grid.world[:3, 3]
+    places: Vector = (_CORNERS * grid.size - 0.5).astype(np.float64) @ grid.world[:3, :3].T + grid.world[:3, 3]
     return places
 
 

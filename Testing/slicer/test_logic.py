@@ -148,6 +148,12 @@ def test_a_mistake_leaves_no_new_segment(bench, logic):
     assert bench.segmentation.GetSegmentation().GetNumberOfSegments() == 1
 
 
+def test_segments_that_are_stored_as_surfaces_are_left_alone(bench, logic):
+    bench.segmentation.GetSegmentation().SetSourceRepresentationName("Closed surface")
+    with pytest.raises(InvalidMask, match="source representation"):
+        logic.segmentSlice(bench.volume, bench.segmentation, "Other", cls="liver")
+
+
 def test_reference_mistakes_are_sentences(bench, logic):
     with pytest.raises(InvalidMask):
         logic.referenceSlice(bench.volume, bench.segmentation, "Nothing")

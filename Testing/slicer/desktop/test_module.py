@@ -66,6 +66,31 @@ def test_scanning_is_quick_and_imports_nothing_heavy(tmp_path):
     assert run.returncode == 0, run.stderr
 
 
+def test_panel_and_effect_are_built_with_nothing_installed(tmp_path):
+    """Nothing that Slicer does not bring is imported before somebody asks for a mask."""
+    code = f"""
+        import sys
+        sys.path[:0] = [{str(FOLDER.parent)!r}]
+        sys.path.append({str(FOLDER)!r})
+
+        class Missing:
+            names = {{"torch", "scipy", "skimage", "safetensors", "nibabel", "PIL"}}
+
+            def find_spec(self, name, path=None, target=None):
+                if name.split(".")[0] in self.names:
+                    raise ModuleNotFoundError(f"No module named {{name}}", name=name)
+
+        sys.meta_path.insert(0, Missing())
+        from Testing.slicer.desktop.built_without_packages import build
+        build()
+        assert not Missing.names & set(sys.modules)
+    """
+    run = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, cwd=tmp_path, timeout=120
+    )
+    assert run.returncode == 0, run.stderr
+
+
 def test_start_up_registers_the_effect_once_and_the_sample_data(module, monkeypatch):
     registered, sources, samples = [], [], []
 
