@@ -42,14 +42,14 @@ class ModulePanel:
     def __init__(self, ui_file: str, logic: KPrismLogic) -> None:
         self._logic = logic
         self.widget = slicer.util.loadUI(ui_file)
-        self._ui = slicer.util.childWidgetVariables(self.widget)
+        self.ui = slicer.util.childWidgetVariables(self.widget)
         self.widget.setMRMLScene(slicer.mrmlScene)
         self._runner = ThreadRunner(QtPump())
         self._run: PanelRun | None = None
         self._propagation: SegmentPropagation | None = None
-        self._model = ModelSection(self._ui, logic.engine, self._show_classes)
-        self._scene = SceneLink(self._ui, self._forget_scene)
-        ui = self._ui
+        self._model = ModelSection(self.ui, logic.engine, self._show_classes)
+        self._scene = SceneLink(self.ui, self._forget_scene)
+        ui = self.ui
         ui.planeBox.addItems(list(NORMAL_AXES))
         ui.rangeWidget.decimals = 2
         ui.rangeWidget.suffix = " mm"
@@ -65,6 +65,11 @@ class ModulePanel:
         self._show_running(False)
         self._show_confidence()
         self.enter()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a run is under way."""
+        return self._run is not None
 
     def enter(self) -> None:
         """The panel is shown: follow the scene."""
@@ -139,8 +144,8 @@ class ModulePanel:
         return self._run
 
     def _on_progress(self, piece: Piece, done: int, count: int) -> None:
-        self._ui.progressBar.setMaximum(max(count, 1))
-        self._ui.progressBar.setValue(done)
+        self.ui.progressBar.setMaximum(max(count, 1))
+        self.ui.progressBar.setValue(done)
         self._say(f"{done} of at most {count} slices …")
         if piece.confidence is not None and self._propagation is not None:
             self._propagation.written(piece)
@@ -163,63 +168,63 @@ class ModulePanel:
             InvalidPrompt, InvalidReference: something is not chosen, or there is no such segment.
         """
         plane = self._plane()
-        segmentation, name = self._ui.segmentationSelector.currentNode(), self._ui.segmentEdit.text.strip()
+        segmentation, name = self.ui.segmentationSelector.currentNode(), self.ui.segmentEdit.text.strip()
         if plane is None or segmentation is None or not name:
             raise InvalidPrompt("Choose a volume and a segmentation, and name a segment, first.")
         segment_id = segment_of(segmentation, name)
         if segment_id is None:
             raise InvalidReference(f"{segmentation.GetName()} has no segment {name}; segment it in one slice first.")
-        return Target(self._ui.volumeSelector.currentNode(), segmentation, segment_id, plane)
+        return Target(self.ui.volumeSelector.currentNode(), segmentation, segment_id, plane)
 
     def _class_name(self) -> str:
-        class_name = str(self._ui.classBox.currentText)
+        class_name = str(self.ui.classBox.currentText)
         if not class_name:
             raise InvalidPrompt("Choose a class first.")
         return class_name
 
     def _plane(self) -> SlicePlane | None:
         """The slice of the chosen plane that a view shows, or the middle one; None without a volume."""
-        volume = self._ui.volumeSelector.currentNode()
+        volume = self.ui.volumeSelector.currentNode()
         if volume is None or volume.GetImageData() is None:
             return None
-        return shown_slice(SlicePlane.of_volume(volume, self._ui.planeBox.currentText))
+        return shown_slice(SlicePlane.of_volume(volume, self.ui.planeBox.currentText))
 
     def _range(self, stack: SliceStack) -> tuple[int, int]:
         # The widget rounds to what it shows, and its ends mean the ends of the volume.
-        low, high = float(self._ui.rangeWidget.minimumValue), float(self._ui.rangeWidget.maximumValue)
+        low, high = float(self.ui.rangeWidget.minimumValue), float(self.ui.rangeWidget.maximumValue)
         slack = stack.grid.step_along(stack.planes[0].normal) / 2
         return stack.within(low - slack, high + slack)
 
     def _show_range(self, *_: Any) -> None:
-        volume = self._ui.volumeSelector.currentNode()
+        volume = self.ui.volumeSelector.currentNode()
         possible = volume is not None and volume.GetImageData() is not None
-        self._ui.rangeWidget.setEnabled(possible)
+        self.ui.rangeWidget.setEnabled(possible)
         if possible:
             with self._telling():
-                stack = SliceStack.through(volume, SlicePlane.of_volume(volume, self._ui.planeBox.currentText))
+                stack = SliceStack.through(volume, SlicePlane.of_volume(volume, self.ui.planeBox.currentText))
                 low, high = stack.offset(0), stack.offset(len(stack) - 1)
-                self._ui.rangeWidget.setRange(low, high)
-                self._ui.rangeWidget.singleStep = stack.grid.step_along(stack.planes[0].normal)
-                self._ui.rangeWidget.setValues(low, high)
+                self.ui.rangeWidget.setRange(low, high)
+                self.ui.rangeWidget.singleStep = stack.grid.step_along(stack.planes[0].normal)
+                self.ui.rangeWidget.setValues(low, high)
 
     def _show_classes(self) -> None:
-        self._ui.classBox.clear()
-        self._ui.classBox.addItems(list(classes_of(self._logic.model.name)))
+        self.ui.classBox.clear()
+        self.ui.classBox.addItems(list(classes_of(self._logic.model.name)))
 
     def _show_confidence(self) -> None:
         run = self._propagation
-        self._ui.confidenceLabel.setVisible(run is not None)
-        self._ui.leastCertainButton.setEnabled(run is not None and run.least_certain() is not None)
+        self.ui.confidenceLabel.setVisible(run is not None)
+        self.ui.leastCertainButton.setEnabled(run is not None and run.least_certain() is not None)
         if run is not None:
-            self._ui.confidenceLabel.setPixmap(pixmap(strip(len(run.stack), run.confidence, run.accepted)))
+            self.ui.confidenceLabel.setPixmap(pixmap(strip(len(run.stack), run.confidence, run.accepted)))
 
     def _show_running(self, running: bool) -> None:
-        self._ui.progressBar.setVisible(running)
-        self._ui.cancelButton.setVisible(running)
-        for button in (self._ui.segmentButton, self._ui.propagateButton, self._ui.classVolumeButton):
+        self.ui.progressBar.setVisible(running)
+        self.ui.cancelButton.setVisible(running)
+        for button in (self.ui.segmentButton, self.ui.propagateButton, self.ui.classVolumeButton):
             button.setEnabled(not running)
         if running:
-            self._ui.progressBar.setMaximum(0)  # Busy, until the first slice is there.
+            self.ui.progressBar.setMaximum(0)  # Busy, until the first slice is there.
 
     @contextmanager
     def _telling(self) -> Iterator[None]:
@@ -232,4 +237,4 @@ class ModulePanel:
             self._say(str(error))
 
     def _say(self, sentence: str) -> None:
-        self._ui.statusLabel.setText(sentence)
+        self.ui.statusLabel.setText(sentence)

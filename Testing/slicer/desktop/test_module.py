@@ -241,7 +241,7 @@ def test_panel_leads_to_the_least_certain_slice_and_takes_its_correction(panel, 
     panel.ui.propagateButton.click()
     settle()
     assert np.array_equal(panel.bench.array()[layer], corrected[layer])
-    assert panel.widget._panel._propagation.accepted == (layer, 7)
+    assert panel.widget.panel._propagation.accepted == (layer, 7)
     panel.widget.cleanup()
 
 
@@ -330,7 +330,7 @@ def test_choices_are_remembered_for_the_next_session(panel, module):
 
 
 def test_panel_follows_the_scene_again_after_it_was_closed(panel, scene):
-    link = panel.widget._panel._scene
+    link = panel.widget.panel._scene
     before = link._parameters
     scene.Clear(False)
     assert link._parameters is not None

@@ -53,7 +53,7 @@ def _owners(tree: ast.AST, path: Path) -> dict[str, str]:
     """The class of each expression in a file that is known to be of Slicer or Qt."""
     owners = {name: kind for name, kind in OWNERS.items() if path.name not in NOT_SLICERS.get(name, ())}
     for name, kind in _interface().items():
-        owners |= {f"ui.{name}": kind, f"self._ui.{name}": kind}
+        owners |= {f"{owner}.{name}": kind for owner in ("ui", "self.ui", "self._ui")}
     for node in ast.walk(tree):
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
             made = ast.unparse(node.value.func)
@@ -140,7 +140,7 @@ def test_every_widget_that_the_code_asks_the_interface_for_is_in_it():
     known = _interface()
     for path in SOURCES:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Attribute) and ast.unparse(node.value) in ("ui", "self._ui"):
+            if isinstance(node, ast.Attribute) and ast.unparse(node.value) in ("ui", "self.ui", "self._ui"):
                 assert node.attr in known, f"{path.name}, line {node.lineno}"
 
 
