@@ -62,9 +62,6 @@ class FloodPredictor:
     def class_probabilities(self, images, classes):
         return np.array([[_flood(image, CLASSES[name]) for name in classes] for image in images], np.float32)
 
-    def encode_reference(self, image, pixels, mask):
-        return self.reference([(pixels, mask)]).parts[0]
-
     def segment(self, image, *, cls=None, reference=None):
         self._count()
         values = [CLASSES[cls]] if cls else reference.parts

@@ -23,6 +23,8 @@ from Testing.slicer.scenes import GEOMETRIES, Bench, body, fill, geometry, segme
 
 LIVER, SPLEEN = body() == 100, body() == 200
 
+pytestmark = pytest.mark.usefixtures("flood_propagation")
+
 
 @pytest.fixture
 def bench(scene):
@@ -256,8 +258,7 @@ def test_what_the_user_changed_since_is_not_written_over(bench, session):
     assert np.array_equal(bench.array(), corrected)
 
 
-def test_corrected_slice_is_accepted_and_others_follow_it(bench, session, monkeypatch):
-    monkeypatch.setattr("KPrismLib.volumes.encoded_stack.describe", lambda _: np.ones(1, np.float32))
+def test_corrected_slice_is_accepted_and_others_follow_it(bench, session):
     session.start().wait()
     corrected = bench.array()
     corrected[8] = SPLEEN[8]
@@ -376,3 +377,59 @@ def test_the_segment_editors_undo_takes_the_run_back(bench, monkeypatch):
     KPrismLogic(model).propagate(bench.volume, bench.segmentation, "Liver", offsets=[_offset(bench, 6)])
     bench.undo()
     assert np.array_equal(bench.array(), before)
+
+
+class TestWithTheNetworkItself:
+    """What is written is what the engine finds in the same slices, whatever that is."""
+
+    @pytest.fixture
+    def flood_propagation(self):
+        """Not here."""
+
+    @pytest.mark.parametrize("plane", ["axial", "oblique"])
+    def test_slices_hold_what_the_engine_finds(self, scene, plane):
+        from KPrismLib.network import KPrism, named_config
+        from KPrismLib.predictor import Predictor
+        from KPrismLib.volumes import Propagation
+        from KPrismLogic.slice_voxels import segment_in_slice
+
+        volume = volume_node(scene, body(), geometry("identity"))
+        bench = Bench.make(scene, volume, segmentation_node(scene, volume))
+        sizes = {"dim": 16, "heads": 2, "encoder_channels": (16, 16, 32), "encoder_blocks": (1, 1, 1, 1)}
+        sizes |= {"detail_channels": 8, "prompt_channels": 8, "ffn_dim": 16, "pixel_ffn_dim": 16, "mask_head_dim": 8}
+        predictor = Predictor(KPrism(named_config("small", image_size=64, classes=("liver", "spleen"), **sizes)))
+        model = Model()
+        model.use(predictor)
+        logic = KPrismLogic(model)
+        fill(bench.editor, bench.segmentation, "Liver", LIVER)
+        where = bench.target(SlicePlane.of_volume(volume, "axial").moved_to(bench.ras(6, 6, 7))).plane
+        where = view_plane("oblique", bench.ras(6, 6, 7)) if plane == "oblique" else where
+        stack = SliceStack.through(volume, where)
+        seed = stack.index_of(where)
+        engine = Propagation(predictor, stack, window=logic.engine.window_of(stack))
+        engine.accept(seed, segment_in_slice(stack.image(seed), bench.segmentation, "Liver"))
+        expected = {result.index: result for result in engine.propagate(seed - 1, seed + 1)}
+        assert expected
+        given = logic.propagate(
+            volume,
+            bench.segmentation,
+            "Liver",
+            plane=where,
+            offsets=[None],
+            first=stack.offset(seed - 1),
+            last=stack.offset(seed + 1),
+        )
+        assert given.confidence == {stack.offset(k): pytest.approx(one.confidence) for k, one in expected.items()}
+        for index, result in expected.items():
+            if plane == "axial":
+                assert np.array_equal(bench.array()[index], body_mask(stack, index, result.mask))
+
+
+def body_mask(stack, index, mask):
+    """A mask (rows, columns) of an axial slice of the identity geometry as (j, i)."""
+    image = stack.image(index)
+    found = np.zeros(body().shape[1:], bool)
+    for row, column in np.ndindex(mask.shape):
+        place = np.linalg.inv(stack.grid.world) @ (*image.ras_at(row, column), 1)
+        found[round(place[1]), round(place[0])] = mask[row, column]
+    return found

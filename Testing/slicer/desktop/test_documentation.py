@@ -16,7 +16,7 @@ from Testing.slicer.scenes import Bench, segmentation_node, volume_node
 GUIDE = Path(__file__).resolve().parents[3] / "Documentation" / "Slicer.md"
 
 
-def test_console_examples_run(scene, monkeypatch, capsys):
+def test_console_examples_run(scene, monkeypatch, capsys, flood_propagation):
     strict_module.install(monkeypatch, strict_module.App())
     monkeypatch.delitem(sys.modules, "KPrism", raising=False)
     voxels = np.zeros((30, 40, 40), np.uint8)

@@ -133,7 +133,7 @@ def test_console_example(module):
 
 
 @pytest.fixture
-def panel(module, scene, monkeypatch):
+def panel(module, scene, monkeypatch, flood_propagation):
     monkeypatch.setattr(slicer, "SegmentEditorKPrism", object(), raising=False)
     volume = volume_node(scene, body(), geometry("identity"))
     bench = Bench.make(scene, volume, segmentation_node(scene, volume))
@@ -221,8 +221,7 @@ def test_panel_cancels_a_propagation_and_takes_it_up_again(panel):
     panel.widget.cleanup()
 
 
-def test_panel_leads_to_the_least_certain_slice_and_takes_its_correction(panel, monkeypatch):
-    monkeypatch.setattr("KPrismLib.volumes.encoded_stack.describe", lambda _: np.ones(1, np.float32))
+def test_panel_leads_to_the_least_certain_slice_and_takes_its_correction(panel):
     _known(panel, 7)
     shared_model().predictor().doubtful = lambda image: (image.pixels == 100).any() and (image.pixels != 200).all()
     assert not panel.ui.leastCertainButton.enabled
