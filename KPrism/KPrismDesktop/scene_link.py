@@ -59,8 +59,9 @@ class SceneLink:
             from KPrismDesktop.panel_parameters import PanelParameters
 
             self._parameters = PanelParameters(_parameter_node())  # type: ignore[call-arg]  # the wrapper makes it
-            if self._parameters.volume is None:
-                self._parameters.volume = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
+            first = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
+            if self._parameters.volume is None and first is not None:
+                self._parameters.volume = first
             self._connection = self._parameters.connectGui(self._ui)
 
     def _disconnect(self) -> None:

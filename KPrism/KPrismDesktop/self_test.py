@@ -159,7 +159,19 @@ def _predictor() -> Any:
     from KPrismLib.network import KPrism, named_config
     from KPrismLib.predictor import Predictor
 
-    tiny = named_config("small", image_size=64, dim=16, heads=2, ffn_dim=16, pixel_ffn_dim=16, mask_head_dim=8)
+    tiny = named_config(
+        "small",
+        image_size=64,
+        dim=16,
+        heads=2,
+        encoder_channels=(16, 16, 32),
+        encoder_blocks=(1, 1, 1, 1),
+        detail_channels=8,
+        prompt_channels=8,
+        ffn_dim=16,
+        pixel_ffn_dim=16,
+        mask_head_dim=8,
+    )
     return Predictor(KPrism(tiny.replace(classes=("liver", "spleen"))))
 
 
