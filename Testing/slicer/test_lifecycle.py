@@ -1,7 +1,10 @@
 """Whatever happens while the model thinks: no crash, no wrong write, no click lost."""
 
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +17,9 @@ from KPrismLogic.slice_plane import SlicePlane
 from KPrismLogic.target import NoLongerWanted
 from Testing.slicer.flood_predictor import FloodPredictor
 from Testing.slicer.scenes import Bench, body, fill, geometry, segmentation_node, volume_node
+
+
+MODULE_FOLDER = Path(__file__).resolve().parents[2] / "KPrism"
 
 
 class Gate:
@@ -227,6 +233,21 @@ def test_choosing_another_model_does_not_wait_for_the_one_that_loads(monkeypatch
     assert loaded[0].device == "second"
     assert model.loaded
     assert not model.loading
+
+
+def test_linking_torch_imports_nothing_and_the_import_works_afterwards():
+    code = (
+        f"import sys; sys.path[:0] = {[str(MODULE_FOLDER)]!r}\n"
+        "from KPrismLogic.torch_libraries import link_torch\n"
+        "link_torch()\n"
+        "assert 'torch' not in sys.modules\n"
+        "if sys.platform == 'linux':\n"
+        "    assert 'libtorch_cpu' in open('/proc/self/maps').read()\n"
+        "import torch\n"
+        "assert torch.ones(2).sum() == 2\n"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    assert run.returncode == 0, run.stderr
 
 
 def test_two_editors_share_a_model_and_not_a_wrong_word(scene, bench):
