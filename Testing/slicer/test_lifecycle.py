@@ -18,7 +18,6 @@ from KPrismLogic.target import NoLongerWanted
 from Testing.slicer.flood_predictor import FloodPredictor
 from Testing.slicer.scenes import Bench, body, fill, geometry, segmentation_node, volume_node
 
-
 MODULE_FOLDER = Path(__file__).resolve().parents[2] / "KPrism"
 
 
