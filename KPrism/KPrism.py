@@ -54,7 +54,7 @@ class KPrismWidget(ScriptedLoadableModuleWidget):
     def __init__(self, parent: Any = None) -> None:
         ScriptedLoadableModuleWidget.__init__(self, parent)
         self.logic: Any = None
-        self._panel: Any = None
+        self.panel: Any = None
 
     def setup(self) -> None:
         """Build the panel; works with nothing installed."""
@@ -64,24 +64,24 @@ class KPrismWidget(ScriptedLoadableModuleWidget):
         from KPrismLogic.logic import KPrismLogic
 
         self.logic = KPrismLogic()
-        self._panel = ModulePanel(self.resourcePath("UI/KPrism.ui"), self.logic)
-        self.layout.addWidget(self._panel.widget)
+        self.panel = ModulePanel(self.resourcePath("UI/KPrism.ui"), self.logic)
+        self.layout.addWidget(self.panel.widget)
 
     def enter(self) -> None:
         """The panel is shown."""
-        if self._panel is not None:
-            self._panel.enter()
+        if self.panel is not None:
+            self.panel.enter()
 
     def exit(self) -> None:
         """Another module is shown."""
-        if self._panel is not None:
-            self._panel.exit()
+        if self.panel is not None:
+            self.panel.exit()
 
     def cleanup(self) -> None:
         """The panel is deleted, at the end or before a reload."""
-        if self._panel is not None:
-            self._panel.close()
-            self._panel = None
+        if self.panel is not None:
+            self.panel.close()
+            self.panel = None
 
 
 class KPrismTest(ScriptedLoadableModuleTest):

@@ -49,12 +49,13 @@ class EffectOptions:
 
     def __init__(self, effect: Any, listener: OptionsListener) -> None:
         self._listener = listener
+        self._connections: list[tuple[Any, str, Callable[..., None]]] = []
         self._guides: dict[str, Any] = {}
         row = qt.QHBoxLayout()
         for guide, title in GUIDES.items():
             button = qt.QRadioButton(title)
             button.objectName = f"KPrismGuide{title}"
-            button.connect("clicked()", self._choose(guide))
+            self._connect(button, "clicked()", self._choose(guide))
             row.addWidget(button)
             self._guides[guide] = button
         effect.addLabeledOptionsWidget("Guide:", row)
@@ -68,11 +69,11 @@ class EffectOptions:
         self.classes.completer().setFilterMode(qt.Qt.MatchContains)
         self.classes.completer().setCompletionMode(qt.QCompleter.PopupCompletion)
         self.classes.setToolTip("Type a part of the name. Choosing a class segments the shown slice.")
-        self.classes.connect("activated(int)", self._on_class_activated)
+        self._connect(self.classes, "activated(int)", self._on_class_activated)
         self.name_segment = qt.QPushButton("Name segment")
         self.name_segment.objectName = "KPrismNameSegment"
         self.name_segment.setToolTip("Give the segment the name, colour and terminology of the class.")
-        self.name_segment.connect("clicked()", listener.onNameSegment)
+        self._connect(self.name_segment, "clicked()", listener.onNameSegment)
         self._class_row = _box(self.classes, self.name_segment)
         effect.addOptionsWidget(self._class_row)
 
@@ -87,23 +88,23 @@ class EffectOptions:
         self.add_reference = qt.QPushButton("Add shown slice")
         self.add_reference.objectName = "KPrismAddReference"
         self.add_reference.setToolTip("Take this slice with the selected segment as an example; up to nine.")
-        self.add_reference.connect("clicked()", listener.onAddReference)
+        self._connect(self.add_reference, "clicked()", listener.onAddReference)
         self.remove_reference = qt.QPushButton("Remove")
         self.remove_reference.objectName = "KPrismRemoveReference"
-        self.remove_reference.connect("clicked()", self._on_remove)
+        self._connect(self.remove_reference, "clicked()", self._on_remove)
         self._reference_row = _box(self.add_reference, self.remove_reference)
         effect.addOptionsWidget(self.references)
         effect.addOptionsWidget(self._reference_row)
 
         self.segment_slice = qt.QPushButton("Segment shown slice")
         self.segment_slice.objectName = "KPrismSegmentSlice"
-        self.segment_slice.connect("clicked()", listener.onSegmentShownSlice)
+        self._connect(self.segment_slice, "clicked()", listener.onSegmentShownSlice)
         effect.addOptionsWidget(self.segment_slice)
 
         self.erasing = qt.QCheckBox("Plain clicks remove")
         self.erasing.objectName = "KPrismErasing"
         self.erasing.setToolTip("For pens and tablets; with a mouse, hold Ctrl (Cmd on a Mac) to remove.")
-        self.erasing.connect("toggled(bool)", listener.onErasingChanged)
+        self._connect(self.erasing, "toggled(bool)", listener.onErasingChanged)
         effect.addOptionsWidget(self.erasing)
 
         self.status = qt.QLabel()
@@ -113,7 +114,7 @@ class EffectOptions:
         self.install = qt.QPushButton("Install")
         self.install.objectName = "KPrismInstall"
         self.install.setToolTip("Download and install the Python packages that are missing.")
-        self.install.connect("clicked()", listener.onInstall)
+        self._connect(self.install, "clicked()", listener.onInstall)
         effect.addOptionsWidget(self.install)
 
     def show_state(self, guide: str, class_name: str, erasing: bool) -> None:
@@ -133,7 +134,7 @@ class EffectOptions:
 
     def show_classes(self, names: Sequence[str]) -> None:
         """Fill the list of classes; tells the listener nothing."""
-        if self.classes.count == len(names):
+        if [self.classes.itemText(index) for index in range(self.classes.count)] == list(names):
             return
         blocked = self.classes.blockSignals(True)
         self.classes.clear()
@@ -150,10 +151,20 @@ class EffectOptions:
             item.setToolTip(title)
             self.references.addItem(item)
 
-    def show_status(self, sentence: str, *, installable: bool) -> None:
+    def show_status(self, sentence: str, installable: bool) -> None:
         """Say how things are."""
         self.status.setText(sentence)
         self.install.setVisible(installable)
+
+    def close(self) -> None:
+        """Tell the listener nothing any more; connections that last keep it alive after its editor is gone."""
+        for widget, signal, slot in self._connections:
+            widget.disconnect(signal, slot)
+        self._connections = []
+
+    def _connect(self, widget: Any, signal: str, slot: Callable[..., None]) -> None:
+        widget.connect(signal, slot)
+        self._connections.append((widget, signal, slot))
 
     def _choose(self, guide: str) -> Callable[[], None]:
         return lambda: self._listener.onGuideChosen(guide)

@@ -7,6 +7,8 @@ import importlib.util
 import subprocess
 from typing import Any
 
+import slicer
+
 from KPrismLogic.readiness import TORCH, missing_packages
 
 
@@ -21,33 +23,28 @@ def install_missing() -> str:
     try:
         if light:
             _install(light)
-        if len(light) < len(missing) and not _install_torch():
-            return "PyTorch is missing: install the extension PyTorch in the Extensions Manager, restart, try again."
+        if len(light) < len(missing):
+            if importlib.util.find_spec("PyTorchUtils") is None:
+                return "PyTorch is missing: install the extension PyTorch in the Extensions Manager, then restart."
+            _install_torch()
     except (RuntimeError, OSError, subprocess.CalledProcessError) as error:
-        return f"The installation failed ({error}); check the network and try again."
+        return f"The installation failed ({error}); check the network and press Install again."
     importlib.invalidate_caches()
     return "" if not missing_packages() else "The installation was not finished; press Install to try again."
 
 
-def _has_packaging() -> bool:
-    """Slicer 5.12 brings ``slicer.packaging``; before, ``slicer.util`` installs."""
-    return importlib.util.find_spec("slicer.packaging") is not None
-
-
 def _install(requirements: list[str]) -> None:
-    if _has_packaging():
-        import slicer.packaging
-
-        slicer.packaging.pip_ensure(requirements, requester="K-Prism")
+    """Slicer 5.12 brings ``slicer.packaging``, which asks and shows progress; before, ``slicer.util`` installs."""
+    if importlib.util.find_spec("slicer.packaging") is not None:
+        packaging: Any = importlib.import_module("slicer.packaging")
+        packaging.pip_ensure(requirements, requester="K-Prism")
     else:
         with slicer.util.WaitCursor():
             slicer.util.pip_install(requirements)
 
 
-def _install_torch() -> bool:
-    """Let the PyTorch extension choose the build for this computer; False when the extension is not there."""
-    if importlib.util.find_spec("PyTorchUtils") is None:
-        return False
+def _install_torch() -> None:
+    """Let the PyTorch extension choose the build for this computer; it asks first."""
     utilities: Any = importlib.import_module("PyTorchUtils")
-    logic = utilities.PyTorchUtilsLogic()
-    return logic.installTorch(askConfirmation=True, torchVersionRequirement=TORCH) is not None
+    with slicer.util.WaitCursor():
+        utilities.PyTorchUtilsLogic().installTorch(askConfirmation=True, torchVersionRequirement=TORCH)

@@ -6,17 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import qt
-import slicer
-from KPrismLogic.readiness import missing_packages, what_is_missing
-
+from KPrismDesktop.model_settings import DEVICES, remember, restore
+from KPrismDesktop.qt_pump import QtPump
 from KPrismLib.errors import KPrismError
+from KPrismLogic.readiness import missing_packages, what_is_missing
+from KPrismLogic.runner import ThreadRunner
 
 if TYPE_CHECKING:
-    from KPrismLogic.logic import KPrismLogic
+    from concurrent.futures import Future
 
-_DEVICES = ("auto", "cpu", "cuda", "mps")
-_SETTINGS = {"model": "KPrism/Model", "device": "KPrism/Device"}
+    from KPrismLogic.slice_engine import SliceEngine
 
 
 class ModelSection:
@@ -24,22 +23,22 @@ class ModelSection:
 
     Args:
         ui: the panel's widgets by name.
-        logic: whose model is chosen.
+        engine: whose model is chosen, and how many slices it keeps.
         changed: called when another model was chosen.
     """
 
-    def __init__(self, ui: Any, logic: KPrismLogic, changed: Callable[[], None]) -> None:
-        self._ui, self._model, self._changed = ui, logic.model, changed
-        settings = qt.QSettings()
-        name = str(settings.value(_SETTINGS["model"], self._model.name))
-        device = str(settings.value(_SETTINGS["device"], "auto"))
-        ui.deviceBox.addItems(list(_DEVICES))
-        ui.deviceBox.setCurrentText(device if device in _DEVICES else "auto")
-        ui.modelEdit.setText(name)
-        if not self._model.loaded:
-            self._model.choose(name, ui.deviceBox.currentText)
-        ui.deviceBox.connect("activated(int)", lambda _: self._on_chosen())
+    def __init__(self, ui: Any, engine: SliceEngine, changed: Callable[[], None]) -> None:
+        self._ui, self._engine, self._model, self._changed = ui, engine, engine.model, changed
+        self._runner = ThreadRunner(QtPump())
+        self._failure = ""
+        restore(engine)
+        ui.deviceBox.addItems(list(DEVICES))
+        ui.deviceBox.setCurrentText(self._model.device if self._model.device in DEVICES else "auto")
+        ui.modelEdit.setText(self._model.name)
+        ui.keptBox.setValue(engine.capacity)
+        ui.deviceBox.connect("activated(int)", self._on_chosen)
         ui.modelEdit.connect("editingFinished()", self._on_chosen)
+        ui.keptBox.connect("valueChanged(int)", self._on_chosen)
         ui.loadButton.connect("clicked()", self._on_load)
         ui.unloadButton.connect("clicked()", self._on_unload)
         ui.installButton.connect("clicked()", self._on_install)
@@ -50,42 +49,55 @@ class ModelSection:
 
     def show(self) -> None:
         """Show how things are."""
-        missing, loaded = self.missing(), self._model.loaded
+        missing, loaded, loading = self.missing(), self._model.loaded, self._runner.busy or self._model.loading
         title = Path(self._model.name).stem
-        memory = (
-            f"{title} on {self._model.device}, {self._model.megabytes:.0f} MB" if loaded else f"{title}, not loaded"
-        )
-        self._ui.modelLabel.setText(missing or f"{title}: {memory}")
+        if loaded:
+            memory = f"{self._model.megabytes:.0f} MB, {self._engine.kept} slices in memory"
+            state = f"{title} on {self._model.device}: {memory}"
+        else:
+            state = f"Loading {title} …" if loading else f"{title}: not loaded"
+        self._ui.modelLabel.setText(missing or self._failure or state)
         self._ui.installButton.setVisible(bool(missing_packages()))
-        self._ui.loadButton.setEnabled(not missing and not loaded)
+        self._ui.loadButton.setEnabled(not (missing or loaded or loading))
         self._ui.unloadButton.setEnabled(loaded)
 
-    def _on_chosen(self) -> None:
+    def close(self) -> None:
+        """Wait for nothing any more."""
+        self._runner.close()
+
+    def _on_chosen(self, *_: Any) -> None:
         name, device = self._ui.modelEdit.text.strip() or "small", self._ui.deviceBox.currentText
+        before = self._model.name
+        self._engine.capacity = int(self._ui.keptBox.value)
         self._model.choose(name, device)
-        settings = qt.QSettings()
-        settings.setValue(_SETTINGS["model"], name)
-        settings.setValue(_SETTINGS["device"], device)
-        self._changed()
+        remember(name, device, self._engine.capacity)
+        self._failure = ""
+        if name != before:
+            self._changed()
         self.show()
 
     def _on_load(self) -> None:
-        try:
-            with slicer.util.WaitCursor():
-                self._model.predictor()
-        except (KPrismError, ImportError) as error:
-            self._ui.modelLabel.setText(str(error))
-            return
+        self._failure = ""
+        self._runner.submit(self._model.predictor, self._on_loaded)
         self.show()
+
+    def _on_loaded(self, done: Future[Any]) -> None:
+        error = done.exception()
+        if isinstance(error, (KPrismError, ImportError)):
+            self._failure = str(error)
+        self.show()
+        if error is not None and not self._failure:
+            raise error  # A defect: the log gets the whole story.
 
     def _on_unload(self) -> None:
         self._model.unload()
+        self._engine.forget()
         self.show()
 
     def _on_install(self) -> None:
         from KPrismDesktop.installation import install_missing
 
-        sentence = install_missing()
+        self._failure = install_missing()
         self.show()
-        if sentence:
-            self._ui.modelLabel.setText(sentence)
+        if self._failure:
+            self._ui.modelLabel.setText(self._failure)

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import slicer
-from KPrismLogic.readiness import classes_of
-from KPrismLogic.slice_plane import NORMAL_AXES, SlicePlane
 
+from KPrismDesktop.confidence_strip import strip
 from KPrismDesktop.model_section import ModelSection
+from KPrismDesktop.panel_run import PanelRun
+from KPrismDesktop.pixmaps import pixmap
 from KPrismDesktop.qt_pump import QtPump
-from KPrismDesktop.slice_run import SliceRun
+from KPrismDesktop.scene_link import SceneLink
+from KPrismDesktop.slice_views import show_slice, shown_slice
+from KPrismLib.errors import InvalidPrompt, InvalidReference, KPrismError
+from KPrismLogic.classes_through_volume import ClassesThroughVolume
+from KPrismLogic.readiness import classes_of
+from KPrismLogic.runner import ThreadRunner
+from KPrismLogic.segment_propagation import SegmentPropagation
+from KPrismLogic.segments import find_or_add_segment, find_segment
+from KPrismLogic.slice_plane import NORMAL_AXES, SlicePlane
+from KPrismLogic.slice_stack import SliceStack
+from KPrismLogic.target import Target
 
 if TYPE_CHECKING:
     from KPrismLogic.logic import KPrismLogic
-
-_PARAMETER_NODE = "KPrism"
+    from KPrismLogic.volume_run import Piece
 
 
 class ModulePanel:
@@ -30,135 +42,199 @@ class ModulePanel:
     def __init__(self, ui_file: str, logic: KPrismLogic) -> None:
         self._logic = logic
         self.widget = slicer.util.loadUI(ui_file)
-        self._ui = slicer.util.childWidgetVariables(self.widget)
+        self.ui = slicer.util.childWidgetVariables(self.widget)
         self.widget.setMRMLScene(slicer.mrmlScene)
-        self._model = ModelSection(self._ui, logic, self._show_classes)
-        self._parameters: Any = None
-        self._connection: Any = None
-        self._run: SliceRun | None = None
-        self._ui.planeBox.addItems(list(NORMAL_AXES))
-        self._ui.segmentButton.connect("clicked()", self._on_segment)
-        self._ui.propagateButton.connect("clicked()", self._on_propagate)
-        self._ui.cancelButton.connect("clicked()", self._on_cancel)
-        self._tags = [
-            slicer.mrmlScene.AddObserver(slicer.mrmlScene.StartCloseEvent, self._on_scene_closing),
-        ]
+        self._runner = ThreadRunner(QtPump())
+        self._run: PanelRun | None = None
+        self._propagation: SegmentPropagation | None = None
+        self._model = ModelSection(self.ui, logic.engine, self._show_classes)
+        self._scene = SceneLink(self.ui, self._forget_scene)
+        ui = self.ui
+        ui.planeBox.addItems(list(NORMAL_AXES))
+        ui.rangeWidget.decimals = 2
+        ui.rangeWidget.suffix = " mm"
+        ui.confidenceLabel.setMinimumWidth(1)
+        ui.segmentButton.connect("clicked()", self._on_segment)
+        ui.propagateButton.connect("clicked()", self._on_propagate)
+        ui.classVolumeButton.connect("clicked()", self._on_class_volume)
+        ui.leastCertainButton.connect("clicked()", self._on_least_certain)
+        ui.cancelButton.connect("clicked()", self._on_cancel)
+        ui.planeBox.connect("currentIndexChanged(int)", self._show_range)
+        ui.volumeSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._show_range)
         self._show_classes()
         self._show_running(False)
+        self._show_confidence()
         self.enter()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a run is under way."""
+        return self._run is not None
 
     def enter(self) -> None:
         """The panel is shown: follow the scene."""
         self._model.show()
-        if self._parameters is None:
-            from KPrismDesktop.panel_parameters import PanelParameters
-
-            self._parameters = PanelParameters(_parameter_node())
-            if self._parameters.volume is None:
-                self._parameters.volume = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
-            self._connection = self._parameters.connectGui(self._ui)
+        self._scene.enter()
+        self._show_range()
 
     def exit(self) -> None:
         """Another module is shown: do not follow the scene."""
-        if self._parameters is not None:
-            self._parameters.disconnectGui(self._connection)
-            self._parameters = None
+        self._scene.exit()
 
     def close(self) -> None:
         """Leave nothing behind."""
         self._on_cancel()
-        self.exit()
-        for tag in self._tags:
-            slicer.mrmlScene.RemoveObserver(tag)
-        self._tags = []
+        self._scene.close()
+        self._model.close()
+        self._runner.close()
 
-    def _on_scene_closing(self, *_: Any) -> None:
+    def _forget_scene(self) -> None:
         self._on_cancel()
-        self.exit()
+        self._propagation = None
+        self._show_confidence()
 
     def _on_segment(self) -> None:
         """Segment the shown slice by the chosen class."""
-        plane = self._plane()
-        class_name = self._ui.classBox.currentText
-        if plane is None or not class_name:
-            self._say("Choose a class first." if plane is not None else "Choose a volume first.")
-            return
-        self._begin(plane, cls=class_name)
+        with self._telling():
+            class_name = self._class_name()
+            target = self._target(lambda segmentation, name: find_or_add_segment(segmentation, name, class_name))
+            self._begin().segment_slice(target, class_name)
 
     def _on_propagate(self) -> None:
         """Carry the shown slice of the segment through its neighbours."""
-        plane = self._plane()
-        if plane is None:
-            self._say("Choose a volume and a segmentation first.")
-            return
-        self._begin(plane, steps=(self._ui.forwardBox.value, -self._ui.backwardBox.value))
+        with self._telling():
+            target = self._target(find_segment)
+            run = self._propagation
+            if run is None or not run.fits(target):
+                self._propagation = run = SegmentPropagation(target)
+            else:
+                run.accept(target.plane)
+            first, last = self._range(run.stack)
+            pieces = functools.partial(run.pieces, first=first, last=last)
+            self._begin().through_volume(target, run.stack, pieces, last - first + 1, run.record)
+            self._show_confidence()
 
-    def _begin(self, plane: SlicePlane, *, cls: str | None = None, steps: Sequence[int] = ()) -> None:
-        volume = self._ui.volumeSelector.currentNode()
-        segmentation = self._ui.segmentationSelector.currentNode()
-        name = self._ui.segmentEdit.text.strip()
-        if volume is None or segmentation is None or not name:
-            self._say("Choose a volume and a segmentation, and name a segment, first.")
-            return
+    def _on_class_volume(self) -> None:
+        """Segment every slice of the range by the chosen class."""
+        with self._telling():
+            class_name = self._class_name()
+            target = self._target(lambda segmentation, name: find_or_add_segment(segmentation, name, class_name))
+            stack = SliceStack.through(target.volume, target.plane)
+            first, last = self._range(stack)
+            run = ClassesThroughVolume(stack, target.segmentation, [class_name], [target.segment_id])
+            pieces = functools.partial(run.pieces, first=first, last=last)
+            self._begin().through_volume(target, stack, pieces, last - first + 1)
+
+    def _on_least_certain(self) -> None:
+        index = None if self._propagation is None else self._propagation.least_certain()
+        if self._propagation is not None and index is not None:
+            show_slice(self._propagation.stack.planes[index])
+
+    def _on_cancel(self) -> None:
+        if self._run is not None:
+            self._run.cancel()
+
+    def _begin(self) -> PanelRun:
         missing = self._model.missing()
         if missing:
-            self._say(missing)
-            return
-        self._run = SliceRun(self._logic.engine, QtPump(), self._on_progress, self._on_finished)
+            raise InvalidPrompt(missing)
+        self._run = PanelRun(self._logic.engine, self._runner, self._on_progress, self._on_finished)
         self._show_running(True)
-        self._say("Working …")
-        self._run.start(volume, segmentation, name, plane, cls=cls, steps=steps)
+        self._say("Working …" if self._logic.model.loaded else "Loading the model …")
+        return self._run
 
-    def _on_progress(self, done: int, count: int) -> None:
-        self._ui.progressBar.setMaximum(max(count, 1))
-        self._ui.progressBar.setValue(done)
+    def _on_progress(self, piece: Piece, done: int, count: int) -> None:
+        self.ui.progressBar.setMaximum(max(count, 1))
+        self.ui.progressBar.setValue(done)
+        self._say(f"{done} of at most {count} slices …")
+        if piece.confidence is not None and self._propagation is not None:
+            self._propagation.written(piece)
+            self._show_confidence()
 
     def _on_finished(self, sentence: str) -> None:
         self._run = None
         self._show_running(False)
         self._say(sentence)
         self._model.show()
+        self._show_confidence()
 
-    def _on_cancel(self) -> None:
-        if self._run is not None:
-            self._run.cancel()
+    def _target(self, segment_of: Callable[[Any, str], str | None]) -> Target:
+        """What the widgets choose, and the slice that a view shows.
+
+        Args:
+            segment_of: finds or makes the segment of a name in a segmentation.
+
+        Raises:
+            InvalidPrompt, InvalidReference: something is not chosen, or there is no such segment.
+        """
+        plane = self._plane()
+        segmentation, name = self.ui.segmentationSelector.currentNode(), self.ui.segmentEdit.text.strip()
+        if plane is None or segmentation is None or not name:
+            raise InvalidPrompt("Choose a volume and a segmentation, and name a segment, first.")
+        segment_id = segment_of(segmentation, name)
+        if segment_id is None:
+            raise InvalidReference(f"{segmentation.GetName()} has no segment {name}; segment it in one slice first.")
+        return Target(self.ui.volumeSelector.currentNode(), segmentation, segment_id, plane)
+
+    def _class_name(self) -> str:
+        class_name = str(self.ui.classBox.currentText)
+        if not class_name:
+            raise InvalidPrompt("Choose a class first.")
+        return class_name
 
     def _plane(self) -> SlicePlane | None:
-        """The slice of the chosen plane that a view shows, or the middle one."""
-        volume = self._ui.volumeSelector.currentNode()
+        """The slice of the chosen plane that a view shows, or the middle one; None without a volume."""
+        volume = self.ui.volumeSelector.currentNode()
         if volume is None or volume.GetImageData() is None:
             return None
-        plane = SlicePlane.of_volume(volume, self._ui.planeBox.currentText)
-        layout = slicer.app.layoutManager()
-        for name in layout.sliceViewNames() if layout is not None else ():
-            shown = SlicePlane.of_view(layout.sliceWidget(name).mrmlSliceNode())
-            if abs(float(shown.normal @ plane.normal)) > 0.9:
-                # Through the middle of the volume, at the height that the view shows.
-                apart = float(shown.normal @ (shown.point - plane.point)) / float(shown.normal @ plane.normal)
-                return plane.moved_to(plane.point + plane.normal * apart)
-        return plane
+        return shown_slice(SlicePlane.of_volume(volume, self.ui.planeBox.currentText))
+
+    def _range(self, stack: SliceStack) -> tuple[int, int]:
+        # The widget rounds to what it shows, and its ends mean the ends of the volume.
+        low, high = float(self.ui.rangeWidget.minimumValue), float(self.ui.rangeWidget.maximumValue)
+        slack = stack.grid.step_along(stack.planes[0].normal) / 2
+        return stack.within(low - slack, high + slack)
+
+    def _show_range(self, *_: Any) -> None:
+        volume = self.ui.volumeSelector.currentNode()
+        possible = volume is not None and volume.GetImageData() is not None
+        self.ui.rangeWidget.setEnabled(possible)
+        if possible:
+            with self._telling():
+                stack = SliceStack.through(volume, SlicePlane.of_volume(volume, self.ui.planeBox.currentText))
+                low, high = stack.offset(0), stack.offset(len(stack) - 1)
+                self.ui.rangeWidget.setRange(low, high)
+                self.ui.rangeWidget.singleStep = stack.grid.step_along(stack.planes[0].normal)
+                self.ui.rangeWidget.setValues(low, high)
 
     def _show_classes(self) -> None:
-        names = classes_of(self._logic.model.name)
-        self._ui.classBox.clear()
-        self._ui.classBox.addItems(list(names))
+        self.ui.classBox.clear()
+        self.ui.classBox.addItems(list(classes_of(self._logic.model.name)))
+
+    def _show_confidence(self) -> None:
+        run = self._propagation
+        self.ui.confidenceLabel.setVisible(run is not None)
+        self.ui.leastCertainButton.setEnabled(run is not None and run.least_certain() is not None)
+        if run is not None:
+            self.ui.confidenceLabel.setPixmap(pixmap(strip(len(run.stack), run.confidence, run.accepted)))
 
     def _show_running(self, running: bool) -> None:
-        self._ui.progressBar.setVisible(running)
-        self._ui.cancelButton.setVisible(running)
-        self._ui.segmentButton.setEnabled(not running)
-        self._ui.propagateButton.setEnabled(not running)
+        self.ui.progressBar.setVisible(running)
+        self.ui.cancelButton.setVisible(running)
+        for button in (self.ui.segmentButton, self.ui.propagateButton, self.ui.classVolumeButton):
+            button.setEnabled(not running)
+        if running:
+            self.ui.progressBar.setMaximum(0)  # Busy, until the first slice is there.
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """What is wrong becomes the status line, never a popup."""
+        try:
+            yield
+        except KPrismError as error:
+            if self._run is not None:
+                self._run.cancel()
+            self._say(str(error))
 
     def _say(self, sentence: str) -> None:
-        self._ui.statusLabel.setText(sentence)
-
-
-def _parameter_node() -> Any:
-    """The module's parameter node, one in a scene."""
-    node = slicer.mrmlScene.GetSingletonNode(_PARAMETER_NODE, "vtkMRMLScriptedModuleNode")
-    if node is None:
-        node = slicer.vtkMRMLScriptedModuleNode()
-        node.SetSingletonTag(_PARAMETER_NODE)
-        node.SetModuleName(_PARAMETER_NODE)
-        node = slicer.mrmlScene.AddNode(node)
-    return node
+        self.ui.statusLabel.setText(sentence)

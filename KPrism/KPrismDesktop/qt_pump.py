@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import weakref
 from collections.abc import Callable
 
 import qt
@@ -20,28 +19,23 @@ class QtPump:
         self._tick: Callable[[], None] | None = None
         self._timer = qt.QTimer()
         self._timer.setInterval(0)
-        # A bound method would keep pump and timer alive for ever: Qt's connection holds what it calls.
-        this = weakref.ref(self)
-        self._timer.connect("timeout()", lambda: _call(this()))
 
     def start(self, tick: Callable[[], None]) -> None:
-        """Begin to call ``tick``."""
-        self._tick = tick
-        if not self._timer.isActive():
+        """Begin to call ``tick``; the connection keeps the pump alive until it is stopped."""
+        if self._tick is None:
+            self._timer.connect("timeout()", self.beat)
             self._timer.start()
+        self._tick = tick
 
     def stop(self) -> None:
         """Stop calling."""
-        self._timer.stop()
-        self._tick = None
+        if self._tick is not None:
+            self._timer.stop()
+            self._timer.disconnect("timeout()", self.beat)
+            self._tick = None
 
     def beat(self) -> None:
         """Let the worker run a moment, then look for results."""
         time.sleep(_YIELD_SECONDS)
         if self._tick is not None:
             self._tick()
-
-
-def _call(pump: QtPump | None) -> None:
-    if pump is not None:
-        pump.beat()

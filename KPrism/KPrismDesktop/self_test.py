@@ -1,4 +1,4 @@
-"""Tests that run in real Slicer, with a small network of random weights: geometry and undo, not quality.
+"""Tests that run in real Slicer, with a small network of random weights: places, undo and ends, not quality.
 
 Each function is one CTest entry and raises when something is wrong.
 """
@@ -19,7 +19,9 @@ _PATIENCE_SECONDS = 60
 def run() -> None:
     """Everything that the session allows; the effect needs a main window."""
     console()
+    volume()
     batch()
+    panel()
     if slicer.util.mainWindow() is not None:
         effect()
 
@@ -35,6 +37,46 @@ def console() -> None:
     _check("10200004" in content.GetSegment(segment_id).GetTerminology(), "the segment has no terminology")
     written = _slices(volume, segmentation, segment_id)
     _check(written <= {volume.GetImageData().GetDimensions()[2] // 2}, f"slices {written} were written")
+
+
+def volume() -> None:
+    """A class goes through all slices, and a slice is carried to its neighbours within a range."""
+    volume_node, segmentation = _scene()
+    logic = _logic()
+    every = logic.segmentVolume(volume_node, segmentation, ["liver"])
+    _check(len(every.confidence) == volume_node.GetImageData().GetDimensions()[2], "not every slice was segmented")
+    content = segmentation.GetSegmentation()
+    segment_id = content.AddEmptySegment("", "Box")
+    drawn = slicer.util.arrayFromVolume(volume_node) >= 200
+    drawn[np.arange(len(drawn)) != 6] = False
+    slicer.util.updateSegmentBinaryLabelmapFromArray(drawn.astype(np.uint8), segmentation, segment_id, volume_node)
+    carried = logic.propagate(volume_node, segmentation, "Box", offsets=[0.0], first=-3.0, last=6.0)
+    _check(set(carried.confidence) <= {-3.0, 3.0, 6.0}, f"slices at {sorted(carried.confidence)} were written")
+    _check(_slices(volume_node, segmentation, segment_id) <= {5, 6, 7, 8}, "slices outside the range were written")
+
+
+def panel() -> None:
+    """The module's panel is built, segments a slice beside the main thread, and is built again on reload."""
+    from KPrismLogic.model import shared_model
+
+    volume_node, segmentation = _scene()
+    shared_model().use(_predictor())
+    for reloaded in (False, True):
+        if reloaded:
+            slicer.util.reloadScriptedModule("KPrism")
+        slicer.modules.kprism.widgetRepresentation()
+        ui = slicer.modules.KPrismWidget.panel.ui
+        ui.volumeSelector.setCurrentNode(volume_node)
+        ui.segmentationSelector.setCurrentNode(segmentation)
+        ui.segmentEdit.setText(f"Panel{int(reloaded)}")
+        ui.planeBox.setCurrentIndex(0)
+        ui.classBox.clear()
+        ui.classBox.addItems(["liver"])
+        ui.segmentButton.click()
+        _wait(lambda: not slicer.modules.KPrismWidget.panel.busy)
+        _check(ui.statusLabel.text.startswith("Done"), f"the panel says: {ui.statusLabel.text}")
+    names = [segmentation.GetSegmentation().GetNthSegment(number).GetName() for number in range(2)]
+    _check(names == ["Panel0", "Panel1"], f"the segments are {names}")
 
 
 def batch() -> None:
@@ -117,7 +159,19 @@ def _predictor() -> Any:
     from KPrismLib.network import KPrism, named_config
     from KPrismLib.predictor import Predictor
 
-    tiny = named_config("small", image_size=64, dim=16, heads=2, ffn_dim=16, pixel_ffn_dim=16, mask_head_dim=8)
+    tiny = named_config(
+        "small",
+        image_size=64,
+        dim=16,
+        heads=2,
+        encoder_channels=(16, 16, 32),
+        encoder_blocks=(1, 1, 1, 1),
+        detail_channels=8,
+        prompt_channels=8,
+        ffn_dim=16,
+        pixel_ffn_dim=16,
+        mask_head_dim=8,
+    )
     return Predictor(KPrism(tiny.replace(classes=("liver", "spleen"))))
 
 

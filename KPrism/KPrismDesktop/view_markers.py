@@ -28,6 +28,7 @@ class ViewMarkers:
         self._effect, self._session = effect, session
         self._views: dict[Any, PromptMarkers] = {}
         self._watch: SegmentationWatch | None = None
+        self._watched: Any = None
         self._timer = qt.QTimer()
         self._timer.setSingleShot(True)
         self._timer.setInterval(_PATIENCE_MILLISECONDS)
@@ -35,15 +36,19 @@ class ViewMarkers:
 
     def follow_segmentation(self) -> None:
         """Watch the segmentation that is edited now, and no other."""
-        self._stop_watching()
         node = self._effect.parameterSetNode()
         segmentation = node.GetSegmentationNode() if node is not None else None
-        if segmentation is not None:
-            self._watch = SegmentationWatch(segmentation.GetSegmentation(), self._later)
+        content = segmentation.GetSegmentation() if segmentation is not None else None
+        if content is self._watched:
+            return
+        self._stop_watching()
+        if content is not None:
+            self._watch, self._watched = SegmentationWatch(content, self._later), content
         self.refresh()
 
     def enter(self, widget: Any) -> None:
         """Show markers in a view from now on."""
+        self.follow_segmentation()  # Effects are not told when a script chooses another one.
         if widget not in self._views:
             self._views[widget] = PromptMarkers(self._effect, widget)
             self.refresh_view(widget, self._effect.viewNode(widget))
@@ -77,4 +82,4 @@ class ViewMarkers:
     def _stop_watching(self) -> None:
         if self._watch is not None:
             self._watch.end()
-            self._watch = None
+            self._watch = self._watched = None

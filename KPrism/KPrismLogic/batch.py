@@ -5,20 +5,25 @@ from __future__ import annotations
 import csv
 import io
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from KPrismLib.errors import CannotWrite, GeometryMismatch, InvalidImage, KPrismError
+from KPrismLib.errors import CannotWrite, GeometryMismatch, InvalidImage, InvalidPrompt, KPrismError
 from KPrismLib.imaging.atomic_file import write_atomically
+from KPrismLogic.guide import ReferenceSlice
 from KPrismLogic.headless import application_scene
 from KPrismLogic.labelmaps import labelmap_of
 from KPrismLogic.logic import KPrismLogic
 from KPrismLogic.matrices import matrix_from_array, world_from_volume
+from KPrismLogic.segments import find_or_add_segment
+from KPrismLogic.slice_image import stack_axis
 from KPrismLogic.slice_plane import SlicePlane
+from KPrismLogic.slice_stack import SliceStack
+from KPrismLogic.voxel_grid import VoxelGrid
 
 if TYPE_CHECKING:
     import slicer
@@ -61,21 +66,25 @@ class Measurement:
 def segment_folder(
     images: Path,
     output: Path,
-    classes: Sequence[str],
+    classes: Sequence[str] = (),
     *,
+    references: Sequence[ReferenceSlice] = (),
+    name: str = "Structure",
     plane: str = "axial",
     truth: Path | None = None,
     logic: KPrismLogic | None = None,
     tell: Callable[[str], None] = lambda _: None,
 ) -> int:
-    """Segment all images of a folder by class, slice by slice; a case that fails does not stop the others.
+    """Segment all images of a folder by class or by example; a case that fails does not stop the others.
 
     Writes ``<image>.seg.nrrd`` for each case and ``metrics.csv``.
 
     Args:
         images: folder with images of any format that K-Prism reads.
         output: folder for the results; made if missing.
-        classes: classes that the model knows.
+        classes: classes that the model knows; a voxel that several claim goes to the most probable.
+        references: segmented slices to take as examples instead of classes.
+        name: name of what the references show, for the segment and the table.
         plane: "axial", "coronal" or "sagittal".
         truth: folder with segmentations to compare with, named as the images or as this function names its results.
         logic: what segments; None for a new one.
@@ -85,9 +94,12 @@ def segment_folder(
         How many cases failed.
 
     Raises:
+        InvalidPrompt: neither classes nor references, or both.
         InvalidImage: the folder has no images.
         CannotWrite: the output folder or the table cannot be written.
     """
+    if bool(classes) == bool(references):
+        raise InvalidPrompt("Give either classes or references to say what to segment.")
     cases = sorted(path for path in _files(images) if path.name.lower().endswith(_SUFFIXES))
     if not cases:
         raise InvalidImage(f"There is no image in {images}.")
@@ -97,11 +109,12 @@ def segment_folder(
         raise CannotWrite(f"Cannot make the folder {output}: {error.strerror}.") from error
     scene, kept_alive = application_scene()
     logic = logic or KPrismLogic()
+    what = _What(tuple(classes) or (name,), tuple(references))
     rows: list[Measurement] = []
     failed = 0
     for number, case in enumerate(cases, 1):
         try:
-            done = list(_segment_case(scene, case, output, classes, plane, truth, logic))
+            done = _segment_case(scene, case, output, what, plane, truth, logic)
             tell(f"{number}/{len(cases)} {case.name}: {sum(row.voxels for row in done)} voxels")
         except (KPrismError, OSError, MemoryError) as error:
             failed += 1
@@ -120,15 +133,23 @@ def _files(folder: Path) -> list[Path]:
     return [path for path in folder.iterdir() if path.is_file()]
 
 
+@dataclass(frozen=True, eq=False)
+class _What:
+    """What to segment: classes, or what references show."""
+
+    names: tuple[str, ...]
+    references: tuple[ReferenceSlice, ...]
+
+
 def _segment_case(
     scene: slicer.vtkMRMLScene,
     case: Path,
     output: Path,
-    classes: Sequence[str],
+    what: _What,
     plane: str,
     truth: Path | None,
     logic: KPrismLogic,
-) -> Iterator[Measurement]:
+) -> list[Measurement]:
     nodes: list[Any] = []
     try:
         volume = _load(scene, case)
@@ -136,19 +157,30 @@ def _segment_case(
         segmentation = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", _stem(case))
         nodes.append(segmentation)
         segmentation.SetReferenceImageGeometryParameterFromVolumeNode(volume)
-        for cls in classes:
-            start = time.perf_counter()
-            slices = _segment_class(logic, volume, segmentation, cls, plane)
-            mask = _whole_mask(volume, segmentation, cls)
-            litres = float(mask.sum() * abs(np.linalg.det(world_from_volume(volume)[:3, :3]))) / 1000
-            agreement = None if truth is None else _dice(truth, case, cls, mask)
-            elapsed = time.perf_counter() - start
-            yield Measurement(case.name, cls, "done", slices, int(mask.sum()), litres, agreement, elapsed)
+        start = time.perf_counter()
+        if what.references:
+            _segment_by_example(logic, volume, segmentation, what, plane)
+        else:
+            logic.segmentVolume(volume, segmentation, what.names, plane=plane)
+        elapsed = (time.perf_counter() - start) / len(what.names)
+        measured = [_measure(volume, segmentation, case, name, plane, truth, elapsed) for name in what.names]
         nodes.append(_save(scene, segmentation, output / f"{_stem(case)}.seg.nrrd"))
+        return measured
     finally:
         logic.engine.forget()
         for node in nodes:
             scene.RemoveNode(node)
+
+
+def _measure(
+    volume: Any, segmentation: Any, case: Path, name: str, plane: str, truth: Path | None, seconds: float
+) -> Measurement:
+    mask = _whole_mask(volume, segmentation, name)
+    across = 2 - _normal_axis(volume, plane)
+    slices = int(mask.any(axis=tuple(axis for axis in range(3) if axis != across)).sum())
+    litres = float(mask.sum() * abs(np.linalg.det(world_from_volume(volume)[:3, :3]))) / 1000
+    agreement = None if truth is None else _dice(truth, case, name, mask)
+    return Measurement(case.name, name, "done", slices, int(mask.sum()), litres, agreement, seconds)
 
 
 def _load(scene: slicer.vtkMRMLScene, case: Path) -> slicer.vtkMRMLVolumeNode:
@@ -171,24 +203,21 @@ def _load(scene: slicer.vtkMRMLScene, case: Path) -> slicer.vtkMRMLVolumeNode:
     return node
 
 
-def _segment_class(logic: KPrismLogic, volume: Any, segmentation: Any, cls: str, plane: str) -> int:
-    """Segment every slice; -> in how many the class was found."""
-    from KPrismLogic.slice_image import cut
+def _segment_by_example(logic: KPrismLogic, volume: Any, segmentation: Any, what: _What, plane: str) -> None:
+    stack = SliceStack.through(volume, SlicePlane.of_volume(volume, plane))
+    find_or_add_segment(segmentation, what.names[0], None)
+    for index, where in enumerate(stack.planes):
+        pixels = stack.pixels(index)
+        if pixels.min() < pixels.max():  # In padding there is nothing to see.
+            logic.segmentSlice(volume, segmentation, what.names[0], plane=where, reference=what.references)
 
-    first = SlicePlane.of_volume(volume, plane)
-    world = world_from_volume(volume)
-    across = int(np.argmax(np.abs(first.normal @ world[:3, :3]) / np.linalg.norm(world[:3, :3], axis=0)))
-    size = volume.GetImageData().GetDimensions()
-    found = 0
-    for index in range(size[across]):
-        voxel = [extent // 2 for extent in size]
-        voxel[across] = index
-        where = first.moved_to(world[:3, :3] @ voxel + world[:3, 3])
-        pixels = cut(volume, where).pixels
-        if pixels.min() == pixels.max():
-            continue  # Padding, in which there is nothing to see.
-        found += bool(logic.segmentSlice(volume, segmentation, cls, plane=where, cls=cls).mask.any())
-    return found
+
+def _normal_axis(volume: Any, plane: str) -> int:
+    """The voxel axis (0 i, 1 j, 2 k) along which the slices of a plane follow each other."""
+    axis = stack_axis(VoxelGrid.of(volume), SlicePlane.of_volume(volume, plane))
+    if axis is None:
+        raise AssertionError("a plane of the volume's own slices is one of its stacks")
+    return axis
 
 
 def _whole_mask(volume: Any, segmentation: Any, cls: str) -> Any:

@@ -12,6 +12,7 @@ from KPrismLogic.guide import Guide, ReferenceSlice
 from KPrismLogic.matrices import Vector, array_from_matrix, inverse, transformed, world_from_volume
 from KPrismLogic.prompt_states import PromptStates
 from KPrismLogic.segment_editing import Editor
+from KPrismLogic.segments import apply_term
 from KPrismLogic.slice_controller import Request, SliceController, Stroke
 from KPrismLogic.slice_engine import Answer, SliceEngine
 from KPrismLogic.slice_plane import SlicePlane
@@ -50,7 +51,7 @@ class EditingSession:
         report: Callable[[Answer], None],
         fail: Callable[[Exception], None],
     ) -> None:
-        self._parameters = parameters
+        self._parameters, self._editor = parameters, editor
         self._open = True
         self.controller = SliceController(editor, engine, runner, states=states, report=report, fail=fail)
 
@@ -71,6 +72,18 @@ class EditingSession:
             InvalidPrompt: no volume or segment is selected.
         """
         self._ask(view, guide, (), anew=True)
+
+    def name_segment(self, class_name: str) -> None:
+        """Give the selected segment the name, colour and terminology of a class.
+
+        Raises:
+            InvalidPrompt: no class, or no segment is selected.
+        """
+        if not class_name:
+            raise InvalidPrompt("Choose a class first.")
+        _, segmentation, segment_id = self._chosen()
+        self._editor.save_state()
+        apply_term(segmentation.GetSegmentation().GetSegment(segment_id), class_name)
 
     def reference(self, view: slicer.vtkMRMLSliceNode) -> ReferenceSlice:
         """The shown slice with the selected segment in it.
@@ -95,12 +108,15 @@ class EditingSession:
         ]
 
     def prefetch(self, view: slicer.vtkMRMLSliceNode, steps: Sequence[int] = (0, 1, -1)) -> None:
-        """Encode the shown slice and its neighbours, as long as nothing else is to do."""
+        """Make the first click in the shown slice and its neighbours quick, as long as nothing else is to do."""
+        if self.controller.busy:
+            return
         try:
             target = self.target(view)
             step = _slice_step(target.volume, target.plane.normal)
         except KPrismError:
             return
+        self.controller.look_at(target)
         places = [target.plane.point + target.plane.normal * number * step for number in steps]
         self.controller.prefetch(target.volume, [target.plane.moved_to(place) for place in places])
 
@@ -110,6 +126,9 @@ class EditingSession:
         Raises:
             InvalidPrompt: no volume or segment is selected.
         """
+        return Target(*self._chosen(), SlicePlane.of_view(view))
+
+    def _chosen(self) -> tuple[slicer.vtkMRMLVolumeNode, slicer.vtkMRMLSegmentationNode, str]:
         node = self._parameters()
         volume = node.GetSourceVolumeNode() if node is not None else None
         segmentation = node.GetSegmentationNode() if node is not None else None
@@ -118,7 +137,7 @@ class EditingSession:
         segment_id = node.GetSelectedSegmentID() if node is not None else None
         if segmentation is None or not segment_id or segmentation.GetSegmentation().GetSegment(segment_id) is None:
             raise InvalidPrompt("Add a segment, or select one, first.")
-        return Target(volume, segmentation, segment_id, SlicePlane.of_view(view))
+        return volume, segmentation, segment_id
 
     def close(self) -> None:
         """Drop what waits or runs."""

@@ -64,13 +64,19 @@ def values_at(labelmap: slicer.vtkOrientedImageData, i: Indices, j: Indices, k: 
     from vtk.util.numpy_support import vtk_to_numpy
 
     extent = labelmap.GetExtent()
-    size = [extent[2 * axis + 1] - extent[2 * axis] + 1 for axis in range(3)]
-    voxels = vtk_to_numpy(labelmap.GetPointData().GetScalars()).reshape(size[::-1])
-    shape = np.broadcast_shapes(i.shape, j.shape, k.shape)
-    within = np.ones((1,) * len(shape), dtype=bool)
-    places = []
+    voxels = vtk_to_numpy(labelmap.GetPointData().GetScalars())
+    within: Any = None
+    flat: Any = 0
+    stride = 1
     for axis, index in enumerate((i, j, k)):
+        count = extent[2 * axis + 1] - extent[2 * axis] + 1
         place = index - extent[2 * axis]
-        within = within & (place >= 0) & (place < size[axis])
-        places.append(np.clip(place, 0, size[axis] - 1))
-    return np.broadcast_to(np.where(within, voxels[places[2], places[1], places[0]], 0), shape)
+        # Nearly always all is inside, and of a million voxels that is worth knowing.
+        if place.size and (place.min() < 0 or place.max() >= count):
+            inside = (place >= 0) & (place < count)
+            within = inside if within is None else within & inside
+            place = np.clip(place, 0, count - 1)
+        flat = flat + stride * place
+        stride *= count
+    values = voxels[flat]
+    return values if within is None else np.where(within, values, 0)

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from KPrismLib.errors import InvalidMask, InvalidPrompt
+from KPrismLib.errors import InvalidMask, InvalidPrompt, InvalidReference, UnknownClass
+from KPrismLogic.classes_through_volume import ClassesThroughVolume
+from KPrismLogic.editor_undo import KeepState, keep_state
 from KPrismLogic.guide import Guide, ReferenceSlice
-from KPrismLogic.model import Model, shared_model
-from KPrismLogic.propagation import Propagation
+from KPrismLogic.model import Model
 from KPrismLogic.runner import DirectRunner
 from KPrismLogic.segment_editing import LogicEditor
+from KPrismLogic.segment_propagation import SegmentPropagation
 from KPrismLogic.segments import find_or_add_segment, find_segment
 from KPrismLogic.slice_controller import Request, SliceController, Stroke
-from KPrismLogic.slice_engine import Answer, SliceEngine
+from KPrismLogic.slice_engine import Answer, SliceEngine, shared_engine
 from KPrismLogic.slice_plane import SlicePlane
+from KPrismLogic.slice_stack import SliceStack
 from KPrismLogic.target import Target
 from KPrismLogic.temporary_editor import temporary_editor
+from KPrismLogic.volume_run import Piece, Pieces, VolumeRun
 
 if TYPE_CHECKING:
     import slicer
@@ -25,11 +31,31 @@ if TYPE_CHECKING:
 ClickRAS = Sequence[float]
 
 
+@dataclass(frozen=True)
+class VolumeResult:
+    """What a run through a volume wrote.
+
+    Attributes:
+        confidence: in [0, 1], of each written slice by its offset in mm; None where nothing says how sure the model is.
+    """
+
+    confidence: Mapping[float, float | None]
+
+    @property
+    def leastCertain(self) -> float | None:
+        """Offset in mm of the slice to look at next; None when no slice has a confidence."""
+        known = {offset: value for offset, value in self.confidence.items() if value is not None}
+        return min(known, key=lambda offset: known[offset], default=None)
+
+
 class KPrismLogic:
     """Segments slices of volume nodes; needs no window.
 
+    Each call that writes is one state of the Segment Editor's undo, if that editor shows the segmentation.
+
     Args:
         model: the model to use; None for the one that all editors share.
+        saveState: called with the segmentation node before a call writes, for the undo of another editor.
 
     Example:
         >>> import KPrism                                                                  # doctest: +SKIP
@@ -39,12 +65,15 @@ class KPrismLogic:
         >>> logic.segmentSlice(ct, segmentation, "Cyst", clicks=[(-31.5, 12.0, -120.0)])   # doctest: +SKIP
         >>> known = logic.referenceSlice(ct, segmentation, "Liver", offset=-120.0)         # doctest: +SKIP
         >>> logic.segmentSlice(ct, segmentation, "Liver", offset=-115.0, reference=[known])  # doctest: +SKIP
-        >>> logic.propagate(ct, segmentation, "Liver", fromOffset=-120.0, toOffset=-60.0)  # doctest: +SKIP
+        >>> result = logic.propagate(ct, segmentation, "Liver", offsets=[-120.0])          # doctest: +SKIP
+        >>> result.leastCertain                                                            # doctest: +SKIP
+        >>> logic.segmentVolume(ct, segmentation, ["liver", "spleen"])                     # doctest: +SKIP
     """
 
-    def __init__(self, model: Model | None = None) -> None:
-        self.model = model or shared_model()
-        self.engine = SliceEngine(self.model)
+    def __init__(self, model: Model | None = None, *, saveState: KeepState = keep_state) -> None:
+        self.engine = shared_engine() if model is None else SliceEngine(model)
+        self.model = self.engine.model
+        self._save_state = saveState
 
     def classes(self) -> tuple[str, ...]:
         """The classes that the model knows; loads it."""
@@ -134,38 +163,115 @@ class KPrismLogic:
         segmentationNode: slicer.vtkMRMLSegmentationNode,
         segment: str,
         *,
-        plane: str = "axial",
-        fromOffset: float,
-        toOffset: float,
-        progress: Callable[[int, int], bool] = lambda _done, _all: True,
+        plane: str | SlicePlane | slicer.vtkMRMLSliceNode = "axial",
+        offsets: Sequence[float | None] = (None,),
+        first: float | None = None,
+        last: float | None = None,
+        progress: Callable[[int, int], bool | None] = lambda _done, _all: True,
         editorNode: slicer.vtkMRMLSegmentEditorNode | None = None,
-    ) -> int:
-        """Carry the segment from the slice at one offset through all slices to another, as a reference.
+    ) -> VolumeResult:
+        """Carry a segment from slices in which it is segmented through their neighbours, until it ends.
 
         Args:
             volumeNode, segmentationNode, segment, plane, editorNode: as for :meth:`segmentSlice`.
-            fromOffset: coordinate in mm of the segmented slice.
-            toOffset: coordinate in mm of the last slice to segment.
-            progress: called with (slices done, all slices) after each; returning False stops there.
+            offsets: coordinates in mm of the segmented slices; None for the slice of a view, else the middle one.
+            first, last: coordinates in mm of the range, in any order; None for the end of the volume.
+            progress: called with (slices written, slices in the range) after each; returning False stops there.
 
         Returns:
-            How many slices were written.
+            What was written, with a confidence for each slice.
 
         Raises:
-            KPrismError: as :meth:`segmentSlice`; slices written before stay.
+            KPrismError: one sentence on what is wrong; slices written before stay.
         """
-        start = _plane(volumeNode, plane, fromOffset, ())
-        end = _plane(volumeNode, plane, toOffset, ())
-        known = self.referenceSlice(volumeNode, segmentationNode, segment, plane=start)
-        segment_id = find_or_add_segment(segmentationNode, segment, None)
-        target = Target(volumeNode, segmentationNode, segment_id, start)
-        with temporary_editor(volumeNode, segmentationNode, segment_id, editorNode) as parameters:
-            run = Propagation(target, end, Guide(references=(known,)), progress)
-            run.start(self._controller(parameters, run.advance))
-        return run.done
+        segment_id = find_segment(segmentationNode, segment)
+        if segment_id is None:
+            raise InvalidMask(f"{segmentationNode.GetName()} has no segment {segment!r}.")
+        known = [_plane(volumeNode, plane, offset, ()) for offset in offsets]
+        if not known:
+            raise InvalidReference("Give at least one slice in which the segment is segmented.")
+        run = SegmentPropagation(Target(volumeNode, segmentationNode, segment_id, known[0]))
+        for other in known[1:]:
+            run.accept(other)
+        start, end = run.stack.within(first, last)
+        pieces = functools.partial(run.pieces, first=start, last=end)
+        confidence = self._run(
+            volumeNode, segmentationNode, segment_id, run.stack, pieces, end - start + 1, progress, editorNode
+        )
+        return VolumeResult(confidence)
+
+    def segmentVolume(
+        self,
+        volumeNode: slicer.vtkMRMLVolumeNode,
+        segmentationNode: slicer.vtkMRMLSegmentationNode,
+        classes: Sequence[str],
+        *,
+        plane: str | SlicePlane | slicer.vtkMRMLSliceNode = "axial",
+        first: float | None = None,
+        last: float | None = None,
+        progress: Callable[[int, int], bool | None] = lambda _done, _all: True,
+        editorNode: slicer.vtkMRMLSegmentEditorNode | None = None,
+    ) -> VolumeResult:
+        """Segment classes in every slice; a voxel that several claim goes to the most probable.
+
+        Args:
+            volumeNode, segmentationNode, plane, editorNode: as for :meth:`segmentSlice`.
+            classes: classes of :meth:`classes`; each becomes the segment of its name.
+            first, last, progress: as for :meth:`propagate`.
+
+        Returns:
+            What was written; there is no confidence.
+
+        Raises:
+            KPrismError: one sentence on what is wrong; slices written before stay.
+        """
+        if isinstance(classes, str) or not classes:
+            raise InvalidPrompt("Give a list of classes to segment.")
+        unknown = [one for one in classes if one not in self.classes()]
+        if unknown:
+            raise UnknownClass(f"The model does not know {', '.join(unknown)}; it knows {', '.join(self.classes())}.")
+        stack = SliceStack.through(volumeNode, _plane(volumeNode, plane, None, ()))
+        start, end = stack.within(first, last)
+        run = ClassesThroughVolume(stack, segmentationNode, classes)
+        pieces = functools.partial(run.pieces, first=start, last=end)
+        confidence = self._run(
+            volumeNode, segmentationNode, run.segment_ids[0], stack, pieces, end - start + 1, progress, editorNode
+        )
+        return VolumeResult(confidence)
+
+    def _run(
+        self,
+        volume: Any,
+        segmentation: Any,
+        segment_id: str,
+        stack: SliceStack,
+        pieces: Pieces,
+        count: int,
+        progress: Callable[[int, int], bool | None],
+        rules: Any,
+    ) -> dict[float, float | None]:
+        """Run to the end; -> confidence of each written slice by its offset."""
+        written: dict[float, float | None] = {}
+
+        def on_piece(piece: Piece, done: int) -> bool:
+            written[stack.offset(piece.index)] = piece.confidence
+            return progress(done, count) is not False
+
+        def on_end(error: Exception | None) -> None:
+            if error is not None:
+                raise error
+
+        with temporary_editor(volume, segmentation, segment_id, rules) as parameters:
+            editor = LogicEditor(parameters, self._save_state)
+            run = VolumeRun(
+                editor, self.engine, DirectRunner(), volume, segmentation, stack, progress=on_piece, finished=on_end
+            )
+            run.start(pieces)
+        return written
 
     def _controller(self, parameters: Any, report: Callable[[Answer], None]) -> SliceController:
-        return SliceController(LogicEditor(parameters), self.engine, DirectRunner(), report=report, fail=_raise)
+        editor = LogicEditor(parameters, self._save_state)
+        return SliceController(editor, self.engine, DirectRunner(), report=report, fail=_raise)
 
 
 def _raise(error: Exception) -> NoReturn:

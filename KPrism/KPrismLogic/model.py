@@ -7,6 +7,8 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from KPrismLogic.torch_libraries import link_torch
+
 if TYPE_CHECKING:
     from KPrismLib.predictor import Predictor
 
@@ -14,7 +16,8 @@ if TYPE_CHECKING:
 class Model:
     """A model by name and device, loaded when it is first needed.
 
-    Safe to ask from any thread; two that ask at once load once.
+    Safe to ask from any thread; two that ask at once load once. Only :meth:`predictor` takes long: the main thread may
+    choose, unload and ask everything else while another thread loads.
 
     Args:
         name: a shipped model, or the path of a weights file.
@@ -25,6 +28,7 @@ class Model:
         self._name, self._device = str(name), device
         self._predictor: Predictor | None = None
         self._loading = threading.Lock()
+        self._state = threading.Lock()
         #: Held while the predictor works: editors have threads of their own, and it serves one at a time.
         self.in_use = threading.Lock()
         #: Changes with the predictor; what another one encoded is worth nothing.
@@ -47,6 +51,11 @@ class Model:
         return self._predictor is not None
 
     @property
+    def loading(self) -> bool:
+        """Whether a thread loads it now."""
+        return self._loading.locked() and self._predictor is None
+
+    @property
     def megabytes(self) -> float:
         """What the loaded network's parameters occupy."""
         predictor = self._predictor
@@ -56,16 +65,15 @@ class Model:
 
     def choose(self, name: str | Path, device: str) -> None:
         """Choose another model or device; what is loaded is unloaded if it differs."""
-        if (str(name), device) != (self._name, self._device):
-            with self._loading:
+        with self._state:
+            if (str(name), device) != (self._name, self._device):
                 self._name, self._device = str(name), device
-                self._unload()
+                self._replace(None)
 
     def use(self, predictor: Predictor) -> None:
         """Take a predictor that is made already."""
-        with self._loading:
-            self._predictor = predictor
-            self.generation += 1
+        with self._state:
+            self._replace(predictor)
 
     def predictor(self) -> Predictor:
         """The predictor, loaded now if it was not.
@@ -75,20 +83,26 @@ class Model:
             ModuleNotFoundError: torch is not installed.
         """
         with self._loading:
-            if self._predictor is None:
+            while True:
+                with self._state:
+                    if self._predictor is not None:
+                        return self._predictor
+                    name, device, generation = self._name, self._device, self.generation
+                link_torch()
                 from KPrismLib.predictor import Predictor
 
-                self._predictor = Predictor.load(self._name, device=self._device)
-                self.generation += 1
-            return self._predictor
+                loaded = Predictor.load(name, device=device)
+                with self._state:
+                    if self.generation == generation:  # Nobody chose another one meanwhile.
+                        self._replace(loaded)
 
     def unload(self) -> None:
         """Give the memory back."""
-        with self._loading:
-            self._unload()
+        with self._state:
+            self._replace(None)
 
-    def _unload(self) -> None:
-        self._predictor = None
+    def _replace(self, predictor: Predictor | None) -> None:
+        self._predictor = predictor
         self.generation += 1
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
@@ -10,7 +11,7 @@ Value = TypeVar("Value")
 
 
 class RecentlyUsed(Generic[Value]):
-    """Keeps at most ``capacity`` values, the most recently asked for.
+    """Keeps at most ``capacity`` values, the most recently asked for; any thread may ask.
 
     Args:
         capacity: how many, at least 1.
@@ -19,6 +20,7 @@ class RecentlyUsed(Generic[Value]):
     def __init__(self, capacity: int) -> None:
         self._capacity = max(1, capacity)
         self._values: OrderedDict[Hashable, Value] = OrderedDict()
+        self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._values)
@@ -33,30 +35,35 @@ class RecentlyUsed(Generic[Value]):
 
     @capacity.setter
     def capacity(self, capacity: int) -> None:
-        self._capacity = max(1, capacity)
-        self._shrink()
+        with self._lock:
+            self._capacity = max(1, capacity)
+            self._shrink()
 
     def get(self, key: Hashable) -> Value | None:
         """The value of a key, which counts as use; None when it is not kept."""
-        if key not in self._values:
-            return None
-        self._values.move_to_end(key)
-        return self._values[key]
+        with self._lock:
+            if key not in self._values:
+                return None
+            self._values.move_to_end(key)
+            return self._values[key]
 
     def put(self, key: Hashable, value: Value) -> Value:
         """Keep a value and return it."""
-        self._values[key] = value
-        self._values.move_to_end(key)
-        self._shrink()
+        with self._lock:
+            self._values[key] = value
+            self._values.move_to_end(key)
+            self._shrink()
         return value
 
     def get_or_make(self, key: Hashable, make: Callable[[], Value]) -> Value:
         """The kept value, or a new one."""
-        return self._values[key] if self.get(key) is not None else self.put(key, make())
+        value = self.get(key)
+        return self.put(key, make()) if value is None else value
 
     def clear(self) -> None:
         """Forget everything."""
-        self._values.clear()
+        with self._lock:
+            self._values.clear()
 
     def _shrink(self) -> None:
         while len(self._values) > self._capacity:

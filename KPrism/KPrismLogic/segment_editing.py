@@ -10,6 +10,8 @@ from KPrismLogic.slice_voxels import SliceVoxels
 if TYPE_CHECKING:
     import slicer
 
+    from KPrismLogic.editor_undo import KeepState
+
 
 class Editor(Protocol):
     """What writing needs of a segment editor: the desktop's effect, or the editor logic without a desktop."""
@@ -28,24 +30,26 @@ class Editor(Protocol):
 
 
 class LogicEditor:
-    """The segment editor logic of a parameter node, for console, batch and tests; its undo is its own.
+    """The segment editor logic of a parameter node, for console, batch and tests.
 
     Args:
         parameters: the segment editor node, with segmentation and source volume chosen.
-        logic: an existing logic with its history; None makes one.
+        keep_state: how to keep a state of the segmentation for somebody's undo; None for the undo of this logic.
     """
 
     def __init__(
-        self, parameters: slicer.vtkMRMLSegmentEditorNode, logic: slicer.vtkSlicerSegmentEditorLogic | None = None
+        self,
+        parameters: slicer.vtkMRMLSegmentEditorNode,
+        keep_state: KeepState | None = None,
     ) -> None:
         import slicer
 
-        self.logic = logic or slicer.vtkSlicerSegmentEditorLogic()
+        self.logic = slicer.vtkSlicerSegmentEditorLogic()
         self.parameters = parameters
-        if logic is None:
-            self.logic.SetMRMLScene(parameters.GetScene())
-            self.logic.SetSegmentEditorNode(parameters)
-            self.logic.SetSegmentationNode(parameters.GetSegmentationNode())
+        self._keep_state = keep_state
+        self.logic.SetMRMLScene(parameters.GetScene())
+        self.logic.SetSegmentEditorNode(parameters)
+        self.logic.SetSegmentationNode(parameters.GetSegmentationNode())
 
     def geometry(self) -> slicer.vtkOrientedImageData | None:
         """See :class:`Editor`."""
@@ -53,7 +57,10 @@ class LogicEditor:
 
     def save_state(self) -> None:
         """See :class:`Editor`."""
-        self.logic.SaveStateForUndo()
+        if self._keep_state is None:
+            self.logic.SaveStateForUndo()
+        else:
+            self._keep_state(self.parameters.GetSegmentationNode())
 
     def add(self, segment_id: str, labelmap: slicer.vtkOrientedImageData) -> None:
         """See :class:`Editor`."""
@@ -68,13 +75,7 @@ class LogicEditor:
         self.logic.ModifySegmentByLabelmap(segmentation, segment_id, labelmap, mode, True, False)
 
 
-def write_mask(
-    editor: Editor,
-    segmentation: slicer.vtkMRMLSegmentationNode,
-    segment_id: str,
-    voxels: SliceVoxels,
-    mask: Mask,
-) -> Mask:
+def write_mask(editor: Editor, segment_id: str, voxels: SliceVoxels, mask: Mask, content: Mask) -> bool:
     """Make a segment equal a mask in one slice, as far as the editor's rules allow; the caller saves the undo state.
 
     Removing and adding only what differs keeps other slices and what the masks protect; the mode "Set" of the editor
@@ -82,19 +83,18 @@ def write_mask(
 
     Args:
         editor: where masks, overwrite rules and undo come from.
-        segmentation: the segmentation node.
         segment_id: the segment.
         voxels: the voxels that the slice shows.
         mask: bool (rows, columns) of the slice.
+        content: which of the voxels belong to the segment.
 
     Returns:
-        What the segment holds of the voxels now.
+        Whether anything had to be changed; the rules decide whether it was.
     """
-    old = voxels.read(segmentation, segment_id)
-    new = voxels.wanted(mask, old)
-    removed, added = voxels.labelmap(old & ~new), voxels.labelmap(new & ~old)
+    wanted = voxels.wanted(mask, content)
+    removed, added = voxels.labelmap(content & ~wanted), voxels.labelmap(wanted & ~content)
     if removed is not None:
         editor.remove(segment_id, removed)
     if added is not None:
         editor.add(segment_id, added)
-    return old if removed is None and added is None else voxels.read(segmentation, segment_id)
+    return removed is not None or added is not None

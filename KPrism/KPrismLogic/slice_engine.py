@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import time
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from KPrismLib.errors import OutOfMemory
 from KPrismLib.prompts import Click, Prompt
 from KPrismLogic.guide import Guide, ReferenceSlice
 from KPrismLogic.labelmaps import Mask
-from KPrismLogic.model import Model
+from KPrismLogic.model import Model, shared_model
 from KPrismLogic.recently_used import RecentlyUsed
 from KPrismLogic.slice_source import SliceSource
 
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
     from KPrismLib.intensity import IntensityWindow
     from KPrismLib.predictor import Predictor
     from KPrismLib.session import Session
+    from KPrismLogic.slice_stack import SliceStack
+
+Result = TypeVar("Result")
 
 _KEPT_SESSIONS = 16
 _KEPT_WINDOWS = 32
@@ -61,7 +67,7 @@ class Answer:
 
 
 class SliceEngine:
-    """Answers questions, and keeps what makes the next answer quick.
+    """Answers questions, and keeps what makes the next answer quick; any thread may ask, one is served at a time.
 
     Args:
         model: the model.
@@ -108,6 +114,15 @@ class SliceEngine:
     def is_encoded(self, source: SliceSource) -> bool:
         """Whether a question about the slice would cost the decoder only."""
         return self._generation == self.model.generation and (source.key, self.window) in self._images
+
+    def lend(self, work: Callable[[Predictor], Result]) -> Result:
+        """Let somebody work with the predictor, alone, for the length of one call."""
+        with self.model.in_use:
+            return work(self._ready())
+
+    def window_of(self, stack: SliceStack) -> IntensityWindow:
+        """The intensity window of a volume, the same as for a click in one of its slices."""
+        return self._window(stack.content, stack.grid.voxels, stack.modality)
 
     def answer(self, question: Question) -> Answer:
         """Segment a slice; a full GPU is left for the CPU.
@@ -159,7 +174,7 @@ class SliceEngine:
     def _image(self, predictor: Predictor, source: SliceSource) -> EncodedImage:
         return self._images.get_or_make(
             (source.key, self.window),
-            lambda: predictor.encode(source.pixels, window=self._window(source), spacing=source.spacing),
+            lambda: predictor.encode(source.pixels, window=self._window_for(source), spacing=source.spacing),
         )
 
     def _reference_set(self, predictor: Predictor, references: tuple[ReferenceSlice, ...]) -> ReferenceSet:
@@ -172,18 +187,26 @@ class SliceEngine:
         return self._references.get_or_make(
             (one, self.window),
             lambda: predictor.reference(
-                [(one.source.pixels, one.mask)], window=self._window(one.source), spacing=one.source.spacing
+                [(one.source.pixels, one.mask)], window=self._window_for(one.source), spacing=one.source.spacing
             ),
         )
 
-    def _window(self, source: SliceSource) -> IntensityWindow:
+    def _window_for(self, source: SliceSource) -> IntensityWindow:
+        return self._window(source.volume_key, source.voxels, source.modality)
+
+    def _window(self, content: Hashable, voxels: npt.NDArray[Any], modality: str | None) -> IntensityWindow:
         """The window of the whole volume, so that every path to a slice gives the same mask."""
         from KPrismLib.intensity import window_for
 
         return self._windows.get_or_make(
-            (source.volume_key, self.window),
-            lambda: window_for(source.voxels, rule=self.window, modality=source.modality),
+            (content, self.window), lambda: window_for(voxels, rule=self.window, modality=modality)
         )
+
+
+@functools.cache
+def shared_engine() -> SliceEngine:
+    """The engine of all editors, the panel and the console, so that what one has encoded serves the others too."""
+    return SliceEngine(shared_model())
 
 
 def _stand_at(session: Session, prompts: tuple[Prompt, ...]) -> None:

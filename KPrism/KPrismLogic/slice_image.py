@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from KPrismLib.errors import InvalidImage
-from KPrismLogic.matrices import Matrix, Vector, inverse, matrix_from_array, unit, world_from_volume
+from KPrismLogic.matrices import Matrix, Vector, inverse, matrix_from_array, unit
 from KPrismLogic.slice_plane import SlicePlane
+from KPrismLogic.voxel_grid import VoxelGrid
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +27,8 @@ _STACK_TOLERANCE = 0.05
 ROUNDING = 1e-6
 
 _MAXIMUM_SIDE = 1536
+
+_CORNERS = np.array(list(itertools.product((0, 1), repeat=3)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,24 +83,25 @@ class SliceImage:
         return place
 
 
-def voxels_of(volume: slicer.vtkMRMLVolumeNode) -> npt.NDArray[Any]:
-    """All voxels ``(k, j, i)`` or ``(k, j, i, 3)`` as a view of the node's memory.
+@dataclass(frozen=True)
+class Frame:
+    """The part of a plane that a picture shows, in mm from where the world's origin falls on it.
 
-    Raises:
-        InvalidImage: no voxels, or neither grey nor colour.
+    Attributes:
+        left, right: along the picture's columns.
+        top, bottom: along its rows.
     """
-    from vtk.util.numpy_support import vtk_to_numpy
 
-    image = volume.GetImageData()
-    scalars = image.GetPointData().GetScalars() if image is not None else None
-    if scalars is None or scalars.GetNumberOfTuples() == 0:
-        raise InvalidImage(f"{volume.GetName()} holds no voxels.")
-    columns, rows, slices = image.GetDimensions()
-    components = scalars.GetNumberOfComponents()
-    if components not in (1, 3, 4):
-        raise InvalidImage(f"{volume.GetName()} has {components} values per voxel; grey or colour is needed.")
-    voxels = vtk_to_numpy(scalars).reshape((slices, rows, columns, components))
-    return voxels[..., 0] if components == 1 else voxels[..., :3]
+    left: float
+    right: float
+    top: float
+    bottom: float
+
+    @classmethod
+    def around(cls, points: Vector, plane: SlicePlane) -> Frame:
+        """The frame of points (N, 3), RAS mm, seen along the normal of a plane."""
+        across, down = points @ plane.rightwards, points @ plane.downwards
+        return cls(float(across.min()), float(across.max()), float(down.min()), float(down.max()))
 
 
 def cut(volume: slicer.vtkMRMLVolumeNode, plane: SlicePlane) -> SliceImage:
@@ -107,25 +111,40 @@ def cut(volume: slicer.vtkMRMLVolumeNode, plane: SlicePlane) -> SliceImage:
         InvalidImage: the plane misses the volume, or the volume has no grey or colour voxels.
         GeometryMismatch: a non-linear parent transform.
     """
-    voxels, world = voxels_of(volume), world_from_volume(volume)
-    size = np.array(voxels.shape[2::-1])
-    across = _stack_axis(world, size, plane)
-    if across is None:
-        return _reslice(volume, voxels, world, plane)
-    return _take(volume, voxels, world, across, plane)
+    return cut_grid(VoxelGrid.of(volume), plane)
 
 
-def _stack_axis(world: Matrix, size: npt.NDArray[np.intp], plane: SlicePlane) -> int | None:
-    """The voxel axis (0 i, 1 j, 2 k) whose slices are parallel to the plane."""
-    covector = plane.normal @ world[:3, :3]  # millimetres off the plane for each step along i, j, k
-    across = int(np.argmax(np.abs(covector) / np.linalg.norm(world[:3, :3], axis=0)))
-    drift = sum(abs(covector[axis]) * size[axis] for axis in range(3) if axis != across)
+def cut_grid(grid: VoxelGrid, plane: SlicePlane, frame: Frame | None = None) -> SliceImage:
+    """As :func:`cut`, from any thread.
+
+    Args:
+        grid: the voxels.
+        plane: the plane.
+        frame: what an oblique slice shows; None for the volume as far as it is in the plane.
+
+    Raises:
+        InvalidImage: the plane misses the volume.
+    """
+    across = stack_axis(grid, plane)
+    return _reslice(grid, plane, frame) if across is None else _take(grid, across, plane)
+
+
+def stack_axis(grid: VoxelGrid, plane: SlicePlane) -> int | None:
+    """The voxel axis (0 i, 1 j, 2 k) whose slices are parallel to the plane; None for an oblique plane."""
+    covector = plane.normal @ grid.world[:3, :3]  # millimetres off the plane for each step along i, j, k
+    across = int(np.argmax(np.abs(covector) / np.linalg.norm(grid.world[:3, :3], axis=0)))
+    drift = sum(abs(covector[axis]) * grid.size[axis] for axis in range(3) if axis != across)
     return across if drift < _STACK_TOLERANCE * abs(covector[across]) else None
 
 
-def _take(
-    volume: slicer.vtkMRMLVolumeNode, voxels: npt.NDArray[Any], world: Matrix, across: int, plane: SlicePlane
-) -> SliceImage:
+def corners_of(grid: VoxelGrid) -> Vector:
+    """The corners of a volume's box, (8, 3) RAS mm; corner n lies low or high along i, j, k as the bits of n say."""
+    places: Vector = (_CORNERS * grid.size - 0.5).astype(np.float64) @ grid.world[:3, :3].T + grid.world[:3, 3]
+    return places
+
+
+def _take(grid: VoxelGrid, across: int, plane: SlicePlane) -> SliceImage:
+    voxels, world = grid.voxels, grid.world
     first, second = (axis for axis in range(3) if axis != across)
     # Of a plane that is parallel but for rounding, the exact one, through the middle of the slice.
     middle = [(voxels.shape[2 - axis] - 1) / 2 for axis in range(3)]
@@ -134,7 +153,7 @@ def _take(
     exact = SlicePlane.through(plane.point, np.cross(world[:3, first], world[:3, second]))
     index = int(np.floor(position + 0.5 + ROUNDING))
     if not 0 <= index < voxels.shape[2 - across]:
-        raise InvalidImage(f"The slice lies outside {volume.GetName()}; scroll to where the volume is.")
+        raise InvalidImage(f"The slice lies outside {grid.name}; scroll to where the volume is.")
 
     def agreement(order: tuple[int, int]) -> float:
         right, down = (unit(world[:3, axis]) for axis in order)
@@ -158,36 +177,35 @@ def _take(
     return SliceImage(np.ascontiguousarray(pixels), np.ones(pixels.shape[:2], bool), exact, matrix, index)
 
 
-def _reslice(
-    volume: slicer.vtkMRMLVolumeNode, voxels: npt.NDArray[Any], world: Matrix, plane: SlicePlane
-) -> SliceImage:
-    size = np.array(voxels.shape[2::-1], dtype=np.float64)
-    step = float(np.linalg.norm(world[:3, :3], axis=0).min())
+def _reslice(grid: VoxelGrid, plane: SlicePlane, frame: Frame | None) -> SliceImage:
+    step = float(np.linalg.norm(grid.world[:3, :3], axis=0).min())
     right, down = plane.rightwards, plane.downwards
-    outline = _outline(world, size, plane)
-    if len(outline) == 0:
-        raise InvalidImage(f"The slice lies outside {volume.GetName()}; scroll to where the volume is.")
-    flat = (outline - plane.point) @ np.stack([right, down], axis=1)
-    low, high = flat.min(axis=0), flat.max(axis=0)
+    if frame is None:
+        outline = _outline(grid, plane)
+        if len(outline) == 0:
+            raise InvalidImage(f"The slice lies outside {grid.name}; scroll to where the volume is.")
+        frame = Frame.around(outline, plane)
+    width, height = frame.right - frame.left, frame.bottom - frame.top
     # Pixels of one size, as many as the finest voxels deserve.
-    step = max(step, float((high - low).max()) / _MAXIMUM_SIDE)
-    columns, rows = (int(count) for count in np.maximum(np.ceil((high - low) / step - ROUNDING), 1))
-    centre = plane.point + np.stack([right, down], axis=1) @ ((low + high) / 2)
-    corner = centre - right * step * (columns - 1) / 2 - down * step * (rows - 1) / 2
+    step = max(step, max(width, height) / _MAXIMUM_SIDE)
+    columns, rows = (max(int(np.ceil(length / step - ROUNDING)), 1) for length in (width, height))
+    left = (frame.left + frame.right - step * (columns - 1)) / 2
+    top = (frame.top + frame.bottom - step * (rows - 1)) / 2
+    corner = right * left + down * top + plane.normal * float(plane.normal @ plane.point)
     matrix = _pixel_matrix(right * step, down * step, plane.normal, corner)
-    ijk_from_pixel = inverse(world) @ matrix
+    ijk_from_pixel = inverse(grid.world) @ matrix
     inside = np.ones((rows, columns), bool)
-    for axis in range(3):
+    for axis, size in enumerate(grid.size):
         place = (
             ijk_from_pixel[axis, 3]
             + ijk_from_pixel[axis, 1] * np.arange(rows)[:, None]
             + ijk_from_pixel[axis, 0] * np.arange(columns)[None, :]
         )
-        inside &= (place >= -0.5) & (place < size[axis] - 0.5)
+        inside &= (place >= -0.5) & (place < size - 0.5)
     if not inside.any():
-        raise InvalidImage(f"The slice lies outside {volume.GetName()}; scroll to where the volume is.")
-    pixels = _interpolated(volume.GetImageData(), ijk_from_pixel, (rows, columns))
-    if voxels.ndim == 3:
+        raise InvalidImage(f"The slice lies outside {grid.name}; scroll to where the volume is.")
+    pixels = _interpolated(grid.image(), ijk_from_pixel, (rows, columns))
+    if grid.voxels.ndim == 3:
         pixels = pixels[..., 0]
         # Outside is as dark as the darkest pixel inside, whatever a zero means in this volume.
         pixels[~inside] = pixels[inside].min()
@@ -197,14 +215,13 @@ def _reslice(
     return SliceImage(np.ascontiguousarray(pixels), inside, plane, matrix, None)
 
 
-def _outline(world: Matrix, size: Vector, plane: SlicePlane) -> Vector:
+def _outline(grid: VoxelGrid, plane: SlicePlane) -> Vector:
     """Points (N, 3) in RAS mm where the edges of the volume's box cross the plane."""
-    corners = np.array(list(itertools.product((0, 1), repeat=3)))
-    places = (corners * size - 0.5) @ world[:3, :3].T + world[:3, 3]
+    places = corners_of(grid)
     heights = (places - plane.point) @ plane.normal
     crossings = []
     for a, b in itertools.combinations(range(8), 2):
-        if np.abs(corners[a] - corners[b]).sum() == 1 and heights[a] * heights[b] <= 0 and heights[a] != heights[b]:
+        if np.abs(_CORNERS[a] - _CORNERS[b]).sum() == 1 and heights[a] * heights[b] <= 0 and heights[a] != heights[b]:
             share = heights[a] / (heights[a] - heights[b])
             crossings.append(places[a] + share * (places[b] - places[a]))
     return np.array(crossings).reshape(-1, 3)

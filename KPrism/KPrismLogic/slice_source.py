@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy.typing as npt
 
 from KPrismLib.errors import InvalidImage
-from KPrismLogic.slice_image import SliceImage, voxels_of
+from KPrismLogic.slice_image import SliceImage
+from KPrismLogic.voxel_grid import VoxelGrid
 
 if TYPE_CHECKING:
     import slicer
@@ -40,7 +41,7 @@ class SliceSource:
         """What the model needs of a slice of a volume node."""
         content = content_key(volume)
         key = (content, image.shape, tuple(image.world_from_pixel.round(5).ravel().tolist()))
-        return cls(key, content, image.pixels, image.spacing, voxels_of(volume), modality_of(volume))
+        return cls(key, content, image.pixels, image.spacing, VoxelGrid.of(volume).voxels, modality_of(volume))
 
 
 def content_key(volume: slicer.vtkMRMLVolumeNode) -> Hashable:

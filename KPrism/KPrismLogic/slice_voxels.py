@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from KPrismLogic.labelmaps import Indices, Mask, labelmap_of, lattice_index, values_at
 from KPrismLogic.matrices import Matrix, inverse, world_from_image
@@ -25,6 +26,10 @@ class SliceVoxels(Protocol):
     @property
     def image(self) -> SliceImage:
         """The slice."""
+
+    @property
+    def layer(self) -> int | None:
+        """The layer of the grid that they are; None of an oblique slice, which shares voxels with its neighbours."""
 
     def read(self, segmentation: slicer.vtkMRMLSegmentationNode, segment_id: str) -> Mask:
         """Which of the voxels belong to a segment."""
@@ -140,7 +145,9 @@ class _LayerVoxels:
             low[axis], high[axis] = used[0] + start, used[-1] + start
         # The array of a labelmap counts (k, j, i), the reverse of the axes.
         part = chosen[window[0], window[1]].T
-        return _labelmap(self.geometry, low, high, np.expand_dims(part, 2 - self.across))
+        labelmap, voxels = _labelmap(self.geometry, low, high)
+        voxels.reshape(part.shape)[...] = part
+        return labelmap
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,15 +159,24 @@ class _ObliqueVoxels:
     ijk: Indices
     row: Indices
     column: Indices
+    layer: None = None
 
     @classmethod
     def find(cls, image: SliceImage, geometry: slicer.vtkOrientedImageData, matrix: Matrix) -> _ObliqueVoxels:
         ijk = _passed_by_plane(matrix[2], geometry.GetExtent())
-        column, row = np.floor(matrix[:2, :3] @ ijk + matrix[:2, 3:] + 0.5 + ROUNDING).astype(np.intp)
+        column, row = (
+            np.floor(line[0] * ijk[0] + line[1] * ijk[1] + line[2] * ijk[2] + (line[3] + 0.5 + ROUNDING)).astype(
+                np.intp
+            )
+            for line in matrix[:2]
+        )
         rows, columns = image.shape
         seen = (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
-        seen[seen] = image.inside[row[seen], column[seen]]
-        return cls(image, geometry, ijk[:, seen], row[seen], column[seen])
+        seen &= image.inside.ravel()[np.where(seen, row * columns + column, 0)]
+        if not seen.all():
+            chosen = np.flatnonzero(seen)
+            ijk, row, column = ijk.take(chosen, axis=1), row.take(chosen), column.take(chosen)
+        return cls(image, geometry, ijk, row, column)
 
     def read(self, segmentation: slicer.vtkMRMLSegmentationNode, segment_id: str) -> Mask:
         """See :class:`SliceVoxels`."""
@@ -180,28 +196,29 @@ class _ObliqueVoxels:
 
     def labelmap(self, chosen: Mask) -> slicer.vtkOrientedImageData | None:
         """See :class:`SliceVoxels`."""
-        ijk = self.ijk[:, chosen]
+        ijk = self.ijk.take(np.flatnonzero(chosen), axis=1)
         if ijk.shape[1] == 0:
             return None
         low, high = ijk.min(axis=1), ijk.max(axis=1)
-        part = np.zeros(tuple(high - low + 1)[::-1], dtype=bool)
+        labelmap, voxels = _labelmap(self.geometry, low, high)
+        voxels.fill(0)
         i, j, k = ijk - low[:, None]
-        part[k, j, i] = True
-        return _labelmap(self.geometry, low, high, part)
+        columns, rows = (int(count) for count in (high - low + 1)[:2])
+        voxels[i + columns * (j + rows * k)] = 1
+        return labelmap
 
 
 def _labelmap(
-    geometry: slicer.vtkOrientedImageData, low: Indices, high: Indices, part: Mask
-) -> slicer.vtkOrientedImageData:
-    """A labelmap on a grid, of the voxels from ``low`` to ``high`` (i, j, k), filled from an array (k, j, i)."""
+    geometry: slicer.vtkOrientedImageData, low: Indices, high: Indices
+) -> tuple[slicer.vtkOrientedImageData, npt.NDArray[np.uint8]]:
+    """A labelmap of voxels from ``low`` to ``high`` (i, j, k) of a grid, and its memory, i fastest, to be filled."""
     import vtk
     from vtk.util.numpy_support import vtk_to_numpy
 
     labelmap = _grid_of(geometry)
     labelmap.SetExtent(*(int(bound) for pair in zip(low, high, strict=True) for bound in pair))
     labelmap.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
-    vtk_to_numpy(labelmap.GetPointData().GetScalars()).reshape(part.shape)[...] = part
-    return labelmap
+    return labelmap, vtk_to_numpy(labelmap.GetPointData().GetScalars())
 
 
 def _passed_by_plane(distance: Matrix, extent: tuple[int, ...]) -> Indices:
@@ -211,19 +228,21 @@ def _passed_by_plane(distance: Matrix, extent: tuple[int, ...]) -> Indices:
     """
     across = int(np.argmax(np.abs(distance[:3])))
     first, second = (axis for axis in range(3) if axis != across)
+    start, end = extent[2 * across], extent[2 * across + 1]
     along_first = np.arange(extent[2 * first], extent[2 * first + 1] + 1)
     along_second = np.arange(extent[2 * second], extent[2 * second + 1] + 1)
-    height = distance[first] * along_first[:, None] + distance[second] * along_second[None, :] + distance[3]
-    centre = -height / distance[across]
+    height = distance[first] * along_first[:, None] + (distance[second] * along_second + distance[3])[None, :]
+    centre = height * (-1 / distance[across])
     half = 0.5 * float(np.abs(distance[:3]).sum() / abs(distance[across]))
-    lowest = np.floor(centre - half + ROUNDING).astype(np.intp) + 1
-    highest = np.minimum(np.floor(centre + half + ROUNDING).astype(np.intp), extent[2 * across + 1])
+    lowest = np.floor(centre + (ROUNDING - half)).astype(np.intp) + 1
+    highest = np.minimum(np.floor(centre + (ROUNDING + half)).astype(np.intp), end)
     found = [np.empty((3, 0), dtype=np.intp)]
     for layer in range(int((highest - lowest).max(initial=-1)) + 1):
         position = lowest + layer
-        a, b = np.nonzero((position <= highest) & (position >= extent[2 * across]))
-        voxels = np.empty((3, len(a)), dtype=np.intp)
-        voxels[first], voxels[second], voxels[across] = along_first[a], along_second[b], position[a, b]
+        flat = np.flatnonzero((position <= highest) & (position >= start))
+        voxels = np.empty((3, len(flat)), dtype=np.intp)
+        a, b = np.divmod(flat, len(along_second))
+        voxels[first], voxels[second], voxels[across] = along_first[a], along_second[b], position.ravel()[flat]
         found.append(voxels)
     return np.concatenate(found, axis=1)
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from KPrismLib.errors import InvalidImage
+from KPrismLib.errors import InvalidImage, InvalidMask
+from KPrismLogic.labelmaps import BINARY_LABELMAP
 
 if TYPE_CHECKING:
     import slicer
@@ -29,12 +30,19 @@ def temporary_editor(
 
     Raises:
         InvalidImage: the nodes are in no scene.
+        InvalidMask: the segments are stored as surfaces.
     """
     import slicer
 
     scene = segmentation.GetScene()
     if scene is None or volume.GetScene() is not scene:
         raise InvalidImage("Volume and segmentation must be in the same scene.")
+    content = segmentation.GetSegmentation()
+    if content.GetSourceRepresentationName() != BINARY_LABELMAP:
+        raise InvalidMask(
+            f"{segmentation.GetName()} is stored as {content.GetSourceRepresentationName()}; make binary labelmap its "
+            "source representation in the Segmentations module first."
+        )
     node = slicer.vtkMRMLSegmentEditorNode()
     node.SetHideFromEditors(True)
     node.SetSaveWithScene(False)

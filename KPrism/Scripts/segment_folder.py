@@ -1,9 +1,10 @@
-"""Segment a folder of images by class and write segmentations and a table of measurements.
+"""Segment a folder of images by class or by example, and write segmentations and a table of measurements.
 
 In Slicer, or in plain Python with slicer-core installed:
 
     Slicer --no-splash --no-main-window --python-script segment_folder.py IMAGES OUTPUT --class liver --class spleen
     python segment_folder.py IMAGES OUTPUT --class liver --class spleen
+    python segment_folder.py IMAGES OUTPUT --reference known.nii.gz mask.nii.gz --name liver
 
 The exit status is 0 when every case was segmented, 1 when one failed, and 2 when nothing could be started.
 """
@@ -17,10 +18,22 @@ from pathlib import Path
 
 def main(arguments: list[str]) -> int:
     """Run with the arguments of a command line and return the exit status."""
-    parser = argparse.ArgumentParser(prog="segment_folder.py", description="Segment a folder of images by class.")
+    parser = argparse.ArgumentParser(
+        prog="segment_folder.py", description="Segment a folder of images by class or by example."
+    )
     parser.add_argument("images", type=Path, help="folder with images")
     parser.add_argument("output", type=Path, help="folder for <image>.seg.nrrd and metrics.csv")
-    parser.add_argument("--class", dest="classes", action="append", required=True, help="class to look for; repeatable")
+    parser.add_argument("--class", dest="classes", action="append", default=[], help="class to look for; repeatable")
+    parser.add_argument(
+        "--reference",
+        nargs=2,
+        type=Path,
+        action="append",
+        default=[],
+        metavar=("IMAGE", "MASK"),
+        help="example instead of a class, in the slice where its mask is largest; repeatable",
+    )
+    parser.add_argument("--name", default="Structure", help="what the references show, for the segment and the table")
     parser.add_argument("--plane", default="axial", choices=("axial", "coronal", "sagittal"), help="default: axial")
     parser.add_argument("--truth", type=Path, help="folder with true segmentations, for Dice in the table")
     parser.add_argument("--model", default="small", help="a shipped model or a weights file; default: small")
@@ -33,11 +46,11 @@ def main(arguments: list[str]) -> int:
     from KPrismLogic.engine_location import make_engine_importable
 
     make_engine_importable()
+    from KPrismLib.errors import KPrismError
     from KPrismLogic.batch import segment_folder
     from KPrismLogic.logic import KPrismLogic
     from KPrismLogic.model import Model
-
-    from KPrismLib.errors import KPrismError
+    from KPrismLogic.reference_files import reference_from_files
 
     try:
         logic = KPrismLogic(Model(options.model, options.device))
@@ -48,10 +61,12 @@ def main(arguments: list[str]) -> int:
             options.images,
             options.output,
             options.classes,
+            references=[reference_from_files(image, mask, plane=options.plane) for image, mask in options.reference],
+            name=options.name,
             plane=options.plane,
             truth=options.truth,
             logic=logic,
-            tell=lambda line: sys.stdout.write(f"{line}\n"),
+            tell=print,
         )
     except (KPrismError, ImportError) as error:
         return _stop(str(error))

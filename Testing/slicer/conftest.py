@@ -32,3 +32,11 @@ def scene(shared_scene) -> Iterator:
     scene.Clear(False)
     yield scene
     scene.Clear(False)
+
+
+@pytest.fixture
+def flood_propagation(monkeypatch) -> None:
+    """Propagation whose masks can be told in advance, instead of the engine's."""
+    from Testing.slicer.flood_propagation import FloodPropagation
+
+    monkeypatch.setattr("KPrismLib.volumes.Propagation", FloodPropagation)

@@ -37,7 +37,13 @@ class FloodPredictor:
     encoded: list = field(default_factory=list)
     predictions: int = 0
     before_prediction: object = None
+    doubtful: object = None
     network: object = field(default_factory=lambda: SimpleNamespace(parameters=list))
+
+    def _count(self):
+        self.predictions += 1
+        if self.before_prediction is not None:
+            self.before_prediction()
 
     def encode(self, pixels, *, window=None, spacing=None):
         image = FloodImage(pixels if pixels.ndim == 2 else pixels[..., 0], spacing, window)
@@ -49,6 +55,22 @@ class FloodPredictor:
 
     def combine(self, parts):
         return FloodReferences(tuple(parts))
+
+    def encode_batch(self, images, *, window=None, spacing=None):
+        return [self.encode(pixels, window=window, spacing=spacing) for pixels in images]
+
+    def class_probabilities(self, images, classes):
+        return np.array([[_flood(image, CLASSES[name]) for name in classes] for image in images], np.float32)
+
+    def segment(self, image, *, cls=None, reference=None):
+        self._count()
+        values = [CLASSES[cls]] if cls else reference.parts
+        mask = np.any([_flood(image, value) for value in values], axis=0)
+        return SimpleNamespace(mask=mask, probability=np.where(mask, self.certainty(image), 0.0).astype(np.float32))
+
+    def certainty(self, image):
+        """Probability inside masks."""
+        return 0.6 if self.doubtful is not None and self.doubtful(image) else 0.95
 
     def session(self, image, *, cls=None, reference=None, mask=None):
         return FloodSession(self, image, cls, reference, mask)
@@ -104,12 +126,15 @@ class FloodSession:
         self.position += 1
 
     def _like(self, value):
-        # Interpolated slices blend at borders: the nearest of the values that structures have.
-        known = np.array([0, 100, 200])
-        nearest = known[np.abs(self.image.pixels[..., None].astype(int) - known).argmin(-1)]
-        return nearest == known[np.abs(int(value) - known).argmin()]
+        return _flood(self.image, value)
 
     def _count(self):
-        self.predictor.predictions += 1
-        if self.predictor.before_prediction is not None:
-            self.predictor.before_prediction()
+        self.predictor._count()
+
+
+def _flood(image, value):
+    """Pixels of an image like a value."""
+    # Interpolated slices blend at borders: the nearest of the values that structures have.
+    known = np.array([0, 100, 200])
+    nearest = known[np.abs(image.pixels[..., None].astype(int) - known).argmin(-1)]
+    return nearest == known[np.abs(int(value) - known).argmin()]

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import slicer
 import vtk
+from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+
 from KPrismLogic.matrices import matrix_from_array, world_from_image, world_from_volume
 from KPrismLogic.model import Model
 from KPrismLogic.runner import DirectRunner
@@ -15,8 +17,6 @@ from KPrismLogic.slice_controller import Request, SliceController, Stroke
 from KPrismLogic.slice_engine import SliceEngine
 from KPrismLogic.slice_plane import SlicePlane
 from KPrismLogic.target import Target
-from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
-
 from Testing.slicer.flood_predictor import FloodPredictor
 
 #: i, j, k; all different, so that swapped axes are seen.

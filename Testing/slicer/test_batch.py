@@ -7,14 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from KPrismLogic.batch import segment_folder
-from KPrismLogic.logic import KPrismLogic
-from KPrismLogic.model import Model
 
-from KPrismLib.errors import InvalidImage
+from KPrismLib.errors import GeometryMismatch, InvalidImage, InvalidMask, InvalidPrompt, InvalidReference
 from KPrismLib.imaging.labels import binary_mask, read_label_volume
 from KPrismLib.imaging.segmentation_file import Segment, write_segmentation
 from KPrismLib.imaging.volume import Volume
+from KPrismLogic.batch import segment_folder
+from KPrismLogic.logic import KPrismLogic
+from KPrismLogic.model import Model
+from KPrismLogic.reference_files import reference_from_files
 from Testing.slicer.flood_predictor import FloodPredictor
 from Testing.slicer.scenes import body, geometry
 
@@ -70,6 +71,37 @@ def test_one_bad_case_does_not_stop_the_others(scene, tmp_path, logic, plane):
         written = read_label_volume(out / f"{kind}.seg.nrrd")
         assert np.allclose(written.ijk_to_ras[:3, :3], geometry(kind)[:3, :3], atol=1e-6)
         assert binary_mask(written, "liver").sum() == (body() == 100).sum()
+
+
+def test_a_folder_is_segmented_by_example(scene, tmp_path, logic):
+    images, known, out = tmp_path / "images", tmp_path / "known.nrrd", tmp_path / "out"
+    images.mkdir()
+    _write(images / "one.nrrd", body(), geometry("anisotropic"))
+    _write(known, body(), geometry("flipped"))
+    mask = (body() == 200).astype(np.uint8)
+    _write(tmp_path / "mask.nrrd", mask, geometry("flipped"))
+    reference = reference_from_files(known, tmp_path / "mask.nrrd")
+    assert reference.mask.sum() == mask.sum(axis=(1, 2)).max()
+    assert segment_folder(images, out, references=[reference], name="Spleen", logic=logic) == 0
+    (row,) = csv.DictReader((out / "metrics.csv").open())
+    assert (row["class"], row["voxels"], row["slices"]) == ("Spleen", str(mask.sum()), "7")
+    assert binary_mask(read_label_volume(out / "one.seg.nrrd"), "Spleen").sum() == mask.sum()
+    with pytest.raises(InvalidPrompt):
+        segment_folder(images, out, ["liver"], references=[reference], logic=logic)
+    with pytest.raises(InvalidPrompt):
+        segment_folder(images, out, logic=logic)
+
+
+def test_reference_that_does_not_fit_is_a_sentence(tmp_path):
+    _write(tmp_path / "image.nrrd", body(), geometry("identity"))
+    for name, voxels, matrix, error in (
+        ("small", np.ones((2, 3, 4), np.uint8), geometry("identity"), InvalidReference),
+        ("elsewhere", body() // 100, geometry("anisotropic"), GeometryMismatch),
+        ("nothing", body() * 0, geometry("identity"), InvalidMask),
+    ):
+        _write(tmp_path / f"{name}.nrrd", voxels, matrix)
+        with pytest.raises(error):
+            reference_from_files(tmp_path / "image.nrrd", tmp_path / f"{name}.nrrd")
 
 
 def test_empty_folder_is_an_error(tmp_path, logic, scene):

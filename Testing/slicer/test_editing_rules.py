@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from KPrismLogic.slice_plane import SlicePlane
 
+from KPrismLogic.slice_plane import SlicePlane
 from Testing.slicer.scenes import Bench, body, fill, geometry, segment_array, segmentation_node, volume_node
 
 K = 6

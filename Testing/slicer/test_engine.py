@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+
+from KPrismLib.errors import InvalidReference, OutOfMemory
 from KPrismLogic.guide import Guide, ReferenceShelf, ReferenceSlice
 from KPrismLogic.recently_used import RecentlyUsed
 from KPrismLogic.slice_controller import Request
 from KPrismLogic.slice_plane import SlicePlane
-
-from KPrismLib.errors import InvalidReference, OutOfMemory
 from Testing.slicer.scenes import Bench, body, fill, geometry, segmentation_node, volume_node
 
 

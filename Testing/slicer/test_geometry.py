@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from KPrismLogic.matrices import world_from_volume
 from KPrismLogic.slice_image import cut
 from KPrismLogic.slice_plane import SlicePlane
-
 from Testing.slicer.scenes import (
     GEOMETRIES,
     SIZE,
@@ -81,11 +81,12 @@ def test_stack_slice_gets_exactly_the_structure(scene, kind, plane, colour):
     assert np.array_equal(bench.array("Other"), noise)
 
 
+@pytest.mark.parametrize("colour", [False, True], ids=["scalar", "colour"])
 @pytest.mark.parametrize("transform", TRANSFORMS)
 @pytest.mark.parametrize("plane", ["axial", "coronal", "sagittal", "oblique"])
 @pytest.mark.parametrize("kind", GEOMETRIES)
-def test_view_shows_the_structure_after_a_click(scene, kind, plane, transform):
-    bench, noise = _bench(scene, geometry(kind), transform=TRANSFORMS[transform])
+def test_view_shows_the_structure_after_a_click(scene, kind, plane, transform, colour):
+    bench, noise = _bench(scene, geometry(kind), colour, transform=TRANSFORMS[transform])
     where = view_plane(plane, bench.ras(6, 7, 7))
     bench.click(where, bench.ras(6, 7, 7))
     _check_view(bench, where, noise)
@@ -99,13 +100,14 @@ GRIDS = {
 }
 
 
+@pytest.mark.parametrize("colour", [False, True], ids=["scalar", "colour"])
 @pytest.mark.parametrize("grid", GRIDS)
 @pytest.mark.parametrize("plane", ["axial", "coronal", "sagittal", "oblique"])
-def test_segmentation_on_another_grid(scene, plane, grid):
+def test_segmentation_on_another_grid(scene, plane, grid, colour):
     matrix, size = GRIDS[grid]
     matrix = matrix.copy()
     matrix[:3, 3] = geometry("identity")[:3, 3] + (0.2, 0.1, -0.3)
-    bench, noise = _bench(scene, geometry("identity"), grid=matrix, size=size)
+    bench, noise = _bench(scene, geometry("identity"), colour, grid=matrix, size=size)
     where = view_plane(plane, bench.ras(6, 6, 6))
     bench.click(where, bench.ras(6, 6, 6))
     _check_view(bench, where, noise, least=1, margin=1.6 if grid == "coarser" else 1.0)

@@ -1,17 +1,24 @@
 """Whatever happens while the model thinks: no crash, no wrong write, no click lost."""
 
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
+
 from KPrismLogic.guide import Guide
+from KPrismLogic.model import Model
 from KPrismLogic.runner import ThreadRunner
 from KPrismLogic.slice_controller import Request, Stroke
 from KPrismLogic.slice_plane import SlicePlane
 from KPrismLogic.target import NoLongerWanted
-
+from Testing.slicer.flood_predictor import FloodPredictor
 from Testing.slicer.scenes import Bench, body, fill, geometry, segmentation_node, volume_node
+
+MODULE_FOLDER = Path(__file__).resolve().parents[2] / "KPrism"
 
 
 class Gate:
@@ -164,6 +171,82 @@ def test_closing_during_a_run_writes_nothing_and_leaves_no_thread(bench):
     while any(thread.name.startswith("K-Prism") for thread in threading.enumerate()):
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+class CountedPump:
+    """Remembers whether it was stopped; the test calls what Qt would."""
+
+    def __init__(self):
+        self.tick = None
+
+    def start(self, tick):
+        self.tick = tick
+
+    def stop(self):
+        self.tick = None
+
+
+def test_closed_runner_sees_its_thread_off_and_works_again(bench):
+    pump, done, gate = CountedPump(), [], threading.Event()
+    runner = ThreadRunner(pump)
+    runner.submit(lambda: gate.wait(20), done.append)
+    runner.close()
+    assert pump.tick is not None  # somebody must give the thread Python's lock until it ends
+    gate.set()
+    deadline = time.monotonic() + 20
+    while pump.tick is not None:
+        assert time.monotonic() < deadline
+        pump.tick()
+        time.sleep(0.001)
+    assert not [one for one in threading.enumerate() if one.name.startswith("K-Prism")]
+    assert done == []
+    runner.submit(lambda: 7, done.append)
+    while pump.tick is not None:
+        pump.tick()
+    assert done[0].result() == 7
+    runner.close()
+    assert pump.tick is None
+
+
+def test_choosing_another_model_does_not_wait_for_the_one_that_loads(monkeypatch):
+    gate, asked = threading.Event(), []
+
+    def load(name, device):
+        asked.append(name)
+        assert gate.wait(20)
+        return FloodPredictor(device=name)
+
+    monkeypatch.setattr("KPrismLib.predictor.Predictor.load", load)
+    model = Model("first", "cpu")
+    loaded = []
+    thread = threading.Thread(target=lambda: loaded.append(model.predictor()))
+    thread.start()
+    while not asked:
+        time.sleep(0.001)
+    assert model.loading
+    model.choose("second", "cpu")
+    assert not model.loaded
+    gate.set()
+    thread.join(20)
+    assert asked == ["first", "second"]
+    assert loaded[0].device == "second"
+    assert model.loaded
+    assert not model.loading
+
+
+def test_linking_torch_imports_nothing_and_the_import_works_afterwards():
+    code = (
+        f"import sys; sys.path[:0] = {[str(MODULE_FOLDER)]!r}\n"
+        "from KPrismLogic.torch_libraries import link_torch\n"
+        "link_torch()\n"
+        "assert 'torch' not in sys.modules\n"
+        "if sys.platform == 'linux':\n"
+        "    assert 'libtorch_cpu' in open('/proc/self/maps').read()\n"
+        "import torch\n"
+        "assert torch.ones(2).sum() == 2\n"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    assert run.returncode == 0, run.stderr
 
 
 def test_two_editors_share_a_model_and_not_a_wrong_word(scene, bench):

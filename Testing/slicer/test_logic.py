@@ -1,12 +1,14 @@
 """The console's calls, as its documentation shows them."""
 
+import types
+
 import numpy as np
 import pytest
 import slicer
-from KPrismLogic.logic import KPrismLogic
-from KPrismLogic.model import Model
 
 from KPrismLib.errors import InvalidImage, InvalidMask, InvalidPrompt, InvalidReference, KPrismError, UnknownClass
+from KPrismLogic.logic import KPrismLogic
+from KPrismLogic.model import Model
 from Testing.slicer.flood_predictor import FloodPredictor
 from Testing.slicer.scenes import Bench, body, editor_node, fill, geometry, segmentation_node, volume_node
 
@@ -80,26 +82,45 @@ def test_scribble_and_view_plane(scene, bench, logic):
     assert np.array_equal(bench.array("Other")[:, 6], (body() == 100)[:, 6])
 
 
-def test_propagate_carries_a_slice_and_can_be_stopped(bench, logic):
-    known = np.zeros(body().shape, bool)
-    known[4] = body()[4] == 100
-    fill(bench.editor, bench.segmentation, "Other", known)
-    seen = []
-    where = {"fromOffset": float(bench.ras(4, 0, 0)[2]), "toOffset": float(bench.ras(8, 0, 0)[2])}
-    count = logic.propagate(
-        bench.volume, bench.segmentation, "Other", **where, progress=lambda *now: seen.append(now) or len(seen) < 3
-    )
-    assert (count, seen) == (3, [(1, 4), (2, 4), (3, 4)])
-    assert np.array_equal(bench.array("Other")[4:8], (body() == 100)[4:8])
-    assert not bench.array("Other")[8:].any()
-
-
 def test_rules_of_a_given_editor_hold(scene, bench, logic):
     fill(bench.editor, bench.segmentation, "Other", body() == 100)
     node = editor_node(scene, bench.volume, bench.segmentation, "Other")
     node.SetMaskMode(bench.segmentation.EditAllowedOutsideAllSegments)
     logic.segmentSlice(bench.volume, bench.segmentation, "Liver", cls="liver", editorNode=node)
     assert not bench.array(bench.segmentation.GetSegmentation().GetSegmentIdBySegmentName("Liver")).any()
+
+
+def test_each_call_is_one_state_of_the_segment_editors_undo(bench, logic, monkeypatch):
+    editor = types.SimpleNamespace(
+        segmentationNode=lambda: bench.segmentation, saveStateForUndo=bench.editor.logic.SaveStateForUndo
+    )
+    opened = types.SimpleNamespace(SegmentEditorWidget=types.SimpleNamespace(editor=editor))
+    monkeypatch.setattr(slicer, "modules", opened, raising=False)
+    logic.segmentSlice(bench.volume, bench.segmentation, "Other", clicks=[bench.ras(6, 6, 7), bench.ras(6, 6, 14)])
+    one = bench.array("Other")
+    offset = float(bench.ras(8, 0, 0)[2])
+    logic.segmentSlice(bench.volume, bench.segmentation, "Other", offset=offset, cls="liver")
+    assert not np.array_equal(bench.array("Other"), one)
+    bench.undo()
+    assert np.array_equal(bench.array("Other"), one)
+    bench.undo()
+    assert not bench.array("Other").any()
+    assert not bench.editor.logic.CanUndo()
+    saved = []
+    editor.segmentationNode, editor.saveStateForUndo = lambda: None, lambda: saved.append(1)
+    logic.segmentSlice(bench.volume, bench.segmentation, "Other", cls="liver")
+    assert saved == []  # that editor is at work on something else
+
+
+def test_a_failed_call_leaves_no_state_to_undo(bench):
+    model, states = Model(), []
+    model.use(FloodPredictor())
+    logic = KPrismLogic(model, saveState=states.append)
+    with pytest.raises(UnknownClass):
+        logic.segmentSlice(bench.volume, bench.segmentation, "Other", cls="heart")
+    assert states == []
+    logic.segmentSlice(bench.volume, bench.segmentation, "Other", cls="liver")
+    assert states == [bench.segmentation]
 
 
 @pytest.mark.parametrize(
@@ -125,6 +146,12 @@ def test_a_mistake_leaves_no_new_segment(bench, logic):
     with pytest.raises(UnknownClass):
         logic.segmentSlice(bench.volume, bench.segmentation, "New", cls="heart")
     assert bench.segmentation.GetSegmentation().GetNumberOfSegments() == 1
+
+
+def test_segments_that_are_stored_as_surfaces_are_left_alone(bench, logic):
+    bench.segmentation.GetSegmentation().SetSourceRepresentationName("Closed surface")
+    with pytest.raises(InvalidMask, match="source representation"):
+        logic.segmentSlice(bench.volume, bench.segmentation, "Other", cls="liver")
 
 
 def test_reference_mistakes_are_sentences(bench, logic):

@@ -46,18 +46,26 @@ def test_only_the_module_lies_where_slicer_scans():
     assert [path.name for path in MODULE.glob("*.py")] == ["KPrism.py"]
 
 
-def test_scripts_of_ctest_exist():
+def test_every_self_test_is_run_by_ctest():
+    from KPrismDesktop import self_test
+
     text = (ROOT / "Testing" / "CMakeLists.txt").read_text()
-    names = [*re.findall(r"foreach\(name ([a-z ]+)\)", text)[0].split(), "effect"]
-    assert all((ROOT / "Testing" / "slicer" / "in_slicer" / f"KPrism_{name}.py").exists() for name in names)
+    headless = re.findall(r"foreach\(name ([a-z ]+)\)", text)[0].split()
+    scripts = {path.stem.removeprefix("KPrism_") for path in (ROOT / "Testing" / "slicer" / "in_slicer").glob("*.py")}
+    tests = {name for name in vars(self_test) if name.islower() and not name.startswith("_")}
+    tests = {name for name in tests if getattr(getattr(self_test, name), "__module__", "") == self_test.__name__}
+    assert scripts == {*headless, "effect"} == tests - {"run"}
+    for name in scripts:
+        assert f"self_test.{name}()" in (ROOT / "Testing" / "slicer" / "in_slicer" / f"KPrism_{name}.py").read_text()
 
 
-def test_console_and_batch_of_the_self_test_pass_on_the_real_nodes(scene, monkeypatch):
+def test_console_volume_and_batch_of_the_self_test_pass_on_the_real_nodes(scene, monkeypatch):
     """What they use of ``slicer.util`` that slicer-core lacks is put in place; the rest is real."""
     import numpy as np
     import slicer
-    from KPrismDesktop import self_test
 
+    from KPrismDesktop import self_test
+    from KPrismLogic.voxel_grid import VoxelGrid
     from Testing.slicer.scenes import volume_node
 
     monkeypatch.setattr(
@@ -68,19 +76,25 @@ def test_console_and_batch_of_the_self_test_pass_on_the_real_nodes(scene, monkey
     )
 
     def save(node, path):
-        import vtk
+        import SimpleITK as sitk
 
-        writer = vtk.vtkNrrdWriter() if hasattr(vtk, "vtkNrrdWriter") else None
-        if writer is None:
-            import SimpleITK as sitk
-            from KPrismLogic.slice_image import voxels_of
-
-            sitk.WriteImage(sitk.GetImageFromArray(voxels_of(node)), path)
+        sitk.WriteImage(sitk.GetImageFromArray(VoxelGrid.of(node).voxels), path)
 
     monkeypatch.setattr(slicer.util, "saveNode", save)
     monkeypatch.setattr(self_test, "_slices", _slices)
+    monkeypatch.setattr(slicer.util, "arrayFromVolume", lambda node: VoxelGrid.of(node).voxels)
+    monkeypatch.setattr(slicer.util, "updateSegmentBinaryLabelmapFromArray", _update)
     self_test.console()
+    self_test.volume()
     self_test.batch()
+
+
+def _update(voxels, segmentation, segment_id, volume):
+    from KPrismLogic.segment_editing import LogicEditor
+    from Testing.slicer.scenes import editor_node, fill
+
+    parameters = editor_node(segmentation.GetScene(), volume, segmentation, segment_id)
+    fill(LogicEditor(parameters), segmentation, segment_id, voxels > 0)
 
 
 def _slices(volume, segmentation, segment_id):

@@ -8,10 +8,10 @@ import time
 
 import numpy as np
 import pytest
+
 from KPrismLogic.runner import ThreadRunner
 from KPrismLogic.slice_plane import SlicePlane
-
-from Testing.slicer.scenes import Bench, fill, segmentation_node, volume_node
+from Testing.slicer.scenes import Bench, fill, segmentation_node, view_plane, volume_node
 
 pytestmark = pytest.mark.slow
 
@@ -51,14 +51,16 @@ def _click(bench, plane, point):
     return (end - start) * 1000, (asked - start) * 1000
 
 
-@pytest.mark.parametrize("plane", ["axial", "coronal", "sagittal"])
+@pytest.mark.parametrize("plane", ["axial", "coronal", "sagittal", "oblique"])
 def test_click_to_written_mask(bench, plane):
-    where = SlicePlane.of_volume(bench.volume, plane).moved_to(bench.ras(150, 200, 200))
+    where = view_plane(plane, bench.ras(150, 200, 200))
     points = [(150, 200, 200), (150, 200, 310), (150, 201, 200), (150, 202, 200), (150, 203, 200)]
     if plane == "coronal":
         points = [(150 + n, 200, 200 if n % 2 else 310) for n in range(5)]
     if plane == "sagittal":
         points = [(150, 200 + n, 200) for n in range(5)]
+    if plane == "oblique":
+        points = [(150, 200, 200)] + [(150, 200, 201 + n) for n in range(4)]
     times = [_click(bench, where, bench.ras(*point)) for point in points]
     assert not bench.failures
     assert statistics.median(whole for whole, _ in times[1:]) < 60

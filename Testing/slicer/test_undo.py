@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from KPrismLogic.guide import Guide, ReferenceSlice
 from KPrismLogic.slice_controller import Request, Stroke
 from KPrismLogic.slice_plane import SlicePlane
-
 from Testing.slicer.scenes import Bench, body, fill, geometry, segmentation_node, volume_node
 
 

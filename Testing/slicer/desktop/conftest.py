@@ -7,8 +7,8 @@ import types
 
 import pytest
 import slicer
-from KPrismLogic.model import shared_model
 
+from KPrismLogic.model import shared_model
 from Testing.slicer.desktop.strict_effect import AbstractEffect, Desktop, modules
 from Testing.slicer.desktop.strict_qt import Strict
 from Testing.slicer.flood_predictor import FloodPredictor

@@ -65,6 +65,8 @@ class ScriptedEffect(strict_class("qSlicerSegmentEditorScriptedEffect")):  # typ
         return f"{self.name}.{name}"
 
     def parameter(self, name: str) -> str:
+        if self._parameters is None:
+            return ""
         value = self._parameters.GetAttribute(self._key(name))
         assert value is not None, f"the parameter {name} was never given a default"
         return value
@@ -73,7 +75,8 @@ class ScriptedEffect(strict_class("qSlicerSegmentEditorScriptedEffect")):  # typ
         return int(self.parameter(name))
 
     def parameterDefined(self, name: str) -> bool:
-        return self._parameters.GetAttribute(self._key(name)) is not None
+        # As in Slicer: an empty value counts as none.
+        return self._parameters is not None and bool(self._parameters.GetAttribute(self._key(name)))
 
     def setParameterDefault(self, name: str, value: Any) -> None:
         assert self._parameters is not None, "Invalid segment editor parameter set node"

@@ -12,6 +12,9 @@ import types
 from pathlib import Path
 from typing import Any, ClassVar
 
+#: What the classes here have beside Slicer's names.
+_OWN = ("names", "made", "fire", "stored")
+
 _NAMES = Path(__file__).with_name("slicer_names.json")
 
 
@@ -45,7 +48,7 @@ class Strict:
 
     def __init_subclass__(cls, **more: Any) -> None:
         super().__init_subclass__(**more)
-        wrong = [name for name in vars(cls) if not name.startswith("_") and name not in ("names", "made", "fire")]
+        wrong = [name for name in vars(cls) if not name.startswith("_") and name not in _OWN]
         wrong = [name for name in wrong if cls.names and name not in cls.names]
         assert not wrong, f"{cls.__name__} has no {wrong} in Slicer"
 
@@ -140,6 +143,8 @@ class _ComboBox(_Widget):
 
     def addItems(self, items: list[str]) -> None:
         self._items += items
+        if self._index < 0 and self._items:
+            self._index = 0  # as Qt does when the first item comes
 
     def clear(self) -> None:
         self._items, self._index = [], -1
@@ -184,7 +189,28 @@ class _ListWidget(_Widget):
         self._items, self._row = [], -1
 
 
+class _RangeWidget(_Widget):
+    def setRange(self, low: float, high: float) -> None:
+        self._values |= {"minimum": low, "maximum": high}
+
+    def setValues(self, low: float, high: float) -> None:
+        assert self._values["minimum"] <= low <= high <= self._values["maximum"]
+        self._values |= {"minimumValue": low, "maximumValue": high}
+
+
+class _Settings(Strict):
+    stored: ClassVar[dict[str, Any]] = {}
+
+    def value(self, key: str, default: Any = None) -> Any:
+        return str(self.stored[key]) if key in self.stored else default
+
+    def setValue(self, key: str, value: Any) -> None:
+        self.stored[key] = value
+
+
 _BEHAVIOUR = {
+    "QSettings": _Settings,
+    "ctkRangeWidget": _RangeWidget,
     "QTimer": _Timer,
     "QComboBox": _ComboBox,
     "QListWidget": _ListWidget,
@@ -212,7 +238,7 @@ def strict_class(name: str, behaviour: type | None = None) -> Any:
     base = behaviour or _BEHAVIOUR.get(name, Strict)
     names = slicer_names()[name]
     wrong = [one for one in vars(base) if not one.startswith("_") and one not in names and base is not Strict]
-    assert not [one for one in wrong if one not in ("names", "made", "fire")], f"{name} has no {wrong} in Slicer"
+    assert not [one for one in wrong if one not in _OWN], f"{name} has no {wrong} in Slicer"
     kind = types.new_class(name, (base,), {"metaclass": _StrictMeta})
     kind.names = names
     return kind

@@ -1,16 +1,15 @@
 """The effect through the calls that a desktop Slicer was recorded to make."""
 
 import threading
-import time
 
 import numpy as np
 import pytest
 import slicer
-from KPrismLogic.model import shared_model
 
+from KPrismLogic.model import shared_model
 from Testing.slicer.desktop.strict_effect import ThreeDWidget, settle, timers, written
 from Testing.slicer.desktop.strict_qt import Strict
-from Testing.slicer.scenes import body, fill
+from Testing.slicer.scenes import body, fill, segmentation_node
 
 
 def _xy(desktop, k, j, i, view="Red"):
@@ -208,17 +207,15 @@ def test_leaving_leaves_nothing_behind(desktop, effect, when):
         settle()
     before = written(desktop)
     desktop.deactivate(effect)
-    gate.set()
-    assert timers() == []
     assert effect._actors == []
+    gate.set()
+    settle()  # as long as the thread needs to end, and no longer
+    assert timers() == []
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("K-Prism")]
     segmentation.GetSegment("Other").Modified()
     segmentation.InvokeEvent(slicer.vtkSegmentation.SegmentModified)
     assert timers() == []  # nobody of ours was told
     assert desktop.scene.GetNumberOfNodes() <= nodes + 1  # Slicer's subject hierarchy
-    deadline = time.monotonic() + 5
-    while any(thread.name.startswith("K-Prism") for thread in threading.enumerate()):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
     assert np.array_equal(written(desktop), before)
     desktop.activate(effect)
     desktop.click(effect, _xy(desktop, 6, 6, 7))
@@ -263,6 +260,71 @@ def test_markup_placement_gets_the_clicks(desktop, effect):
     assert desktop.click(effect, _xy(desktop, 6, 6, 7))
     settle()
     assert written(desktop).any()
+
+
+def test_pausing_over_a_slice_makes_its_first_click_cheap(desktop, effect):
+    predictor = shared_model().predictor()
+    desktop.event(effect, "MouseMoveEvent", _xy(desktop, 6, 6, 7))
+    settle()
+    encoded = len(predictor.encoded)
+    assert encoded == 3  # the slice and its neighbours
+    desktop.click(effect, _xy(desktop, 6, 6, 7))
+    assert len(predictor.encoded) == encoded
+    settle()
+    assert written(desktop).any()
+
+
+def test_click_while_the_model_loads_is_kept(desktop, effect, monkeypatch):
+    model, gate = shared_model(), threading.Event()
+    flood = model.predictor()
+    model.unload()
+    monkeypatch.setattr("KPrismLib.predictor.Predictor.load", lambda *_, **__: gate.wait(20) and flood)
+    desktop.click(effect, _xy(desktop, 6, 6, 7))
+    assert "loading the model" in _widget(effect, "KPrismStatus").text
+    desktop.click(effect, _xy(desktop, 6, 6, 14))
+    assert not written(desktop).any()
+    gate.set()
+    settle()
+    assert np.array_equal(written(desktop)[6], body()[6] > 0)
+    assert effect.self().prompts_in(desktop.views["Red"]) == 2
+
+
+def test_enter_asks_for_the_guide_again_and_other_keys_are_left(desktop, effect, monkeypatch):
+    xy = _xy(desktop, 6, 6, 7)
+    desktop.interactor.SetKeySym("Return")
+    assert not desktop.event(effect, "KeyPressEvent", xy)
+    effect.self().onGuideChosen("class")
+    effect.self().scriptedEffect.setParameter("Class", "liver")
+    assert desktop.event(effect, "KeyPressEvent", xy)
+    settle()
+    assert np.array_equal(written(desktop)[6], body()[6] == 100)
+    desktop.interactor.SetKeySym("s")
+    assert not desktop.event(effect, "KeyPressEvent", xy)
+    desktop.deactivate(effect)
+    desktop.interactor.SetKeySym("Return")
+    assert not desktop.event(effect, "KeyPressEvent", xy)
+
+
+def test_markers_follow_a_segmentation_that_a_script_chooses(desktop, effect):
+    bench = desktop.bench
+    desktop.event(effect, "MouseMoveEvent", (5, 5))
+    other = segmentation_node(desktop.scene, bench.volume)
+    desktop.parameters.SetAndObserveSegmentationNode(other)
+    desktop.logic.SetSegmentationNode(other)
+    desktop.click(effect, _xy(desktop, 6, 6, 7))
+    settle()
+    assert effect.self().prompts_in(desktop.views["Red"]) == 1
+    bench.segmentation.GetSegmentation().InvokeEvent(slicer.vtkSegmentation.SegmentModified)
+    assert timers() == []  # the old one is not watched any more
+    desktop.logic.Undo()
+    assert timers() != []
+    settle()
+    assert not any(actor.GetMapper().GetInput().GetNumberOfPoints() for _, actor in effect._actors)
+
+
+def test_cleaning_up_lets_go_of_every_widget(desktop, effect):
+    effect.self().cleanup()
+    assert [one for one in Strict.made if one._slots] == []
 
 
 def test_strict_widgets_are_strict(desktop):

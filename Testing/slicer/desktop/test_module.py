@@ -3,19 +3,22 @@
 import subprocess
 import sys
 import textwrap
+import threading
 import types
 from pathlib import Path
 
 import numpy as np
 import pytest
 import slicer
-from KPrismLogic.model import shared_model
 
+from KPrismLogic.model import shared_model
 from Testing.slicer.desktop import strict_module
 from Testing.slicer.desktop.strict_effect import AbstractEffect, modules, settle
-from Testing.slicer.desktop.strict_qt import Strict
+from Testing.slicer.desktop.strict_qt import Strict, strict_class
 from Testing.slicer.flood_predictor import FloodPredictor
 from Testing.slicer.scenes import Bench, body, fill, geometry, segment_array, segmentation_node, volume_node
+
+LIVER = body() == 100
 
 FOLDER = Path(__file__).resolve().parents[3] / "KPrism"
 
@@ -30,6 +33,7 @@ def module(scene, monkeypatch):
     app = strict_module.App()
     interfaces = strict_module.install(monkeypatch, app)
     Strict.made.clear()
+    strict_class("QSettings").stored.clear()
     import KPrism
 
     yield types.SimpleNamespace(KPrism=KPrism, app=app, interfaces=interfaces)
@@ -58,6 +62,31 @@ def test_scanning_is_quick_and_imports_nothing_heavy(tmp_path):
     """
     run = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, cwd=tmp_path, timeout=60
+    )
+    assert run.returncode == 0, run.stderr
+
+
+def test_panel_and_effect_are_built_with_nothing_installed(tmp_path):
+    """Nothing that Slicer does not bring is imported before somebody asks for a mask."""
+    code = f"""
+        import sys
+        sys.path[:0] = [{str(FOLDER.parent)!r}]
+        sys.path.append({str(FOLDER)!r})
+
+        class Missing:
+            names = {{"torch", "scipy", "skimage", "safetensors", "nibabel", "PIL"}}
+
+            def find_spec(self, name, path=None, target=None):
+                if name.split(".")[0] in self.names:
+                    raise ModuleNotFoundError(f"No module named {{name}}", name=name)
+
+        sys.meta_path.insert(0, Missing())
+        from Testing.slicer.desktop.built_without_packages import build
+        build()
+        assert not Missing.names & set(sys.modules)
+    """
+    run = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, cwd=tmp_path, timeout=120
     )
     assert run.returncode == 0, run.stderr
 
@@ -104,19 +133,27 @@ def test_console_example(module):
 
 
 @pytest.fixture
-def panel(module, scene, monkeypatch):
+def panel(module, scene, monkeypatch, flood_propagation):
     monkeypatch.setattr(slicer, "SegmentEditorKPrism", object(), raising=False)
     volume = volume_node(scene, body(), geometry("identity"))
     bench = Bench.make(scene, volume, segmentation_node(scene, volume))
     shared_model().use(FloodPredictor())
+    red = slicer.vtkMRMLSliceNode()
+    red.SetLayoutName("Red")
+    red.SetName("Red")
+    red = scene.AddNode(red)
+    red.SetSliceToRASByNTP(0, 0, 1, -1, 0, 0, *bench.ras(7, 6, 7), 0)
+    view = types.SimpleNamespace(mrmlSliceNode=lambda: red)
+    module.app.layout = types.SimpleNamespace(sliceViewNames=lambda: ("Red",), sliceWidget=lambda _: view)
     widget = module.KPrism.KPrismWidget()
     widget.setup()
     ui = types.SimpleNamespace(**module.interfaces[0].by_name)
     for selector, node in ((ui.volumeSelector, volume), (ui.segmentationSelector, bench.segmentation)):
         object.__setattr__(selector, "_node", node)
         type(selector).currentNode = lambda self: self._node
+    ui.volumeSelector.fire("currentNodeChanged(vtkMRMLNode*)", volume)
     ui.segmentEdit.setText("Liver")
-    return types.SimpleNamespace(widget=widget, ui=ui, bench=bench)
+    return types.SimpleNamespace(widget=widget, ui=ui, bench=bench, red=red)
 
 
 def test_panel_segments_the_slice_by_class(panel):
@@ -135,26 +172,188 @@ def test_panel_segments_the_slice_by_class(panel):
     panel.widget.cleanup()
 
 
-def test_panel_propagates_both_ways_and_cancel_stops(panel):
+def _known(panel, *layers):
+    """Draw the structure in some layers, and let a view show the first of them."""
     known = np.zeros(body().shape, bool)
-    known[7] = body()[7] == 100
+    known[list(layers)] = LIVER[list(layers)]
     fill(panel.bench.editor, panel.bench.segmentation, "Liver", known)
+    panel.red.SetSliceToRASByNTP(0, 0, 1, -1, 0, 0, *panel.bench.ras(layers[0], 6, 7), 0)
     panel.ui.planeBox.setCurrentIndex(0)
-    panel.ui.forwardBox.setValue(2)
-    panel.ui.backwardBox.setValue(1)
+    return known
+
+
+def test_panel_propagates_both_ways_over_a_range(panel):
+    _known(panel, 7)
+    heights = [float(panel.bench.ras(k, 0, 0)[2]) for k in (6, 9)]
+    panel.ui.rangeWidget.setValues(*heights)
     nodes = panel.bench.volume.GetScene().GetNumberOfNodes()
     panel.ui.propagateButton.click()
     assert panel.ui.cancelButton.visible
     settle()
-    found = segment_array(panel.bench.editor, panel.bench.segmentation, "Liver")
-    assert np.array_equal(found[6:10], (body() == 100)[6:10])
+    found = panel.bench.array()
+    assert np.array_equal(found[6:10], LIVER[6:10])
     assert found.sum() == found[6:10].sum()
-    assert panel.ui.statusLabel.text == "Done: 3 of 3 slices."
+    assert panel.ui.statusLabel.text == "Done: 3 slices written."
+    assert not panel.ui.cancelButton.visible
     assert panel.bench.volume.GetScene().GetNumberOfNodes() <= nodes + 1
+    panel.widget.cleanup()
+
+
+def test_panel_cancels_a_propagation_and_takes_it_up_again(panel):
+    _known(panel, 7)
+    gate, reached = threading.Event(), threading.Event()
+
+    def hold():
+        reached.set()
+        assert gate.wait(20)
+
+    shared_model().predictor().before_prediction = hold
     panel.ui.propagateButton.click()
+    assert reached.wait(20)
     panel.ui.cancelButton.click()
-    assert panel.ui.statusLabel.text == "Stopped after 0 of 3 slices."
+    assert panel.ui.statusLabel.text == "Stopped: 0 slices written."
+    shared_model().predictor().before_prediction = None
+    gate.set()
     settle()
+    panel.ui.propagateButton.click()
+    settle()
+    assert np.array_equal(panel.bench.array(), LIVER)
+    panel.widget.cleanup()
+
+
+def test_panel_leads_to_the_least_certain_slice_and_takes_its_correction(panel):
+    _known(panel, 7)
+    shared_model().predictor().doubtful = lambda image: (image.pixels == 100).any() and (image.pixels != 200).all()
+    assert not panel.ui.leastCertainButton.enabled
+    assert not panel.ui.confidenceLabel.visible
+    panel.ui.propagateButton.click()
+    settle()
+    assert panel.ui.confidenceLabel.visible
+    panel.ui.leastCertainButton.click()
+    shown = panel.red.GetSliceToRAS().GetElement(2, 3)
+    doubtful = [k for k in range(14) if LIVER[k].any() and not (body()[k] == 200).any()]
+    assert shown == pytest.approx(min(float(panel.bench.ras(k, 0, 0)[2]) for k in doubtful))
+    layer = min(doubtful, key=lambda k: abs(float(panel.bench.ras(k, 0, 0)[2]) - shown))
+    corrected = panel.bench.array()
+    corrected[layer, :2, :2] = True
+    fill(panel.bench.editor, panel.bench.segmentation, "Liver", corrected)
+    panel.ui.propagateButton.click()
+    settle()
+    assert np.array_equal(panel.bench.array()[layer], corrected[layer])
+    assert panel.widget.panel._propagation.accepted == (layer, 7)
+    panel.widget.cleanup()
+
+
+def test_panel_segments_a_class_in_all_slices(panel):
+    panel.ui.classBox.clear()
+    panel.ui.classBox.addItems(["liver", "spleen"])
+    panel.ui.classBox.setCurrentIndex(0)
+    panel.ui.planeBox.setCurrentIndex(2)
+    panel.ui.classVolumeButton.click()
+    settle()
+    assert np.array_equal(panel.bench.array(), LIVER)
+    panel.widget.cleanup()
+
+
+def test_panel_says_what_to_do_first(panel):
+    panel.ui.propagateButton.click()
+    assert "nothing of Liver" in panel.ui.statusLabel.text
+    panel.ui.classBox.clear()
+    panel.ui.segmentButton.click()
+    assert panel.ui.statusLabel.text == "Choose a class first."
+    panel.ui.segmentEdit.setText("Unknown")
+    panel.ui.propagateButton.click()
+    assert "has no segment Unknown" in panel.ui.statusLabel.text
+    panel.ui.segmentEdit.setText("")
+    panel.ui.propagateButton.click()
+    assert "name a segment" in panel.ui.statusLabel.text
+    assert not panel.bench.array().any()
+    panel.widget.cleanup()
+
+
+def test_strip_has_a_colour_for_every_slice():
+    from KPrismDesktop.confidence_strip import strip
+
+    colours = strip(5, {1: 1.0, 2: 0.5, 3: 0.1}, (4,))[0]
+    assert colours.shape == (5, 3)
+    red, green, blue = colours.T.astype(int)
+    assert red[0] == green[0] == blue[0]
+    assert green[1] > red[1]
+    assert red[2] > green[2]
+    assert (colours[2] == colours[3]).all()
+    assert blue[4] > max(red[4], green[4])
+
+
+def test_panel_loads_beside_the_main_thread_and_says_what_went_wrong(panel, monkeypatch):
+    from KPrismLib.errors import InvalidWeights
+
+    model, gate = shared_model(), threading.Event()
+    flood = model.predictor()
+    panel.ui.unloadButton.click()
+    assert "not loaded" in panel.ui.modelLabel.text
+    threads = []
+
+    def load(*_, **__):
+        threads.append(threading.current_thread())
+        assert gate.wait(20)
+        return flood
+
+    monkeypatch.setattr("KPrismLib.predictor.Predictor.load", load)
+    panel.ui.loadButton.click()
+    assert "Loading" in panel.ui.modelLabel.text
+    gate.set()
+    settle()
+    assert model.loaded
+    assert threads[0] is not threading.main_thread()
+    assert "slices in memory" in panel.ui.modelLabel.text
+    panel.ui.unloadButton.click()
+
+    def damaged(*_, **__):
+        raise InvalidWeights("The file is damaged; get it again.")
+
+    monkeypatch.setattr("KPrismLib.predictor.Predictor.load", damaged)
+    panel.ui.loadButton.click()
+    settle()
+    assert panel.ui.modelLabel.text == "The file is damaged; get it again."
+    panel.widget.cleanup()
+
+
+def test_choices_are_remembered_for_the_next_session(panel, module):
+    panel.ui.keptBox.setValue(7)
+    panel.ui.keptBox.fire("valueChanged(int)", 7)
+    assert panel.widget.logic.engine.capacity == 7
+    import qt
+
+    assert qt.QSettings().value("KPrism/KeptSlices") == "7"
+    panel.widget.cleanup()
+
+
+def test_panel_follows_the_scene_again_after_it_was_closed(panel, scene):
+    link = panel.widget.panel._scene
+    before = link._parameters
+    scene.Clear(False)
+    assert link._parameters is not None
+    assert link._parameters is not before
+    panel.widget.exit()
+    scene.Clear(False)
+    assert link._parameters is None
+    panel.widget.cleanup()
+
+
+def test_panel_run_is_one_state_of_the_segment_editors_undo(panel, monkeypatch):
+    logic = panel.bench.editor.logic
+    editor = types.SimpleNamespace(
+        segmentationNode=lambda: panel.bench.segmentation, saveStateForUndo=logic.SaveStateForUndo
+    )
+    opened = types.SimpleNamespace(SegmentEditorWidget=types.SimpleNamespace(editor=editor))
+    monkeypatch.setattr(slicer, "modules", opened, raising=False)
+    known = _known(panel, 7)
+    panel.ui.propagateButton.click()
+    settle()
+    assert panel.bench.array().sum() > known.sum()
+    logic.Undo()
+    assert np.array_equal(panel.bench.array(), known)
+    assert not logic.CanUndo()
     panel.widget.cleanup()
 
 

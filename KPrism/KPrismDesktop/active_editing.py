@@ -1,0 +1,146 @@
+"""All that exists while the effect is chosen: the session, its markers in views, prefetching, the status line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import slicer
+
+from KPrismDesktop.effect_editor import EffectEditor
+from KPrismDesktop.model_settings import restore
+from KPrismDesktop.status_line import StatusLine
+from KPrismDesktop.view_markers import ViewMarkers
+from KPrismDesktop.warm_up import WarmUp
+from KPrismLib.errors import InvalidPrompt, KPrismError
+from KPrismLogic.editing_session import EditingSession
+from KPrismLogic.readiness import classes_of
+from KPrismLogic.slice_engine import shared_engine
+
+if TYPE_CHECKING:
+    from KPrismDesktop.effect_options import EffectOptions
+    from KPrismLogic.prompt_states import PromptStates
+    from KPrismLogic.runner import Runner
+    from KPrismLogic.slice_engine import Answer
+
+
+class ActiveEditing:
+    """From the effect's activation to its deactivation.
+
+    Args:
+        effect: the scripted effect.
+        options: where status and classes are shown.
+        runner: runs the model.
+        states: what was said about slices, in this activation and before.
+        guide_kind: gives the kind of guide that is chosen, "clicks", "class" or "reference".
+    """
+
+    def __init__(
+        self,
+        effect: Any,
+        options: EffectOptions,
+        runner: Runner,
+        states: PromptStates,
+        guide_kind: Callable[[], str],
+    ) -> None:
+        engine = shared_engine()
+        restore(engine)
+        self._effect, self._guide_kind = effect, guide_kind
+        self._view: Any = None
+        self.session = EditingSession(
+            effect.parameterSetNode,
+            EffectEditor(effect),
+            engine,
+            runner,
+            states=states,
+            report=self._on_written,
+            fail=self._on_failed,
+        )
+        self._status = StatusLine(options.show_status, engine.model, lambda: self.session.controller.busy)
+        self._markers = ViewMarkers(effect, self.session)
+        self._warm_up = WarmUp(self.session, self.view_node, lambda: not self._status.missing())
+        self._markers.follow_segmentation()
+        options.show_classes(classes_of(engine.model.name))
+
+    def close(self) -> None:
+        """Leave nothing behind."""
+        self._warm_up.close()
+        self._markers.close()
+        self.session.close()
+
+    def enter(self, widget: Any) -> None:
+        """The pointer is in a slice view."""
+        if self._view is None or widget != self._view:
+            self._view = widget
+            self._warm_up.later()
+        self._markers.enter(widget)
+
+    def view_changed(self, widget: Any, node: Any) -> None:
+        """A view shows another slice, or the same one elsewhere."""
+        self._markers.refresh_view(widget, node)
+        if self._view is not None and widget == self._view:
+            self._warm_up.later()
+
+    def nodes_changed(self) -> None:
+        """Another volume or segmentation was chosen."""
+        self._markers.follow_segmentation()
+        self._warm_up.later()
+
+    def leave_views(self) -> None:
+        """Views may be gone, with their renderers."""
+        self._view = None
+        self._markers.leave_views()
+
+    def view_node(self) -> Any:
+        """The slice node of the view that the pointer was in last; None when that is not known."""
+        return None if self._view is None else self._effect.viewNode(self._view)
+
+    def shown_view(self) -> Any:
+        """As :meth:`view_node`, or that of the first slice view of the layout.
+
+        Raises:
+            InvalidPrompt: there is no slice view.
+        """
+        node = self.view_node()
+        if node is None:
+            layout = slicer.app.layoutManager()
+            names = layout.sliceViewNames() if layout is not None else ()
+            if not names:
+                raise InvalidPrompt("Show a slice view first.")
+            node = layout.sliceWidget(names[0]).mrmlSliceNode()
+        return node
+
+    def ready(self) -> bool:
+        """Whether nothing is missing; otherwise the status line says what is."""
+        self.say("")
+        return not self._status.missing()
+
+    @contextmanager
+    def telling(self) -> Iterator[None]:
+        """What is wrong becomes the status line, never a popup."""
+        try:
+            yield
+        except KPrismError as error:
+            self.say(str(error))
+        else:
+            self.show_status()
+
+    def say(self, sentence: str) -> None:
+        """Say something in the status line until the next thing happens."""
+        self._status.say(sentence)
+        self.show_status()
+
+    def show_status(self) -> None:
+        """Show how things are."""
+        self._status.refresh(self._guide_kind())
+
+    def _on_written(self, answer: Answer) -> None:
+        self._status.answered(answer)
+        self.show_status()
+        self._markers.refresh()
+        self._warm_up.later()
+
+    def _on_failed(self, error: Exception) -> None:
+        expected = isinstance(error, (KPrismError, ImportError))
+        self.say(str(error) if expected else f"Something went wrong ({error}); the log has more.")

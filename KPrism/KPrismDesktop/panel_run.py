@@ -1,0 +1,124 @@
+"""One run of the module panel, in one slice or through a volume, beside the main thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from KPrismLib.errors import KPrismError
+from KPrismLogic.editor_undo import keep_state
+from KPrismLogic.guide import Guide
+from KPrismLogic.segment_editing import LogicEditor
+from KPrismLogic.slice_controller import Request, SliceController
+from KPrismLogic.temporary_editor import temporary_editor
+from KPrismLogic.volume_run import Piece, Pieces, VolumeRun, WrittenSlices
+
+if TYPE_CHECKING:
+    from KPrismLogic.runner import Runner
+    from KPrismLogic.slice_engine import Answer, SliceEngine
+    from KPrismLogic.slice_stack import SliceStack
+    from KPrismLogic.target import Target
+
+
+class PanelRun:
+    """Runs once.
+
+    Args:
+        engine: what answers.
+        runner: runs the model beside the main thread.
+        progress: called with each slice of a volume that was written, how many those are, and of how many.
+        finished: called with one sentence at the end, whatever the end was.
+    """
+
+    def __init__(
+        self,
+        engine: SliceEngine,
+        runner: Runner,
+        progress: Callable[[Piece, int, int], None],
+        finished: Callable[[str], None],
+    ) -> None:
+        self._engine, self._runner = engine, runner
+        self._progress, self._finished = progress, finished
+        self._resources = ExitStack()
+        self._controller: SliceController | None = None
+        self._volume_run: VolumeRun | None = None
+        self._cancelled = False
+
+    def segment_slice(self, target: Target, class_name: str) -> None:
+        """Segment a slice by class.
+
+        Raises:
+            InvalidImage: the nodes are in no scene.
+        """
+        self._controller = SliceController(
+            self._editor(target), self._engine, self._runner, report=self._on_written, fail=self._on_failed
+        )
+        self._controller.ask(Request(target, Guide(class_name), anew=True))
+
+    def through_volume(
+        self, target: Target, stack: SliceStack, pieces: Pieces, count: int, record: WrittenSlices | None = None
+    ) -> None:
+        """Write a volume slice by slice.
+
+        Args:
+            target: the nodes; its plane does not matter.
+            stack: the slices.
+            pieces: what to write.
+            count: how many slices there will be at most.
+            record: what earlier runs wrote.
+
+        Raises:
+            InvalidImage: the nodes are in no scene.
+        """
+
+        def on_piece(piece: Piece, done: int) -> bool:
+            self._progress(piece, done, count)
+            return True
+
+        def on_end(error: Exception | None) -> None:
+            if error is None:
+                self._end(f"{'Stopped' if self._cancelled else 'Done'}: {run.done} slices written.")
+            else:
+                self._on_failed(error)
+
+        editor = self._editor(target)
+        run = self._volume_run = VolumeRun(
+            editor,
+            self._engine,
+            self._runner,
+            target.volume,
+            target.segmentation,
+            stack,
+            record=record,
+            progress=on_piece,
+            finished=on_end,
+        )
+        run.start(pieces)
+
+    def cancel(self) -> None:
+        """End now; what is written stays."""
+        self._cancelled = True
+        if self._volume_run is not None:
+            self._volume_run.cancel()
+        else:
+            self._end("Stopped; nothing was changed.")
+
+    def _editor(self, target: Target) -> LogicEditor:
+        rules = temporary_editor(target.volume, target.segmentation, target.segment_id, None)
+        return LogicEditor(self._resources.enter_context(rules), keep_state)
+
+    def _on_written(self, answer: Answer) -> None:
+        self._end(answer.remark or f"Done in {answer.milliseconds:.0f} ms.")
+
+    def _on_failed(self, error: Exception) -> None:
+        expected = isinstance(error, (KPrismError, ImportError))
+        self._end(str(error) if expected else f"Something went wrong ({error}); the log has more.")
+
+    def _end(self, sentence: str) -> None:
+        if self._controller is not None:
+            self._controller.close()
+            self._controller = None
+        self._volume_run = None
+        self._resources.close()
+        self._finished(sentence)

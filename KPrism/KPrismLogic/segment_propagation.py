@@ -1,0 +1,118 @@
+"""One segment through a volume, from slices that the user vouches for; the engine's propagation on nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from KPrismLib.errors import InvalidReference
+from KPrismLogic.slice_stack import SliceStack
+from KPrismLogic.slice_voxels import segment_in_slice
+from KPrismLogic.volume_run import Piece, WrittenSlices
+
+if TYPE_CHECKING:
+    from KPrismLib.intensity import IntensityWindow
+    from KPrismLib.predictor import Predictor
+    from KPrismLib.volumes import Propagation, SliceResult
+    from KPrismLogic.labelmaps import Mask
+    from KPrismLogic.slice_plane import SlicePlane
+    from KPrismLogic.target import Target
+
+
+class SegmentPropagation:
+    """Accept slices, let a :class:`~KPrismLogic.volume_run.VolumeRun` write :meth:`pieces`, correct, accept, go on.
+
+    A correction computes again only what depends on it.
+
+    Args:
+        target: volume, segment, and a plane of the stack; the segment in this plane is accepted.
+
+    Raises:
+        InvalidReference: the segment is not in the slice.
+        InvalidImage, GeometryMismatch: as :meth:`SliceStack.through`.
+    """
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self.stack = SliceStack.through(target.volume, target.plane)
+        self._accepted: dict[int, Mask] = {}
+        self._confidence: dict[int, float] = {}
+        #: What is written, for every run.
+        self.record = WrittenSlices()
+        self._engine: tuple[Predictor, Propagation] | None = None
+        self._known: set[int] = set()  # what of the accepted slices the engine has been told
+        self.accept(target.plane)
+
+    @property
+    def accepted(self) -> tuple[int, ...]:
+        """The accepted slices, ascending."""
+        return tuple(sorted(self._accepted))
+
+    @property
+    def confidence(self) -> Mapping[int, float]:
+        """Confidence in [0, 1] of every slice that was written, by its number in the stack."""
+        return MappingProxyType(self._confidence)
+
+    def fits(self, target: Target) -> bool:
+        """Whether a target means this segment in this stack, and the volume is still what it was."""
+        ours = self.target
+        same = (target.volume, target.segmentation, target.segment_id) == (
+            ours.volume,
+            ours.segmentation,
+            ours.segment_id,
+        )
+        return same and self.stack.fits(target.volume, target.plane)
+
+    def accept(self, plane: SlicePlane) -> int:
+        """Vouch for the segment in a slice as it is drawn now; -> the slice's number.
+
+        Raises:
+            InvalidReference: the segment is not in the slice.
+            InvalidImage: the plane is no slice of the stack.
+        """
+        index = self.stack.index_of(plane)
+        mask = segment_in_slice(self.stack.image(index), self.target.segmentation, self.target.segment_id)
+        if not mask.any() and not self._accepted:
+            name = self.target.segment().GetName()
+            raise InvalidReference(f"This slice holds nothing of {name}; show a slice in which it is segmented.")
+        self._accepted[index] = mask
+        self._confidence.pop(index, None)
+        self._known.discard(index)
+        return index
+
+    def least_certain(self) -> int | None:
+        """The written slice to look at next, or None."""
+        return min(self._confidence, key=lambda index: (self._confidence[index], index), default=None)
+
+    def pieces(self, predictor: Predictor, window: IntensityWindow, first: int, last: int) -> Iterator[Piece]:
+        """What to write into the slices ``first`` to ``last``, nearest to the accepted ones first; for any thread.
+
+        Raises:
+            KPrismError: as ``KPrismLib.volumes.Propagation.propagate``.
+        """
+        from KPrismLib.volumes import Propagation
+
+        if self._engine is None or self._engine[0] is not predictor:
+            self._engine, self._known = (predictor, Propagation(predictor, self.stack, window=window)), set()
+        engine = self._engine[1]
+        for index in self.accepted:
+            if index not in self._known:
+                engine.accept(index, self._accepted[index])
+                self._known.add(index)
+        new = set()
+        for result in engine.propagate(first, last):
+            new.add(result.index)
+            yield self._piece(result)
+        # What was computed before may have been undone since; the run writes only what is not there.
+        for index, result in sorted(engine.results.items()):
+            if first <= index <= last and index not in new and not result.accepted:
+                yield self._piece(result)
+
+    def written(self, piece: Piece) -> None:
+        """A piece was written."""
+        if piece.confidence is not None and piece.index not in self._accepted:
+            self._confidence[piece.index] = piece.confidence
+
+    def _piece(self, result: SliceResult) -> Piece:
+        return Piece(result.index, {self.target.segment_id: result.mask}, result.confidence)

@@ -1,0 +1,137 @@
+"""All slices of a volume that are parallel to a plane: what whole-volume work of the engine runs over."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from KPrismLib.errors import InvalidImage, KPrismError
+from KPrismLogic.matrices import world_from_volume
+from KPrismLogic.slice_image import Frame, SliceImage, corners_of, cut_grid, stack_axis
+from KPrismLogic.slice_plane import SlicePlane
+from KPrismLogic.slice_source import content_key, modality_of
+from KPrismLogic.voxel_grid import VoxelGrid
+
+if TYPE_CHECKING:
+    import slicer
+
+
+@dataclass(frozen=True, eq=False)
+class SliceStack:
+    """Slices of one size, one slice of the volume apart, counted from 0 along the normal; any thread may read them.
+
+    It is a ``KPrismLib.volumes.Stack``. The slices of a stack of voxels are exactly those that views and single clicks
+    see; oblique ones show all of the volume's width and height, so that they have one size.
+
+    Attributes:
+        grid: the voxels.
+        planes: the planes, in order.
+        frame: what oblique slices show.
+        content: changes when voxels of the volume change.
+        modality: DICOM modality, or None when unknown.
+    """
+
+    grid: VoxelGrid
+    planes: tuple[SlicePlane, ...]
+    frame: Frame
+    content: Hashable
+    modality: str | None = field(default=None)
+
+    @classmethod
+    def through(cls, volume: slicer.vtkMRMLVolumeNode, plane: SlicePlane) -> SliceStack:
+        """The slices of a volume that are parallel to a plane; an oblique plane is one of them.
+
+        Raises:
+            InvalidImage: no voxels, or an oblique plane that misses the volume.
+            GeometryMismatch: a non-linear parent transform.
+        """
+        grid = VoxelGrid.of(volume)
+        across = stack_axis(grid, plane)
+        if across is None:
+            heights = (corners_of(grid) - plane.point) @ plane.normal
+            step = grid.step_along(plane.normal)
+            numbers = np.arange(np.ceil(heights.min() / step), np.floor(heights.max() / step) + 1)
+            if not (len(numbers) and numbers[0] <= 0 <= numbers[-1]):
+                raise InvalidImage(f"The slice lies outside {grid.name}; scroll to where the volume is.")
+            planes = [plane.moved_to(plane.point + plane.normal * step * number) for number in numbers]
+        else:
+            middle = grid.middle - grid.world[:3, across] * (grid.size[across] // 2)
+            planes = [plane.moved_to(middle + grid.world[:3, across] * layer) for layer in range(grid.size[across])]
+            if plane.normal @ grid.world[:3, across] < 0:
+                planes.reverse()
+        frame = Frame.around(corners_of(grid), plane)
+        return cls(grid, tuple(planes), frame, content_key(volume), modality_of(volume))
+
+    def __len__(self) -> int:
+        return len(self.planes)
+
+    def pixels(self, index: int) -> npt.NDArray[Any]:
+        """Slice ``index``: (rows, columns) or (rows, columns, 3), in the volume's type."""
+        return self.image(index).pixels
+
+    @property
+    def spacing(self) -> tuple[float, float]:
+        """Millimetres along (rows, columns)."""
+        return self.image(len(self) // 2).spacing
+
+    def fits(self, volume: slicer.vtkMRMLVolumeNode, plane: SlicePlane) -> bool:
+        """Whether this is still the stack of a volume through a plane."""
+        try:
+            same = content_key(volume) == self.content and np.array_equal(world_from_volume(volume), self.grid.world)
+        except KPrismError:
+            return False
+        return same and abs(float(self.planes[0].normal @ plane.normal)) > 1 - 1e-6
+
+    def image(self, index: int) -> SliceImage:
+        """Slice ``index``, and where its pixels lie."""
+        return cut_grid(self.grid, self.planes[index], self.frame)
+
+    def offset(self, index: int) -> float:
+        """Where a slice passes the middle of the volume: S, A or R coordinate in mm, as slice views give it."""
+        plane = self.planes[index]
+        axis = int(np.argmax(np.abs(plane.normal).round(6)))
+        # Along the axis, from the middle of the volume to the plane.
+        apart = float(plane.normal @ (plane.point - self.grid.middle)) / float(plane.normal[axis])
+        return float(self.grid.middle[axis]) + apart
+
+    def index_of(self, plane: SlicePlane) -> int:
+        """The slice nearest to a parallel plane.
+
+        Raises:
+            InvalidImage: the plane is not parallel, or lies outside.
+        """
+        normal = self.planes[0].normal
+        if abs(float(normal @ plane.normal)) < 1 - 1e-6:
+            raise InvalidImage("Slices can only be carried to a parallel plane.")
+        heights = np.array([normal @ one.point for one in self.planes])
+        apart = np.abs(heights - normal @ plane.point)
+        # Of two equally near the upper one, as everywhere.
+        index = len(apart) - 1 - int(np.argmin(apart[::-1].round(6)))
+        if apart[index] > self.grid.step_along(normal) * 0.5 + 1e-6:
+            raise InvalidImage(f"The slice lies outside {self.grid.name}; scroll to where the volume is.")
+        return index
+
+    def within(self, low: float | None, high: float | None) -> tuple[int, int]:
+        """The first and the last slice between two offsets in mm, in any order; None for the end of the volume.
+
+        Raises:
+            InvalidImage: no slice lies between them.
+        """
+        offsets = np.array([self.offset(index) for index in range(len(self))])
+        given = sorted(one for one in (low, high) if one is not None)
+        first, last = (given[0], given[1]) if len(given) == 2 else (low, high)
+        slack = self.grid.step_along(self.planes[0].normal) * 1e-3
+        chosen = np.flatnonzero(
+            (offsets >= (-np.inf if first is None else first - slack))
+            & (offsets <= (np.inf if last is None else last + slack))
+        )
+        if len(chosen) == 0:
+            raise InvalidImage(
+                f"There is no slice from {first} to {last} mm; {self.grid.name} reaches from {offsets.min():g} to "
+                f"{offsets.max():g} mm."
+            )
+        return int(chosen[0]), int(chosen[-1])

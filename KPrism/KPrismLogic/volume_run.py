@@ -1,0 +1,170 @@
+"""Writing a whole volume slice by slice as the model gives it: live, with progress, one undo state, and an end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from KPrismLib.errors import InvalidImage, KPrismError
+from KPrismLogic.labelmaps import Mask, fingerprint
+from KPrismLogic.segment_editing import Editor, write_mask
+from KPrismLogic.slice_voxels import SliceVoxels, voxels_in
+from KPrismLogic.target import NoLongerWanted
+
+if TYPE_CHECKING:
+    import slicer
+
+    from KPrismLib.intensity import IntensityWindow
+    from KPrismLib.predictor import Predictor
+    from KPrismLogic.runner import Runner
+    from KPrismLogic.slice_engine import SliceEngine
+    from KPrismLogic.slice_stack import SliceStack
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """What is to be written into one slice.
+
+    Attributes:
+        index: the slice of the stack.
+        masks: bool (rows, columns) of the slice for each segment ID.
+        confidence: in [0, 1], or None where nothing says how sure the model is.
+    """
+
+    index: int
+    masks: Mapping[str, Mask]
+    confidence: float | None = None
+
+
+class WrittenSlices:
+    """What runs wrote into slices, to know what somebody changed there since: that is never written over.
+
+    Oblique slices share voxels, so that in one of them nobody can tell who changed what; they are written as they come.
+    """
+
+    def __init__(self) -> None:
+        self._states: dict[tuple[int, str], tuple[bytes, bytes]] = {}  # before and after, by layer and segment
+
+    def is_ours(self, voxels: SliceVoxels, segment_id: str, content: Mask) -> bool:
+        """Whether a segment holds what a run wrote, or what undo brought back from before."""
+        states = None if voxels.layer is None else self._states.get((voxels.layer, segment_id))
+        return states is None or fingerprint(content) in states
+
+    def wrote(self, voxels: SliceVoxels, segment_id: str, before: Mask, after: Mask) -> None:
+        """A run wrote a slice."""
+        if voxels.layer is not None:
+            key = voxels.layer, segment_id
+            first = self._states.get(key, (fingerprint(before),))[0]
+            self._states[key] = first, fingerprint(after)
+
+
+#: Makes the pieces; called beside the main thread, as is every step of what it returns.
+Pieces = Callable[["Predictor", "IntensityWindow"], Iterator[Piece]]
+
+
+class VolumeRun:
+    """Runs once; every method is for the main thread.
+
+    Args:
+        editor: where masks are written; it keeps the undo state of the run.
+        engine: whose model works.
+        runner: where it works.
+        volume, segmentation: the nodes.
+        stack: the slices of the volume.
+        record: what earlier runs wrote; None for nothing.
+        progress: called with each piece that was written, and how many there are so far; false stops the run there.
+        finished: called once at the end with None, or with what ended the run.
+    """
+
+    def __init__(
+        self,
+        editor: Editor,
+        engine: SliceEngine,
+        runner: Runner,
+        volume: slicer.vtkMRMLVolumeNode,
+        segmentation: slicer.vtkMRMLSegmentationNode,
+        stack: SliceStack,
+        *,
+        record: WrittenSlices | None = None,
+        progress: Callable[[Piece, int], bool],
+        finished: Callable[[Exception | None], None],
+    ) -> None:
+        self._editor, self._engine, self._runner = editor, engine, runner
+        self._volume, self._segmentation, self._stack = volume, segmentation, stack
+        self._record = WrittenSlices() if record is None else record
+        self._progress, self._finished = progress, finished
+        self._iterator: Iterator[Piece] | None = None
+        self._running = False
+        self.done = 0
+
+    def start(self, pieces: Pieces) -> None:
+        """Begin."""
+        self._running = True
+        self._runner.submit(lambda: self._first(pieces), self._on_piece)
+
+    def cancel(self) -> None:
+        """End now; what is written stays."""
+        if self._running:
+            self._running = False
+            self._runner.close()
+            self._finished(None)
+
+    def _first(self, pieces: Pieces) -> Piece | None:
+        def begin(predictor: Predictor) -> Piece | None:
+            self._iterator = pieces(predictor, self._engine.window_of(self._stack))
+            return next(self._iterator, None)
+
+        return self._engine.lend(begin)
+
+    def _next(self) -> Piece | None:
+        iterator = self._iterator
+        return None if iterator is None else self._engine.lend(lambda _: next(iterator, None))
+
+    def _on_piece(self, done: Future[Any]) -> None:
+        if not self._running:
+            return
+        try:
+            piece = done.result()
+            going_on = piece is not None and self._write(piece)
+        except Exception as error:
+            self._end(error)
+            if not isinstance(error, (KPrismError, ImportError)):
+                raise  # A defect: the user learns of it, and the log gets the whole story.
+            return
+        if not self._running:
+            return  # Cancelled by what was told of the progress.
+        if going_on:
+            self._runner.submit(self._next, self._on_piece)
+        else:
+            self._end(None)
+
+    def _end(self, error: Exception | None) -> None:
+        self._running = False
+        self._finished(error)
+
+    def _write(self, piece: Piece) -> bool:
+        self._check()
+        image, geometry = self._stack.image(piece.index), self._editor.geometry()
+        if geometry is None:
+            raise InvalidImage("The segmentation has no geometry; choose a source volume first.")
+        voxels = voxels_in(image, self._segmentation, geometry)
+        if self.done == 0:
+            self._editor.save_state()
+        for segment_id, mask in piece.masks.items():
+            if self._segmentation.GetSegmentation().GetSegment(segment_id) is None:
+                raise NoLongerWanted("The segment was deleted; the rest was not segmented.")
+            content = voxels.read(self._segmentation, segment_id)
+            if self._record.is_ours(voxels, segment_id, content):
+                write_mask(self._editor, segment_id, voxels, mask & image.inside, content)
+                after = voxels.read(self._segmentation, segment_id)
+                self._record.wrote(voxels, segment_id, content, after)
+        self.done += 1
+        return self._progress(piece, self.done)
+
+    def _check(self) -> None:
+        if self._segmentation.GetScene() is None:
+            raise NoLongerWanted("The segmentation was closed; the rest was not segmented.")
+        if self._volume.GetScene() is None or not self._stack.fits(self._volume, self._stack.planes[0]):
+            raise NoLongerWanted("The volume was closed or changed; the rest was not segmented.")

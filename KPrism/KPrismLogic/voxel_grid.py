@@ -1,0 +1,79 @@
+"""The voxels of a volume node cut loose from it, so that any thread may slice them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from KPrismLib.errors import InvalidImage
+from KPrismLogic.matrices import Matrix, Vector, world_from_volume
+
+if TYPE_CHECKING:
+    import slicer
+    import vtk
+
+
+@dataclass(frozen=True, eq=False)
+class VoxelGrid:
+    """Voxels and where they lie; the memory is the node's own and stays as long as this does.
+
+    Attributes:
+        voxels: ``(k, j, i)`` or ``(k, j, i, 3)``, a view.
+        scalars: the same as VTK holds them.
+        world: 4x4, from ``(i, j, k)`` to RAS mm.
+        name: of the volume, for messages.
+    """
+
+    voxels: npt.NDArray[Any]
+    scalars: vtk.vtkDataArray
+    world: Matrix
+    name: str
+
+    @classmethod
+    def of(cls, volume: slicer.vtkMRMLVolumeNode) -> VoxelGrid:
+        """The voxels of a volume node.
+
+        Raises:
+            InvalidImage: no voxels, or neither grey nor colour.
+            GeometryMismatch: a non-linear parent transform.
+        """
+        from vtk.util.numpy_support import vtk_to_numpy
+
+        image = volume.GetImageData()
+        scalars = image.GetPointData().GetScalars() if image is not None else None
+        if scalars is None or scalars.GetNumberOfTuples() == 0:
+            raise InvalidImage(f"{volume.GetName()} holds no voxels.")
+        columns, rows, slices = image.GetDimensions()
+        components = scalars.GetNumberOfComponents()
+        if components not in (1, 3, 4):
+            raise InvalidImage(f"{volume.GetName()} has {components} values per voxel; grey or colour is needed.")
+        voxels = vtk_to_numpy(scalars).reshape((slices, rows, columns, components))
+        voxels = voxels[..., 0] if components == 1 else voxels[..., :3]
+        return cls(voxels, scalars, world_from_volume(volume), volume.GetName())
+
+    @property
+    def size(self) -> npt.NDArray[np.intp]:
+        """How many voxels there are along i, j, k."""
+        return np.array(self.voxels.shape[2::-1])
+
+    @property
+    def middle(self) -> Vector:
+        """The middle voxel, RAS mm; of an even number of slices one must be chosen."""
+        place: Vector = self.world[:3, :3] @ (self.size // 2) + self.world[:3, 3]
+        return place
+
+    def step_along(self, normal: Vector) -> float:
+        """Millimetres from one slice to the next across a normal."""
+        return float(np.abs(normal @ self.world[:3, :3]).max())
+
+    def image(self) -> vtk.vtkImageData:
+        """The voxels as an image of unit spacing, new and nobody else's."""
+        import vtk
+
+        image = vtk.vtkImageData()
+        image.SetDimensions(*(int(count) for count in self.size))
+        image.GetPointData().SetScalars(self.scalars)
+        return image

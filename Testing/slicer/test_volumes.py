@@ -1,0 +1,435 @@
+"""Through whole volumes: live, stoppable, one undo state, and what the user changed is never written over."""
+
+import threading
+import types
+
+import numpy as np
+import pytest
+import slicer
+
+from KPrismLib.errors import InvalidImage, InvalidMask, InvalidPrompt, InvalidReference, UnknownClass
+from KPrismLogic.classes_through_volume import ClassesThroughVolume
+from KPrismLogic.logic import KPrismLogic
+from KPrismLogic.model import Model
+from KPrismLogic.runner import ThreadRunner
+from KPrismLogic.segment_propagation import SegmentPropagation
+from KPrismLogic.slice_image import cut
+from KPrismLogic.slice_plane import SlicePlane
+from KPrismLogic.slice_stack import SliceStack
+from KPrismLogic.target import NoLongerWanted
+from KPrismLogic.volume_run import VolumeRun
+from Testing.slicer.flood_predictor import FloodPredictor
+from Testing.slicer.scenes import GEOMETRIES, Bench, body, fill, geometry, segmentation_node, view_plane, volume_node
+
+LIVER, SPLEEN = body() == 100, body() == 200
+
+pytestmark = pytest.mark.usefixtures("flood_propagation")
+
+
+@pytest.fixture
+def bench(scene):
+    volume = volume_node(scene, body(), geometry("flipped"))
+    return Bench.make(scene, volume, segmentation_node(scene, volume))
+
+
+@pytest.fixture
+def logic(bench):
+    model = Model()
+    model.use(FloodPredictor())
+    return KPrismLogic(model, saveState=lambda _: bench.editor.save_state())
+
+
+def _draw(bench, *layers, segment_id="Liver"):
+    known = np.zeros(body().shape, bool)
+    known[list(layers)] = LIVER[list(layers)]
+    fill(bench.editor, bench.segmentation, segment_id, known)
+
+
+def _offset(bench, k):
+    return float(bench.ras(k, 0, 0)[2])
+
+
+@pytest.mark.parametrize("plane", ["axial", "coronal", "sagittal"])
+@pytest.mark.parametrize("kind", GEOMETRIES)
+def test_stack_is_the_slices_that_clicks_see(scene, kind, plane):
+    volume = volume_node(scene, body(), geometry(kind))
+    middle = SlicePlane.of_volume(volume, plane)
+    stack = SliceStack.through(volume, middle)
+    heights = [one.normal @ one.point for one in stack.planes]
+    assert (np.diff(heights) > 0).all()
+    for index, one in enumerate(stack.planes):
+        assert np.array_equal(stack.pixels(index), cut(volume, one).pixels)
+        assert stack.index_of(one) == index
+        assert stack.index_of(SlicePlane.of_volume(volume, plane, stack.offset(index))) == index
+    assert stack.fits(volume, middle)
+    assert stack.spacing == cut(volume, middle).spacing
+
+
+@pytest.mark.parametrize("kind", GEOMETRIES)
+def test_oblique_stack_has_one_size_and_shows_where_things_are(scene, kind):
+    volume = volume_node(scene, body(), geometry(kind))
+    bench = Bench.make(scene, volume, segmentation_node(scene, volume))
+    plane = view_plane("oblique", bench.ras(6, 6, 7))
+    stack = SliceStack.through(volume, plane)
+    here = stack.index_of(plane)
+    assert np.allclose(stack.planes[here].point, plane.point)
+    shapes = set()
+    for index in range(here - 2, here + 3):
+        image = stack.image(index)
+        shapes.add(image.shape)
+        row, column = image.pixel_at(stack.planes[index].point)
+        assert image.contains(row, column)
+    assert len(shapes) == 1
+    alone, ours = cut(volume, plane), stack.image(here)
+    assert ours.pixels[ours.pixel_at(plane.point)] == pytest.approx(alone.pixels[alone.pixel_at(plane.point)], abs=25)
+    assert ours.inside.sum() == pytest.approx(alone.inside.sum(), rel=0.05)
+
+
+def test_range_between_two_offsets(bench):
+    stack = SliceStack.through(bench.volume, SlicePlane.of_volume(bench.volume, "axial"))
+    assert stack.within(None, None) == (0, len(stack) - 1)
+    assert stack.within(stack.offset(9), stack.offset(4)) == (4, 9)
+    assert stack.within(stack.offset(4) + 0.4, None) == (5, len(stack) - 1)
+    assert stack.within(None, stack.offset(4)) == (0, 4)
+    with pytest.raises(InvalidImage, match="no slice from"):
+        stack.within(900, 1000)
+
+
+def test_propagate_fills_the_structure_in_one_undo_state(bench, logic):
+    _draw(bench, 6)
+    before, seen = bench.array(), []
+    result = logic.propagate(
+        bench.volume, bench.segmentation, "Liver", offsets=[_offset(bench, 6)], progress=lambda *now: seen.append(now)
+    )
+    assert np.array_equal(bench.array(), LIVER)
+    assert seen == [(number, body().shape[0]) for number in range(1, len(seen) + 1)]
+    assert {round(offset, 6) for offset in result.confidence} <= {round(_offset(bench, k), 6) for k in range(14)}
+    assert len(result.confidence) == len(seen)
+    bench.undo()
+    assert np.array_equal(bench.array(), before)
+    assert not bench.editor.logic.CanUndo()
+
+
+def test_propagate_keeps_to_its_range_and_to_other_segments(bench, logic):
+    _draw(bench, 6)
+    fill(bench.editor, bench.segmentation, "Other", SPLEEN)
+    logic.propagate(
+        bench.volume,
+        bench.segmentation,
+        "Liver",
+        offsets=[_offset(bench, 6)],
+        first=_offset(bench, 5),
+        last=_offset(bench, 8),
+    )
+    expected = np.zeros(body().shape, bool)
+    expected[5:9] = LIVER[5:9]
+    assert np.array_equal(bench.array(), expected)
+    assert np.array_equal(bench.array("Other"), SPLEEN)
+
+
+def test_progress_stops_the_run_and_what_is_written_stays(bench, logic):
+    _draw(bench, 6)
+    result = logic.propagate(
+        bench.volume, bench.segmentation, "Liver", offsets=[_offset(bench, 6)], progress=lambda done, _: done < 2
+    )
+    assert len(result.confidence) == 2
+    assert bench.array().any(axis=(1, 2)).sum() == 3
+
+
+def test_least_certain_slice_is_told(bench, logic):
+    _draw(bench, 6)
+    logic.model.predictor().doubtful = lambda image: (image.pixels == 200).sum() == 0
+    result = logic.propagate(bench.volume, bench.segmentation, "Liver", offsets=[_offset(bench, 6)])
+    doubtful = min(result.confidence.values())
+    assert result.confidence[result.leastCertain] == doubtful
+
+
+def test_oblique_view_propagates_too(scene, bench, logic):
+    plane = view_plane("oblique", bench.ras(6, 7, 7))
+    logic.segmentSlice(bench.volume, bench.segmentation, "Liver", plane=plane, clicks=[bench.ras(6, 7, 7)])
+    one = bench.array()
+    logic.propagate(bench.volume, bench.segmentation, "Liver", plane=plane)
+    found = bench.array()
+    assert (found & ~one).any()
+    # Neighbouring oblique slices share voxels at the border, and the last of them decides.
+    assert (found & LIVER).sum() > 0.8 * LIVER.sum()
+    assert (found & ~LIVER).sum() < 0.2 * LIVER.sum()
+    bench.undo()
+    logic.propagate(bench.volume, bench.segmentation, "Liver", plane=plane)
+    assert np.array_equal(bench.array(), found)
+
+
+def test_classes_through_the_volume(bench, logic):
+    logic.segmentVolume(bench.volume, bench.segmentation, ["liver", "spleen"])
+    content = bench.segmentation.GetSegmentation()
+    for name, expected in (("liver", LIVER), ("spleen", SPLEEN)):
+        segment_id = content.GetSegmentIdBySegmentName(name)
+        assert content.GetSegment(segment_id).GetTerminology()
+        assert np.array_equal(bench.array(segment_id), expected)
+    bench.undo()
+    assert not bench.editor.logic.CanUndo()
+
+
+@pytest.mark.parametrize(
+    ("call", "error"),
+    [
+        (lambda ours, b: ours.propagate(b.volume, b.segmentation, "Nothing"), InvalidMask),
+        (lambda ours, b: ours.propagate(b.volume, b.segmentation, "Other"), InvalidReference),
+        (lambda ours, b: ours.propagate(b.volume, b.segmentation, "Other", offsets=[]), InvalidReference),
+        (lambda ours, b: ours.propagate(b.volume, b.segmentation, "Other", plane="diagonal"), InvalidImage),
+        (lambda ours, b: ours.segmentVolume(b.volume, b.segmentation, []), InvalidPrompt),
+        (lambda ours, b: ours.segmentVolume(b.volume, b.segmentation, "liver"), InvalidPrompt),
+        (lambda ours, b: ours.segmentVolume(b.volume, b.segmentation, ["heart"]), UnknownClass),
+        (lambda ours, b: ours.segmentVolume(b.volume, b.segmentation, ["liver"], first=1e5), InvalidImage),
+    ],
+)
+def test_mistakes_are_sentences_and_write_nothing(bench, logic, call, error):
+    with pytest.raises(error) as raised:
+        call(logic, bench)
+    assert str(raised.value).endswith(".")
+    assert not bench.array("Other").any()
+    assert bench.segmentation.GetSegmentation().GetNumberOfSegments() == 2
+
+
+class Session:
+    """Runs of one propagation as the panel makes them, beside the main thread."""
+
+    def __init__(self, bench, k=6):
+        self.bench, self.runner, self.ends = bench, ThreadRunner(), []
+        self.propagation = SegmentPropagation(bench.target(self.plane(k)))
+        self.written = []
+
+    def plane(self, k):
+        return SlicePlane.of_volume(self.bench.volume, "axial").moved_to(self.bench.ras(k, 6, 7))
+
+    def start(self, first=0, last=13, progress=lambda: True):
+        self.written = []
+
+        def on_piece(piece, _):
+            self.propagation.written(piece)
+            self.written.append(piece.index)
+            return progress() is not False
+
+        bench, ours = self.bench, self.propagation
+        self.run = VolumeRun(
+            bench.editor,
+            bench.engine,
+            self.runner,
+            bench.volume,
+            bench.segmentation,
+            ours.stack,
+            record=ours.record,
+            progress=on_piece,
+            finished=self.ends.append,
+        )
+        self.run.start(lambda predictor, window: ours.pieces(predictor, window, first, last))
+        return self
+
+    def wait(self):
+        self.runner.wait()
+        return self
+
+
+@pytest.fixture
+def session(bench):
+    _draw(bench, 6)
+    session = Session(bench)
+    yield session
+    session.runner.close()
+
+
+def test_undone_slices_are_written_again_and_nothing_is_computed_again(bench, session):
+    session.start().wait()
+    computed = bench.predictor.predictions
+    bench.undo()
+    assert bench.array().any(axis=(1, 2)).sum() == 1
+    session.start().wait()
+    assert np.array_equal(bench.array(), LIVER)
+    assert bench.predictor.predictions == computed
+    assert session.ends == [None, None]
+
+
+def test_what_the_user_changed_since_is_not_written_over(bench, session):
+    session.start().wait()
+    corrected = bench.array()
+    corrected[8, 0:2, 0:2] = True
+    fill(bench.editor, bench.segmentation, "Liver", corrected)
+    session.start().wait()
+    assert np.array_equal(bench.array(), corrected)
+
+
+def test_corrected_slice_is_accepted_and_others_follow_it(bench, session):
+    session.start().wait()
+    corrected = bench.array()
+    corrected[8] = SPLEEN[8]
+    fill(bench.editor, bench.segmentation, "Liver", corrected)
+    assert session.propagation.accept(session.plane(8)) == 8
+    computed = bench.predictor.predictions
+    session.start().wait()
+    assert session.propagation.accepted == (6, 8)
+    assert 8 not in session.propagation.confidence
+    assert np.array_equal(bench.array()[8], SPLEEN[8])
+    assert bench.array()[10][SPLEEN[10]].all()
+    assert bench.predictor.predictions > computed
+
+
+@pytest.mark.parametrize(
+    "mischief",
+    [
+        pytest.param(lambda b: b.segmentation.GetSegmentation().RemoveSegment("Liver"), id="segment deleted"),
+        pytest.param(lambda b: b.volume.GetScene().RemoveNode(b.volume), id="volume closed"),
+        pytest.param(lambda b: b.segmentation.GetScene().RemoveNode(b.segmentation), id="segmentation removed"),
+        pytest.param(lambda b: b.volume.GetScene().Clear(False), id="scene closed"),
+        pytest.param(lambda b: b.volume.SetSpacing(3, 3, 3), id="geometry changed"),
+    ],
+)
+def test_what_is_gone_ends_the_run_with_a_sentence(bench, session, mischief):
+    gate, reached = threading.Event(), threading.Event()
+
+    def hold():
+        reached.set()
+        assert gate.wait(20)
+
+    bench.predictor.before_prediction = hold
+    session.start()
+    assert reached.wait(20)
+    mischief(bench)
+    gate.set()
+    session.wait()
+    assert len(session.ends) == 1
+    assert isinstance(session.ends[0], NoLongerWanted)
+    assert session.written == []
+
+
+def test_cancel_during_a_slice_writes_it_later(bench, session):
+    gate, reached = threading.Event(), threading.Event()
+
+    def hold():
+        reached.set()
+        assert gate.wait(20)
+
+    bench.predictor.before_prediction = hold
+    session.start()
+    assert reached.wait(20)
+    session.run.cancel()
+    assert session.ends == [None]
+    bench.predictor.before_prediction = None
+    gate.set()
+    session.start().wait()
+    assert np.array_equal(bench.array(), LIVER)
+
+
+def test_model_works_beside_the_main_thread_and_masks_are_written_on_it(bench, session):
+    threads = set()
+    bench.predictor.before_prediction = lambda: threads.add(threading.current_thread())
+    add = bench.editor.add
+    writers = set()
+    bench.editor.add = lambda *given: (writers.add(threading.current_thread()), add(*given))
+    session.start().wait()
+    assert threading.main_thread() not in threads
+    assert writers == {threading.main_thread()}
+
+
+def test_another_model_begins_again_from_the_accepted_slices(bench, session):
+    session.start().wait()
+    bench.undo()
+    other = FloodPredictor()
+    bench.engine.model.use(other)
+    session.start().wait()
+    assert other.predictions > 0
+    assert np.array_equal(bench.array(), LIVER)
+
+
+def test_long_volumes_do_not_run_into_pythons_limits(scene):
+    voxels = np.zeros((420, 5, 6), np.uint8)
+    voxels[:, 1:3, 1:4], voxels[:, 4, 5] = 100, 255
+    volume = volume_node(scene, voxels, np.eye(4))
+    segmentation = segmentation_node(scene, volume, ("Liver",))
+    bench = Bench.make(scene, volume, segmentation)
+    known = np.zeros(voxels.shape, bool)
+    known[0] = voxels[0] == 100
+    fill(bench.editor, segmentation, "Liver", known)
+    model = Model()
+    model.use(FloodPredictor())
+    KPrismLogic(model).propagate(volume, segmentation, "Liver", offsets=[0.0])
+    assert np.array_equal(bench.array(), voxels == 100)
+
+
+def test_classes_may_go_to_segments_of_other_names(bench):
+    stack = SliceStack.through(bench.volume, SlicePlane.of_volume(bench.volume, "axial"))
+    run = ClassesThroughVolume(stack, bench.segmentation, ["spleen"], ["Other"])
+    assert run.segment_ids == ("Other",)
+    pieces = list(run.pieces(bench.predictor, bench.engine.window_of(stack), 5, 7))
+    assert [piece.index for piece in pieces] == [5, 6, 7]
+    assert all(piece.masks["Other"].sum() == SPLEEN[piece.index].sum() for piece in pieces)
+
+
+def test_the_segment_editors_undo_takes_the_run_back(bench, monkeypatch):
+    model = Model()
+    model.use(FloodPredictor())
+    editor = types.SimpleNamespace(
+        segmentationNode=lambda: bench.segmentation, saveStateForUndo=bench.editor.logic.SaveStateForUndo
+    )
+    opened = types.SimpleNamespace(SegmentEditorWidget=types.SimpleNamespace(editor=editor))
+    monkeypatch.setattr(slicer, "modules", opened, raising=False)
+    _draw(bench, 6)
+    before = bench.array()
+    KPrismLogic(model).propagate(bench.volume, bench.segmentation, "Liver", offsets=[_offset(bench, 6)])
+    bench.undo()
+    assert np.array_equal(bench.array(), before)
+
+
+class TestWithTheNetworkItself:
+    """What is written is what the engine finds in the same slices, whatever that is."""
+
+    @pytest.fixture
+    def flood_propagation(self):
+        """Not here."""
+
+    @pytest.mark.parametrize("plane", ["axial", "oblique"])
+    def test_slices_hold_what_the_engine_finds(self, scene, plane):
+        from KPrismLib.network import KPrism, named_config
+        from KPrismLib.predictor import Predictor
+        from KPrismLib.volumes import Propagation
+        from KPrismLogic.slice_voxels import segment_in_slice
+
+        volume = volume_node(scene, body(), geometry("identity"))
+        bench = Bench.make(scene, volume, segmentation_node(scene, volume))
+        sizes = {"dim": 16, "heads": 2, "encoder_channels": (16, 16, 32), "encoder_blocks": (1, 1, 1, 1)}
+        sizes |= {"detail_channels": 8, "prompt_channels": 8, "ffn_dim": 16, "pixel_ffn_dim": 16, "mask_head_dim": 8}
+        predictor = Predictor(KPrism(named_config("small", image_size=64, classes=("liver", "spleen"), **sizes)))
+        model = Model()
+        model.use(predictor)
+        logic = KPrismLogic(model)
+        fill(bench.editor, bench.segmentation, "Liver", LIVER)
+        where = bench.target(SlicePlane.of_volume(volume, "axial").moved_to(bench.ras(6, 6, 7))).plane
+        where = view_plane("oblique", bench.ras(6, 6, 7)) if plane == "oblique" else where
+        stack = SliceStack.through(volume, where)
+        seed = stack.index_of(where)
+        engine = Propagation(predictor, stack, window=logic.engine.window_of(stack))
+        engine.accept(seed, segment_in_slice(stack.image(seed), bench.segmentation, "Liver"))
+        expected = {result.index: result for result in engine.propagate(seed - 1, seed + 1)}
+        assert expected
+        given = logic.propagate(
+            volume,
+            bench.segmentation,
+            "Liver",
+            plane=where,
+            offsets=[None],
+            first=stack.offset(seed - 1),
+            last=stack.offset(seed + 1),
+        )
+        assert given.confidence == {stack.offset(k): pytest.approx(one.confidence) for k, one in expected.items()}
+        for index, result in expected.items():
+            if plane == "axial":
+                assert np.array_equal(bench.array()[index], body_mask(stack, index, result.mask))
+
+
+def body_mask(stack, index, mask):
+    """A mask (rows, columns) of an axial slice of the identity geometry as (j, i)."""
+    image = stack.image(index)
+    found = np.zeros(body().shape[1:], bool)
+    for row, column in np.ndindex(mask.shape):
+        place = np.linalg.inv(stack.grid.world) @ (*image.ras_at(row, column), 1)
+        found[round(place[1]), round(place[0])] = mask[row, column]
+    return found
