@@ -191,6 +191,8 @@ def _fit(
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     if pixels.ndim == 2:
         pixels = pixels[..., None]
+    elif (pixels == pixels[..., :1]).all():  # a grey picture that was saved in colour
+        pixels = pixels[..., :1]
     scale = long_side / max(labels.shape)
     if scale < 1:
         size = tuple(max(1, round(s * scale)) for s in labels.shape)

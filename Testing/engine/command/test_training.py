@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from KPrismLib.command.train_run import processes, set_aside
+from KPrismLib.command.train_run import idle_cores, processes, set_aside
 from KPrismLib.weights import load_weights
 from Testing.engine.command.tiny_inputs import blob, save_picture
 
@@ -68,6 +68,9 @@ def test_from_a_dataset_to_a_mask(kprism, data, tmp_path) -> None:
     assert weights.config.classes == ("liver",)
     assert weights.notes == {"steps": 3, "network": "small", "datasets": ["TINY"], "author": "me"}
 
+    other = kprism(*arguments, "--ablation", "experts-1")
+    assert "belongs to another network" in other.sentence
+
     warm = kprism(*arguments, "--no-resume", "--until", 1, "--from", exported)
     assert "The earlier run is now in" in warm.err
     assert "Step 1 of 3" in warm.err
@@ -98,6 +101,9 @@ def test_what_cannot_be_trained(kprism, data, weights, tmp_path, monkeypatch) ->
     assert "There is no dataset" in kprism(*base, tmp_path).sentence
     assert "do not fit" in kprism(*base, data, "--from", weights).err
     assert "choose one of" in kprism(*base, data, "--accelerator", "tpu").sentence
+    assert "There is no ablation 'no-brain'" in kprism(*base, data, "--ablation", "no-brain").sentence
+    assert "There is no training setting 'depth'" in kprism(*base, data, "--set", "depth=3").sentence
+    assert "write NAME=VALUE" in kprism(*base, data, "--set", "depth").sentence
     config.write_text("steps = [")
     assert "not a readable TOML" in kprism(*base, data).sentence
     monkeypatch.setitem(sys.modules, "lightning_fabric", None)
@@ -118,6 +124,12 @@ def test_processes_come_from_torchrun_or_from_the_option() -> None:
     assert processes({}, 2) == (2, 1)
     assert processes({"WORLD_SIZE": "2", "LOCAL_RANK": "1"}, 2) == (2, 1)  # a process that Fabric itself started
     assert processes({"WORLD_SIZE": "8", "LOCAL_WORLD_SIZE": "4"}, 1) == (4, 2)
+
+
+def test_workers_leave_a_core_to_each_process() -> None:
+    assert [idle_cores(*machine) for machine in ((2, 1), (16, 1), (16, 8), (4, 8), (64, 8), (96, 4))] == [
+        *(1, 12, 1, 1, 7, 12)
+    ]
 
 
 def test_an_earlier_run_is_moved_not_lost(tmp_path) -> None:
