@@ -16,7 +16,7 @@ from KPrismLib.dataset.items import DatasetItem, Slice
 from KPrismLib.dataset.reading import read_labels, whole_numbers
 from KPrismLib.errors import InvalidDataset, KPrismError
 from KPrismLib.imaging import slice_store
-from KPrismLib.imaging.planes import placement, stacking_plane
+from KPrismLib.imaging.planes import SlicePlacement, placement, stacking_plane
 from KPrismLib.imaging.reading import read_volume
 from KPrismLib.intensity import IDENTITY, IntensityWindow, window_for
 
@@ -132,6 +132,7 @@ class DatasetFolder:
                 image = files.enter_context(slice_store.open_store(self.path / item.image))
                 self._check_sizes(item, image.shape, mask.shape)
                 window = self._stored_window(image)
+            place: SlicePlacement | None = None
             for index in range(image.shape[0]) if indices is None else indices:
                 with self._reading(item, "mask"):
                     labels = whole_numbers(mask.slab(index, index + 1).array, item.mask)
@@ -139,8 +140,8 @@ class DatasetFolder:
                 with self._reading(item, "image"):
                     volume = image.slab(index, index + 1)
                     pixels = window.apply(volume.array)
-                # One slice is oriented as its volume is: by the axes of the matrix.
-                place = placement(volume, stacking_plane(volume), 0)
+                # One slice is oriented as its volume is, and as all others: by the axes of the matrix.
+                place = place or placement(volume, stacking_plane(volume), 0)
                 yield Slice(self.name, item.id, item.patient, index, place.extract(pixels), place.extract(labels))
 
     @contextmanager

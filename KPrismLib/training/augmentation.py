@@ -66,24 +66,35 @@ def place(
     content = Canvas.fit((mask.shape[0], mask.shape[1]), size).content
     bright = mask.view(np.uint8) * np.uint8(255)
     if grid is None:
-        image = _on_canvas(pixels, content, size)
+        canvas = _on_canvas(pixels, content, size)
         placed = _on_canvas(bright, content, size)[..., 0] >= 128
         if not placed.any():
             scale = size / max(mask.shape)
             rows, columns = (((indices + 0.5) * scale).astype(int) for indices in np.nonzero(mask))
             placed[rows.clip(max=content[0] - 1), columns.clip(max=content[1] - 1)] = True
-        return image, placed
+        return canvas, placed
     if content[0] < mask.shape[0] or content[1] < mask.shape[1]:
         # Reducing needs the antialiasing of inference before anything is sampled.
         pixels, bright = _reduced(pixels, content), _reduced(bright, content)
     height, width = bright.shape[:2]
-    columns, rows = (  # positions on the canvas in [-1, 1] -> pixels of the slice
-        (axis + 1) * np.float32(size / 2 * extent / covered) - np.float32(0.5)
+    columns, rows = (
+        _pixel_positions(axis, size / 2 * extent / covered)
         for axis, extent, covered in ((grid[0], width, content[1]), (grid[1], height, content[0]))
     )
-    sampled = cv2.remap(pixels, columns, rows, cv2.INTER_LINEAR).reshape(size, size, -1)
-    placed = np.asarray(cv2.remap(bright, columns, rows, cv2.INTER_LINEAR) >= 128)
-    return sampled.astype(np.uint8, copy=False), placed
+    if pixels.shape[2] == 3:
+        # Four channels are sampled in less time than three and one: each pixel is one aligned word.
+        sampled = cv2.remap(cv2.merge([pixels, bright]), columns, rows, cv2.INTER_LINEAR)
+        image, soft = cv2.cvtColor(sampled, cv2.COLOR_RGBA2RGB), cv2.extractChannel(sampled, 3)
+    else:
+        image, soft = (cv2.remap(array, columns, rows, cv2.INTER_LINEAR) for array in (pixels, bright))
+    return image.reshape(size, size, -1).astype(np.uint8, copy=False), np.asarray(soft >= 128)
+
+
+def _pixel_positions(axis: NDArray[np.float32], half: float) -> NDArray[np.float32]:
+    """Positions in [-1, 1] over a length of 2 * ``half`` pixels as pixels, whose centres are whole numbers."""
+    positions: NDArray[np.float32] = axis * np.float32(half)
+    positions += np.float32(half - 0.5)
+    return positions
 
 
 def _on_canvas(array: NDArray[np.uint8], content: tuple[int, int], size: int) -> NDArray[np.uint8]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -143,6 +144,9 @@ def _stacked(pictures: Sequence[_Picture]) -> tuple[Tensor, Tensor]:
     size = len(pictures[0][1])
     images = np.empty((len(pictures), size, size, 3), dtype=np.uint8)
     for slot, (image, _) in zip(images, pictures, strict=True):
-        slot[...] = image
+        if image.shape[2] == 1:
+            cv2.cvtColor(image, cv2.COLOR_GRAY2RGB, dst=slot)  # many times faster than numpy's broadcast
+        else:
+            slot[...] = image
     masks = np.stack([mask for _, mask in pictures])
     return torch.from_numpy(images).permute(0, 3, 1, 2), torch.from_numpy(masks)[:, None]

@@ -111,13 +111,15 @@ class TestRandomGrid:
     def moved(self, mask: Any, seed: int, **how: Any) -> tuple[Any, Any]:
         config = how.pop("config", AugmentationConfig())
         grid = random_grid(np.random.default_rng(seed), config, 64, flips=how.pop("flips", False), content=mask.shape)
-        return place((mask * 255).astype(np.uint8)[..., None], mask, 64, grid)
+        painted = np.repeat((mask * 255).astype(np.uint8)[..., None], how.get("channels", 1), axis=2)
+        return place(painted, mask, 64, grid)
 
     @pytest.mark.parametrize("seed", range(12))
     @pytest.mark.parametrize("flips", [False, True])
     def test_a_mask_painted_into_the_image_stays_on_the_mask(self, seed: int, flips: bool) -> None:
-        image, mask = self.moved(disk(64, 48), seed, flips=flips)
-        assert np.array_equal(image[..., 0] >= 128, mask)
+        image, mask = self.moved(disk(64, 48), seed, flips=flips, channels=1 + 2 * (seed % 2))
+        assert image.shape[2] == 1 + 2 * (seed % 2)
+        assert all(np.array_equal(image[..., channel] >= 128, mask) for channel in range(image.shape[2]))
         assert mask.any()
 
     def test_without_any_strength_only_the_aspect_changes_by_a_tenth(self) -> None:
