@@ -193,4 +193,5 @@ def _measured(piece: Slice, name: str, mode: Mode, trial: Trial, *, present: boo
         curve=trial.curve if present else (),
         found=bool(trial.mask.any()),
         milliseconds=trial.milliseconds,
+        clicks=trial.clicks,
     )

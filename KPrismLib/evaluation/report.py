@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -13,11 +11,10 @@ from typing import Any
 import numpy as np
 
 from KPrismLib.evaluation.measurements import ReferenceChoice, Skipped, SliceMeasurement, VolumeMeasurement
+from KPrismLib.evaluation.rows import rows_of, to_csv
 from KPrismLib.evaluation.settings import EvaluationSettings, Mode
 from KPrismLib.evaluation.summary import MEAN, summarise_mode
 from KPrismLib.imaging.atomic_file import write_atomically
-
-_COLUMNS = ("dataset", "item", "patient", "index", "cls", "mode", "present", "found", "milliseconds")
 
 
 @dataclass
@@ -71,16 +68,8 @@ class EvaluationReport:
         return json.dumps(self.summary(), indent=1, allow_nan=False) + "\n"
 
     def to_csv(self) -> str:
-        """One line per (slice, class, mode); columns ``dice0``, ``dice1``, ... hold the curve."""
-        longest = max((len(row.curve) for row in self.slices), default=0)
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow([*_COLUMNS, *(f"dice{click}" for click in range(longest))])
-        for row in self.slices:
-            content = asdict(row) | {"mode": row.mode.value}
-            padding = [""] * (longest - len(row.curve))
-            writer.writerow([*(content[column] for column in _COLUMNS), *row.curve, *padding])
-        return text.getvalue()
+        """One line per (slice, class, mode), then per (volume, class, mode); see :func:`~.rows.to_csv`."""
+        return to_csv(rows_of(self.slices, self.volumes, self.references, self.settings.model))
 
     def write(self, path: str | Path, *, rows: str | Path | None = None) -> None:
         """Write the JSON, and the CSV to ``rows`` if given; a file appears whole or not at all.

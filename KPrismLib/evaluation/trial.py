@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from KPrismLib.evaluation.dice import dice
 from KPrismLib.evaluation.predictor import Predictor, Session
 from KPrismLib.evaluation.settings import Mode
-from KPrismLib.evaluation.simulated_click import next_click
+from KPrismLib.evaluation.simulated_click import SimulatedClick, next_click
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,13 @@ class Trial:
         curve: Dice after 0, 1, 2, ... clicks; one entry in the modes without clicks.
         mask: The last mask: bool, shape (H, W).
         milliseconds: Time of the segmentation, or of the average click.
+        clicks: In the order in which they were made.
     """
 
     curve: tuple[float, ...]
     mask: NDArray[np.bool_]
     milliseconds: float
+    clicks: tuple[SimulatedClick, ...] = ()
 
 
 def run_trial(
@@ -68,16 +70,18 @@ def _run_session(session: Session, target: NDArray[np.bool_], clicks: int, *, re
     # Without an initial mask nothing is segmented before the first click, whatever the session reports.
     mask = _mask_of(session, target) if refines else np.zeros_like(target)
     curve = [dice(mask, target)]
+    made: list[SimulatedClick] = []
     started = time.perf_counter()
     for _ in range(clicks):
         click = next_click(mask, target)
         if click is None:
             break
         session.click(click.row, click.column, positive=click.positive)
+        made.append(click)
         mask = _mask_of(session, target)
         curve.append(dice(mask, target))
-    milliseconds = 1000 * (time.perf_counter() - started) / max(1, len(curve) - 1)
-    return Trial(_padded(curve, clicks + 1), mask, milliseconds)
+    milliseconds = 1000 * (time.perf_counter() - started) / max(1, len(made))
+    return Trial(_padded(curve, clicks + 1), mask, milliseconds, tuple(made))
 
 
 def _mask_of(session: Session, target: NDArray[np.bool_]) -> NDArray[np.bool_]:
