@@ -24,6 +24,8 @@ class SliceMeasurement:
         found: Whether the model outlined anything.
         milliseconds: Time of the segmentation, or of the average click.
         clicks: In the order in which they were made; fewer than the curve has where the mask became perfect.
+        pixels: How many pixels the last mask and the truth share, and how many each has; sums over the slices of a
+            volume give the volume's Dice.
     """
 
     dataset: str
@@ -37,6 +39,7 @@ class SliceMeasurement:
     found: bool
     milliseconds: float
     clicks: tuple[SimulatedClick, ...] = ()
+    pixels: tuple[int, int, int] = (0, 0, 0)
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ class EvaluationReport:
         volumes: One per (volume, class, mode); only volumes that were evaluated in full.
         references: The references that were used.
         skipped: What was not evaluated, and why.
+        missing: Slices that other processes have not finished yet; with any, the numbers are not final.
     """
 
     settings: EvaluationSettings
@@ -34,6 +35,7 @@ class EvaluationReport:
     volumes: list[VolumeMeasurement] = field(default_factory=list)
     references: list[ReferenceChoice] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
+    missing: int = 0
 
     def summary(self) -> dict[str, Any]:
         """Every number, as plain dicts and lists.

@@ -48,7 +48,8 @@ def rows_of(
     """Bring together what an evaluation measured, slices first."""
     chosen = {(choice.dataset, choice.patient, choice.cls): choice for choice in references}
     rows = []
-    for measurement in (*slices, *volumes):
+    measurements: list[SliceMeasurement | VolumeMeasurement] = [*slices, *volumes]
+    for measurement in measurements:
         choice = None
         if measurement.mode.uses_references:
             choice = chosen.get((measurement.dataset, measurement.patient, measurement.cls))
