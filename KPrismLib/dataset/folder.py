@@ -109,9 +109,13 @@ class DatasetFolder:
         Raises:
             InvalidDataset: A file cannot be read, image and mask differ in size, or a label is unknown.
         """
-        if all(name.endswith(slice_store.SUFFIXES) for name in (item.image, item.mask)):
+        if self.stores_slices(item):
             return self._stored_slices(item, indices)
         return self._volume_slices(item, indices)
+
+    def stores_slices(self, item: DatasetItem) -> bool:
+        """Whether a slice of the item is read without the others."""
+        return all(name.endswith(slice_store.SUFFIXES) for name in (item.image, item.mask))
 
     def _volume_slices(self, item: DatasetItem, indices: Sequence[int] | None) -> Iterator[Slice]:
         labels = self.load_labels(item)

@@ -57,7 +57,8 @@ def evaluate(
         absent_classes: Also segment classes that a slice does not show (false-positive rate, per-volume Dice).
         model: Which weights; recorded in the report.
         progress: Called after every slice.
-        batch: Masks in one pass of the model; changes nothing but the time it takes.
+        batch: Slices that are in work together, and masks in one pass of the model. In full precision on a processor
+            it changes nothing but the time it takes.
         journal: Finished slices are noted in files whose names begin so, and not measured again by the same evaluation
             after an interruption; without it everything is kept in memory.
         fingerprint: Of the weights, so that a journal of other weights is refused.
@@ -97,19 +98,17 @@ def evaluate(
     )
     kept = None
     if journal is not None:
-        names = {part.folder.name: _run_name(part.folder, settings, fingerprint) for part in plans}
+        names = {part.folder.name: _run_name(part.folder, settings, batch, fingerprint) for part in plans}
         kept = Journal(journal, names, rank=rank)
-    total = sum(len(part.records) for part in plans)
-    share = range(total * rank // processes, total * (rank + 1) // processes)
     runs = [FolderRun(predictor, part, report, kept, batch=batch) for part in plans]
-    done = first = 0
-    for run, part in zip(runs, plans, strict=True):
-        own = [record for number, record in enumerate(part.records, start=first) if number in share]
-        first += len(part.records)
-        for _ in run.measure(own):
+    shares = [run.share(rank, processes) for run in runs]
+    total = sum(len(block) for share in shares for block in share)
+    done = 0
+    for run, part, share in zip(runs, plans, shares, strict=True):
+        for _ in run.measure(share):
             done += 1
             if progress is not None:
-                progress(done, len(share), part.folder.name)
+                progress(done, total, part.folder.name)
     if kept is not None:
         kept.refresh()
     for run in runs:
@@ -117,8 +116,8 @@ def evaluate(
     return report
 
 
-def _run_name(folder: DatasetFolder, settings: EvaluationSettings, fingerprint: str) -> str:
+def _run_name(folder: DatasetFolder, settings: EvaluationSettings, batch: int, fingerprint: str) -> str:
     """Changes with whatever changes the numbers."""
-    digest = hashlib.sha256(json.dumps([asdict(settings), fingerprint]).encode())
+    digest = hashlib.sha256(json.dumps([asdict(settings), batch, fingerprint]).encode())
     digest.update((folder.path / "dataset.json").read_bytes())
     return digest.hexdigest()[:16]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -51,7 +52,7 @@ class FolderRun:
         part: Which slices.
         report: What was skipped is put on record here at once, everything else by :meth:`close`.
         journal: Where finished slices are noted, and known from.
-        batch: How many slices are in work at a time, and how many masks the model makes in one pass.
+        batch: Slices in a block, and masks that the model makes in one pass at most.
     """
 
     def __init__(
@@ -67,31 +68,29 @@ class FolderRun:
         self._classes = classes_of(part.folder)
         self._modes = {name: self._modes_of(name) for name in self._classes}
         self._rows: dict[Place, Sequence[SliceMeasurement]] = {}
+        self._read: dict[str, list[Slice]] = {}
         self._encoded: dict[tuple[str, str], Any] = {}
         self._chosen: dict[tuple[str, str], tuple[SliceRecord, ...]] = {}
         self._noted: set[ReferenceChoice] = set()
 
-    def measure(self, records: Sequence[SliceRecord]) -> Iterator[SliceRecord]:
-        """Measure those of ``records`` that nobody has measured; iterating does the work and gives what is finished."""
-        cases: list[_Case] = []
-        grouped: dict[DatasetItem, list[SliceRecord]] = {}
-        for record in records:
-            grouped.setdefault(record.item, []).append(record)
-        for item, slices in grouped.items():
-            known = [record for record in slices if self._known(record)]
-            missing = [record for record in slices if not self._known(record)]
-            yield from known
-            pieces = self._plan.folder.slices(item, [record.index for record in missing]) if missing else ()
-            for record, piece in zip(missing, pieces, strict=True):
-                tasks = [task for task in self._tasks(record) if task.possible]
-                if not tasks:
-                    yield self._settle(record, ())
-                    continue
-                cases.append(_Case(record, piece, tasks, self._predictor.encode(piece.pixels)))
-                if len(cases) == self._batch:
-                    yield from self._run(cases)
-                    cases = []
-        yield from self._run(cases)
+    def share(self, rank: int, processes: int) -> Sequence[Sequence[SliceRecord]]:
+        """The blocks of one of several processes: neighbours, so that few of them read the same volume.
+
+        Blocks follow from the plan alone, so that the same slices share a pass of the model however often an evaluation
+        is interrupted and however many processes share it: in reduced precision a mask can depend on its company.
+        """
+        records, size = self._plan.records, self._batch
+        blocks = [records[start : start + size] for start in range(0, len(records), size)]
+        return blocks[len(blocks) * rank // processes : len(blocks) * (rank + 1) // processes]
+
+    def measure(self, blocks: Sequence[Sequence[SliceRecord]]) -> Iterator[SliceRecord]:
+        """Measure what is not in the journal; iterating does the work and gives every slice when it is finished."""
+        for block in blocks:
+            if all(self._known(record) for record in block):
+                yield from block
+            else:
+                yield from self._run(list(self._cases(block)))
+        self._read.clear()
 
     def close(self) -> None:
         """Put everything on record, in the order of the plan, whoever measured it."""
@@ -111,6 +110,23 @@ class FolderRun:
             of_item = [measured[self._place(record)] for record in records]
             if 1 < records[0].depth == len(records) and None not in of_item:
                 self._record_volumes(item, [row for rows in of_item for row in rows or ()])
+
+    def _cases(self, block: Sequence[SliceRecord]) -> Iterator[_Case]:
+        """Read the slices of a block, those of one item together, and encode those that anything is asked of."""
+        for item, records in itertools.groupby(block, key=lambda record: record.item):
+            slices = list(records)
+            pieces = self._pieces(item, [record.index for record in slices])
+            for record, piece in zip(slices, pieces, strict=True):
+                tasks = [task for task in self._tasks(record) if task.possible]
+                yield _Case(record, piece, tasks, self._predictor.encode(piece.pixels) if tasks else None)
+
+    def _pieces(self, item: DatasetItem, indices: Sequence[int]) -> Iterable[Slice]:
+        """Slices of an item; a volume that can only be read as a whole is kept until another one is read."""
+        if self._plan.folder.stores_slices(item):
+            return self._plan.folder.slices(item, indices)
+        if item.id not in self._read:
+            self._read = {item.id: self._plan.folder.load(item)}
+        return [self._read[item.id][index] for index in indices]
 
     def _known(self, record: SliceRecord) -> bool:
         return self._journal is not None and self._place(record) in self._journal.done
@@ -149,7 +165,7 @@ class FolderRun:
         return self._chosen[patient, name]
 
     def _run(self, cases: Sequence[_Case]) -> Iterator[SliceRecord]:
-        """All modes of a few slices, one mode after the other."""
+        """All modes of a block, one mode after the other."""
         trials: dict[tuple[int, _Task], Trial] = {}
         for mode in self._settings.modes:
             asked = [(number, task) for number, case in enumerate(cases) for task in case.tasks if task.mode is mode]
@@ -174,7 +190,7 @@ class FolderRun:
         return Question(case.image, class_mask(case.piece.labels, self._classes[task.name]), task.name, reference)
 
     def _settle(self, record: SliceRecord, rows: Sequence[SliceMeasurement]) -> SliceRecord:
-        if self._journal is not None:
+        if self._journal is not None and not self._known(record):
             self._journal.finish(self._place(record), rows)
         self._rows[self._place(record)] = rows
         return record

@@ -54,7 +54,7 @@ def data(tmp_path, rng) -> Path:
     return folder.parent
 
 
-def test_from_a_dataset_to_a_mask(kprism, data, tmp_path) -> None:
+def test_from_a_dataset_to_a_mask(kprism, data, tmp_path, monkeypatch) -> None:
     run, exported = tmp_path / "runs" / "one", tmp_path / "tiny.safetensors"
     arguments = ("train", tmp_path / "config.toml", "--data", data, "--output", run, "--accelerator", "cpu")
     first = kprism(*arguments, "--until", 2)
@@ -87,6 +87,26 @@ def test_from_a_dataset_to_a_mask(kprism, data, tmp_path) -> None:
     assert set(numbers) == {"semantic", "in_context", "interactive"}
     assert len(numbers["interactive"]["dice"]["mean"]) == 3
     assert len(rows.read_text().splitlines()) == 4
+
+    assert sorted(path.name for path in tmp_path.glob("*journal*")) == []
+    shared = tmp_path / "shared.json"
+    for rank, told in ((0, "others still have 1 slices"), (1, "")):
+        monkeypatch.setenv("RANK", str(rank))
+        monkeypatch.setenv("WORLD_SIZE", "2")
+        part = kprism("evaluate", data, "--modes", "semantic", "--model", exported, "--json", shared, "--batch", 1)
+        assert part.status == 0, part.err
+        assert told in part.err
+        assert shared.exists() == (rank == 1)
+    monkeypatch.setenv("WORLD_SIZE", "two")
+    assert "must be numbers" in kprism("evaluate", data, "--model", exported, "--json", shared).sentence
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert "through a journal" in kprism("evaluate", data, "--model", exported).err
+    for name in ("RANK", "WORLD_SIZE"):
+        monkeypatch.delenv(name)
+    alone = tmp_path / "alone.json"
+    kprism("evaluate", data, "--modes", "semantic", "--model", exported, "--json", alone)
+    ours, theirs = (json.loads(path.read_text())["datasets"]["TINY"]["semantic"] for path in (shared, alone))
+    assert ours | {"milliseconds": 0} == theirs | {"milliseconds": 0}
 
     one_set = kprism("evaluate", data / "TINY", "--modes", "semantic", "--model", exported)
     assert one_set.status == 0, one_set.err

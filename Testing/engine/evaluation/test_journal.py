@@ -15,6 +15,7 @@ from KPrismLib.errors import Cancelled, CannotWrite, InvalidConfig
 from KPrismLib.evaluation import EvaluationReport, evaluate
 from KPrismLib.evaluation import journal as journal_module
 from KPrismLib.evaluation.journal import discard
+from KPrismLib.evaluation.predictor import OneByOne
 from Testing.engine.dataset.tiny_dataset import describe, listed, write_folder
 from Testing.engine.evaluation.threshold_predictor import ThresholdPredictor
 
@@ -75,6 +76,54 @@ def whole(folders: list[DatasetFolder]) -> EvaluationReport:
     return report
 
 
+class Company(ThresholdPredictor):
+    """Tells which images it is asked about together."""
+
+    def __init__(self) -> None:
+        super().__init__(BOTH)
+        self.asked: list[tuple[int, ...]] = []
+
+    def together(self, batch: int) -> OneByOne:
+        company = self
+
+        class Watched(OneByOne):
+            def segment(self, images: Any, classes: Any, references: Any) -> Any:
+                company.asked.append(tuple(hash(image.tobytes()) for image in images))
+                return super().segment(images, classes, references)
+
+        return Watched(self)
+
+
+def test_slices_keep_their_company_whatever_happens(folders: list[DatasetFolder], tmp_path: Path) -> None:
+    """In reduced precision the last digits depend on it."""
+
+    def asked(**how: Any) -> list[tuple[int, ...]]:
+        predictor = Company()
+        evaluate(predictor, folders, modes=["semantic"], batch=3, **how)
+        return predictor.asked
+
+    whole = asked()
+    assert [len(set(some)) for some in whole] == [3, 1, 3, 3]
+    with pytest.raises(Cancelled):
+        asked(journal=tmp_path / "a", progress=stop_after(2))
+    assert asked(journal=tmp_path / "a") == whole
+    with pytest.raises(Cancelled):
+        asked(journal=tmp_path / "b", progress=stop_after(5))
+    assert asked(journal=tmp_path / "b") == whole[2:]
+    shared = [asked(journal=tmp_path / "c", rank=rank, processes=2) for rank in (0, 1)]
+    assert sorted(some for share in shared for some in share) == sorted(whole)
+
+
+def test_a_volume_is_read_once_however_small_the_blocks(
+    folders: list[DatasetFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    real = DatasetFolder.load
+    monkeypatch.setattr(DatasetFolder, "load", lambda self, item: (read.append(item.id), real(self, item))[1])
+    run(folders[1:], modes=["semantic"], batch=1)
+    assert read == ["v0", "v1"]
+
+
 @pytest.mark.parametrize("batch", [1, 3, 100])
 def test_batches_change_nothing(folders: list[DatasetFolder], whole: EvaluationReport, batch: int) -> None:
     assert without_times(run(folders, batch=batch)) == without_times(whole)
@@ -98,10 +147,13 @@ def test_an_interrupted_evaluation_goes_on(
         run(folders, journal=stem, batch=batch, progress=stop_after(cut))
     predictor = ThresholdPredictor(BOTH)
     report = evaluate(predictor, folders, modes=MODES, clicks=4, journal=stem, batch=batch)
-    assert predictor.encoded <= 10 - cut + 1  # what was finished is not measured again
+    assert predictor.encoded <= 10 - cut + batch  # what was finished is not measured again, but for the block's others
     assert without_times(report) == without_times(whole)
+    (path,) = tmp_path.iterdir()
+    assert len([line for line in path.read_text().splitlines() if line]) == 10
     again = ThresholdPredictor(BOTH)
-    assert without_times(evaluate(again, folders, modes=MODES, clicks=4, journal=stem)) == without_times(whole)
+    finished = evaluate(again, folders, modes=MODES, clicks=4, journal=stem, batch=batch)
+    assert without_times(finished) == without_times(whole)
     assert again.encoded == 0
     discard(stem)
     assert list(tmp_path.iterdir()) == []
@@ -130,9 +182,8 @@ def test_processes_share_the_slices(
     encoded = 0
     for rank in reversed(range(processes)):
         predictor = ThresholdPredictor(BOTH)
-        reports.append(
-            evaluate(predictor, folders, modes=MODES, clicks=4, journal=stem, rank=rank, processes=processes)
-        )
+        share = {"journal": stem, "batch": 1, "rank": rank, "processes": processes}
+        reports.append(evaluate(predictor, folders, modes=MODES, clicks=4, **share))
         encoded += predictor.encoded
     assert encoded == 10
     *others, last = reports
@@ -145,15 +196,16 @@ def test_another_number_of_processes_goes_on_with_what_is_there(
     folders: list[DatasetFolder], whole: EvaluationReport, tmp_path: Path
 ) -> None:
     stem = tmp_path / "out.json"
-    run(folders, journal=stem, rank=1, processes=2)
+    run(folders, journal=stem, rank=1, processes=2, batch=2)
     predictor = ThresholdPredictor(BOTH)
-    report = evaluate(predictor, folders, modes=MODES, clicks=4, journal=stem)
-    assert predictor.encoded == 5
+    report = evaluate(predictor, folders, modes=MODES, clicks=4, journal=stem, batch=2)
+    assert predictor.encoded == 2 + 2  # of two blocks of pictures the second is known, of three of volumes two
     assert without_times(report) == without_times(whole)
 
 
 @pytest.mark.parametrize(
-    "change", [{"clicks": 3}, {"seed": 1}, {"modes": ["semantic"]}, {"fingerprint": "other"}, {"references": 2}]
+    "change",
+    [{"clicks": 3}, {"seed": 1}, {"batch": 9}, {"modes": ["semantic"]}, {"fingerprint": "other"}, {"references": 2}],
 )
 def test_a_journal_of_another_evaluation_is_refused(
     folders: list[DatasetFolder], tmp_path: Path, change: dict[str, Any]
@@ -202,7 +254,7 @@ def test_a_full_disk_is_told_and_loses_nothing(
             run(folders, journal=stem)
     predictor = ThresholdPredictor(BOTH)
     report = evaluate(predictor, folders, modes=MODES, clicks=4, journal=stem)
-    assert predictor.encoded <= 7
+    assert predictor.encoded == 6  # the block of pictures was finished
     assert without_times(report) == without_times(whole)
 
 

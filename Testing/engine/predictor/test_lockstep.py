@@ -13,7 +13,7 @@ from Testing.engine.predictor.tiny_predictor import disk, picture, tiny_predicto
 
 #: Three canvases, one of them of three images.
 SHAPES = ((40, 56), (30, 42), (64, 64), (20, 50), (40, 56))
-CLICKS = [(20, 30, True), (5, 8, False), (25, 11, True), (12, 44, True)]
+CLICKS = [(12, 30, True), (5, 8, False), (17, 11, True), (12, 40, True)]
 
 
 @pytest.fixture(scope="module")
