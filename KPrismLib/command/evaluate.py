@@ -49,7 +49,6 @@ def evaluate(
     share the slices; the one that finishes last writes the results.
     """
     from KPrismLib.command.console import check_writable, say, show
-    from KPrismLib.devices import choose_device
     from KPrismLib.evaluation import evaluate as run
     from KPrismLib.evaluation.journal import discard
     from KPrismLib.evaluation.progress import progress_bar
@@ -63,9 +62,7 @@ def evaluate(
             check_writable(path)
     datasets = find_datasets(folders)
     part = share(os.environ)
-    if part.processes > 1 and device == "auto" and choose_device("auto").type == "cuda":
-        device = f"cuda:{part.local_rank}"
-    predictor = Predictor.load(model, device=device)
+    predictor = Predictor.load(model, device=part.device(device))
     journal = output or rows
     with progress_bar() as progress:
         report = run(
@@ -110,6 +107,14 @@ class Share:
     rank: int
     processes: int
     local_rank: int
+
+    def device(self, asked: str) -> str:
+        """The asked device; where that is left open and there are several of CUDA, each process has its own."""
+        from KPrismLib.devices import choose_device
+
+        if self.processes > 1 and asked == "auto" and choose_device("auto").type == "cuda":
+            return f"cuda:{self.local_rank}"
+        return asked
 
 
 def share(environment: Mapping[str, str]) -> Share:

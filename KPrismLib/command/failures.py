@@ -7,8 +7,10 @@ import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from KPrismLib.errors import Cancelled, KPrismError
 
@@ -46,6 +48,14 @@ def explained() -> Iterator[None]:
             traceback.print_exc()
         typer.echo(_sentence(error), err=True)
         raise typer.Exit(FAILED) from error
+
+
+class ExplainingGroup(TyperGroup):
+    """Commands whose errors are sentences, not tracebacks."""
+
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
+        with explained():
+            return super().invoke(ctx)
 
 
 def _sentence(error: Exception) -> str:
