@@ -27,7 +27,7 @@ PYTHON = SCRIPTS / ("python.exe" if sys.platform == "win32" else "python")
 KPRISM = SCRIPTS / ("kprism.exe" if sys.platform == "win32" else "kprism")
 
 # What `pip install .[...]` is asked for; a later row contains every earlier one.
-EXTRAS = {"demo": "", "test": "[train,test]"}
+EXTRAS = {"demo": "", "test": "[train,report,test]"}
 
 CHECKS = (
     ("ruff", "check"),

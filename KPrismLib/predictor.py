@@ -20,6 +20,7 @@ from KPrismLib.encoded_image import EncodedImage, ReferenceSet, Segmentation
 from KPrismLib.errors import InvalidImage, InvalidMask, InvalidPrompt, InvalidReference
 from KPrismLib.image_checks import Pixels, checked_pixels, size_text
 from KPrismLib.intensity import IntensityWindow, window_for
+from KPrismLib.lockstep import Lockstep
 from KPrismLib.network import DensePrompt, EncodedReference, ImageFeatures, KPrism, NetworkConfig, normalise
 from KPrismLib.precision import choose_precision
 from KPrismLib.session import Session
@@ -119,7 +120,7 @@ class Predictor:
             raise InvalidImage("Images must have one size to be encoded together; encode them one by one.")
         windows = [w if isinstance(w := window, IntensityWindow) else window_for(p, rule=w or "auto") for p in checked]
         canvas = Canvas.fit(sizes.pop(), self.config.image_size, spacing)
-        with self._computing():
+        with self.computing():
             inputs = [self._input(pixels, chosen, canvas) for pixels, chosen in zip(checked, windows, strict=True)]
             features = self.network.encode_image(torch.cat(inputs))
             synchronise(self.device)
@@ -172,7 +173,7 @@ class Predictor:
         """
         checked, mask = checked_pixels(pixels), np.asarray(mask)
         _check_reference(checked, mask)
-        with self._computing():
+        with self.computing():
             placed = image.canvas.place(torch.tensor(mask != 0).float()[None, None].to(self.device))
             hard = (placed >= 0.5).float()
             # A structure thinner than half a canvas pixel would vanish; it then keeps its soft area.
@@ -191,7 +192,7 @@ class Predictor:
             InvalidReference: no part, or more than 64.
         """
         _check_count(len(parts))
-        with self._computing():
+        with self.computing():
             memory = self.network.remember(parts)
         return ReferenceSet(memory, tuple(parts), 0.0)
 
@@ -227,7 +228,7 @@ class Predictor:
         if len({image.canvas for image in images}) != 1:
             raise InvalidImage("Images must have one size to be segmented together; segment them one by one.")
         rows = [row_of_class(name, self.classes) for name in classes]
-        with self._computing():
+        with self.computing():
             features = ImageFeatures.join([image.features for image in images for _ in rows])
             index = torch.tensor(rows * len(images), device=self.device)
             logits = self.network(features, class_index=index).logits.float()
@@ -257,6 +258,10 @@ class Predictor:
         self._row(cls, reference)  # a wrong name is told now, not at the first click
         return Session(self, image, cls=cls, reference=reference, mask=mask)
 
+    def together(self, batch: int = 4) -> Lockstep:
+        """For many questions at once, when nobody waits for the single answer: up to ``batch`` masks in one pass."""
+        return Lockstep(self, batch=batch)
+
     def predict_logits(
         self,
         image: EncodedImage,
@@ -268,7 +273,7 @@ class Predictor:
         """One pass of the decoder; -> (1, 1, H, W) float32 logits on the canvas."""
         row = self._row(cls, reference)
         index = None if row is None else torch.tensor([row], device=self.device)
-        with self._computing():
+        with self.computing():
             prediction = self.network(
                 image.features,
                 class_index=index,
@@ -279,7 +284,7 @@ class Predictor:
         return prediction.logits.float()
 
     @contextmanager
-    def _computing(self) -> Iterator[None]:
+    def computing(self) -> Iterator[None]:
         """Around every use of the network: no gradients, the chosen precision, and one error for a full device."""
         reduced = self.dtype is not torch.float32
         with (
@@ -297,7 +302,7 @@ class Predictor:
 
     def to_segmentation(self, image: EncodedImage, logits: Tensor, start: float) -> Segmentation:
         """Canvas logits to an image-sized mask; ``start`` is when the prediction began (``perf_counter``)."""
-        with self._computing():
+        with self.computing():
             probability = image.canvas.recover(logits)[0, 0].sigmoid().cpu().numpy()
         return Segmentation(probability >= 0.5, probability, _milliseconds(start), image.window)
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
 
 from KPrismLib import __version__
 from KPrismLib.command.bench import bench
@@ -16,23 +15,14 @@ from KPrismLib.command.classes import classes
 from KPrismLib.command.demo import demo
 from KPrismLib.command.evaluate import evaluate
 from KPrismLib.command.export import export
-from KPrismLib.command.failures import DEBUG_VARIABLE, explained
+from KPrismLib.command.failures import DEBUG_VARIABLE, ExplainingGroup
 from KPrismLib.command.info import info
 from KPrismLib.command.segment import SegmentCommand, segment
 from KPrismLib.command.train import train
 
-
-class _ExplainingGroup(TyperGroup):
-    """Commands whose errors are sentences, not tracebacks."""
-
-    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
-        with explained():
-            return super().invoke(ctx)
-
-
 app = typer.Typer(
     name="kprism",
-    cls=_ExplainingGroup,
+    cls=ExplainingGroup,
     help="Segment medical images by class, by example and by click, with one model.",
     epilog="Research use only; not a medical device.",
     no_args_is_help=True,

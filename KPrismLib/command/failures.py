@@ -7,8 +7,10 @@ import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from KPrismLib.errors import Cancelled, KPrismError
 
@@ -54,6 +56,14 @@ def explained() -> Iterator[None]:
             traceback.print_exc()
         typer.echo(sentence_of(error), err=True)
         raise typer.Exit(FAILED) from error
+
+
+class ExplainingGroup(TyperGroup):
+    """Commands whose errors are sentences, not tracebacks."""
+
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
+        with explained():
+            return super().invoke(ctx)
 
 
 def sentence_of(error: Exception) -> str:

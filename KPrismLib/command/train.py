@@ -24,6 +24,18 @@ def train(
     weights: Annotated[
         str | None, typer.Option("--from", metavar="NAME|FILE", help="Weights to start from instead of random ones.")
     ] = None,
+    ablations: Annotated[
+        list[str] | None,
+        typer.Option("--ablation", metavar="NAME", help="An ablation of the paper, such as no-moe; repeat to combine."),
+    ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Change a setting, such as network_settings.num_experts=2."),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", min=0, help="Processes that make batches ahead; default, the cores that are idle."),
+    ] = None,
 ) -> None:
     """Train a network; stop and start it as you like.
 
@@ -40,6 +52,8 @@ def train(
     import torch
 
     from KPrismLib.command.train_run import run
+    from KPrismLib.training.ablations import ablation
+    from KPrismLib.training.config import parse_setting
 
     if threads is not None:
         torch.set_num_threads(threads)
@@ -52,4 +66,6 @@ def train(
         devices=devices,
         accelerator=accelerator,
         weights=weights,
+        changes=[*(ablation(name) for name in ablations or ()), *(parse_setting(text) for text in changes or ())],
+        workers=workers,
     )

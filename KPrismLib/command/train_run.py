@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -28,9 +29,11 @@ def run(
     devices: int,
     accelerator: str,
     weights: str | None,
+    changes: Sequence[Mapping[str, Any]] = (),
+    workers: int | None = None,
 ) -> None:
     """Train until the last step of the configuration, or ``until``."""
-    config = TrainingConfig.read(config_file, data)
+    config = TrainingConfig.read(config_file, data, changes=changes)
     missing = [name for name in config.datasets if not (Path(name) / "dataset.json").is_file()]
     if missing:
         raise InvalidDataset(f"There is no dataset {missing[0]}; say with --data where the datasets of the run are.")
@@ -46,7 +49,9 @@ def run(
     with fabric.rank_zero_first():
         if not resume and fabric.is_global_zero:
             set_aside(folder)
-    trainer = Trainer(config, folder, fabric)
+    if workers is None:
+        workers = idle_cores(os.cpu_count() or 1, count) if fabric.device.type != "cpu" else 0
+    trainer = Trainer(config, folder, fabric, workers=workers)
     if start is not None and not (folder / CHECKPOINT_NAME).exists():
         _start_from(trainer, start, str(weights))
     if trainer.resume() and fabric.is_global_zero:
@@ -63,6 +68,11 @@ def processes(environment: Mapping[str, str], devices: int) -> tuple[int, int]:
     if not local:
         return devices, 1
     return local, max(1, int(environment.get("WORLD_SIZE", local)) // local)
+
+
+def idle_cores(cores: int, processes: int) -> int:
+    """Cores for each process to make batches on, where a device does the training; a dozen keeps any device busy."""
+    return max(1, min(12, cores // processes - 1))
 
 
 def set_aside(folder: Path) -> None:

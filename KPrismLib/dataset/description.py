@@ -37,6 +37,11 @@ class DatasetDescription:
     window: str | None
     items: tuple[DatasetItem, ...]
 
+    @property
+    def asked_window(self) -> tuple[str, str]:
+        """The rule and the modality by which :func:`~KPrismLib.intensity.window_for` chooses a volume's window."""
+        return self.window or "auto", self.modality
+
     @classmethod
     def read(cls, path: Path) -> DatasetDescription:
         """Read one ``dataset.json``.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,12 @@ from numpy.typing import NDArray
 
 from KPrismLib.dataset.description import DatasetDescription
 from KPrismLib.dataset.items import DatasetItem, Slice
-from KPrismLib.dataset.reading import read_labels
+from KPrismLib.dataset.reading import read_labels, whole_numbers
 from KPrismLib.errors import InvalidDataset, KPrismError
-from KPrismLib.imaging.planes import placement, stacking_plane
+from KPrismLib.imaging import slice_store
+from KPrismLib.imaging.planes import SlicePlacement, placement, stacking_plane
 from KPrismLib.imaging.reading import read_volume
-from KPrismLib.intensity import window_for
+from KPrismLib.intensity import IDENTITY, IntensityWindow, window_for
 
 _SHOWN = 3
 
@@ -86,52 +88,102 @@ class DatasetFolder:
         Raises:
             InvalidDataset: The mask cannot be read, or holds a value that ``labels`` does not name.
         """
-        try:
+        with self._reading(item, "mask"):
             labels = read_labels(self.path / item.mask)
-        except KPrismError as error:
-            raise InvalidDataset(f"{self.name}: mask of item {item.id}: {error}") from error
-        unknown = labels[~np.isin(labels, [0, *self.labels])]
-        if unknown.size:
-            values = ", ".join(str(value) for value in np.unique(unknown)[:_SHOWN])
-            raise InvalidDataset(f"{self.name}: the mask of item {item.id} holds {values}, which labels do not name.")
+        self._check_labels(item, labels)
         return labels
 
     def load(self, item: DatasetItem) -> list[Slice]:
-        """Read an item: every slice of a volume, or the one slice of a picture.
+        """Read an item: every slice of a volume, or the one slice of a picture; see :meth:`slices`."""
+        return list(self.slices(item))
+
+    def slices(self, item: DatasetItem, indices: Sequence[int] | None = None) -> Iterator[Slice]:
+        """Read slices of an item one after the other: all of them, or those of ``indices`` in that order.
 
         The slices of a volume are those of its third axis, turned as ``kprism segment`` and 3D Slicer show them: by
-        the orientation in the image's header.
+        the orientation in the image's header. From a slice store only the asked slices are read; any other volume is
+        read whole.
 
         Slices without any label are kept; training skips them, the false-positive rate needs them.
 
         Raises:
             InvalidDataset: A file cannot be read, image and mask differ in size, or a label is unknown.
         """
+        if self.stores_slices(item):
+            return self._stored_slices(item, indices)
+        return self._volume_slices(item, indices)
+
+    def stores_slices(self, item: DatasetItem) -> bool:
+        """Whether a slice of the item is read without the others."""
+        return all(name.endswith(slice_store.SUFFIXES) for name in (item.image, item.mask))
+
+    def _volume_slices(self, item: DatasetItem, indices: Sequence[int] | None) -> Iterator[Slice]:
         labels = self.load_labels(item)
-        try:
+        with self._reading(item, "image"):
             volume = read_volume(self.path / item.image)
-            pixels = self._as_bytes(volume.array)
+            pixels = self._window(volume.array).apply(volume.array)
+        self._check_sizes(item, volume.shape, labels.shape)
+        plane = stacking_plane(volume)
+        for index in range(len(labels)) if indices is None else indices:
+            place = placement(volume, plane, index)
+            yield Slice(self.name, item.id, item.patient, index, place.extract(pixels), place.extract(labels))
+
+    def _stored_slices(self, item: DatasetItem, indices: Sequence[int] | None) -> Iterator[Slice]:
+        with ExitStack() as files:
+            with self._reading(item, "mask"):
+                mask = files.enter_context(slice_store.open_store(self.path / item.mask))
+            with self._reading(item, "image"):
+                image = files.enter_context(slice_store.open_store(self.path / item.image))
+                self._check_sizes(item, image.shape, mask.shape)
+                window = self._stored_window(image)
+            place: SlicePlacement | None = None
+            for index in range(image.shape[0]) if indices is None else indices:
+                with self._reading(item, "mask"):
+                    labels = whole_numbers(mask.slab(index, index + 1).array, item.mask)
+                self._check_labels(item, labels)
+                with self._reading(item, "image"):
+                    volume = image.slab(index, index + 1)
+                    pixels = window.apply(volume.array)
+                # One slice is oriented as its volume is, and as all others: by the axes of the matrix.
+                place = place or placement(volume, stacking_plane(volume), 0)
+                yield Slice(self.name, item.id, item.patient, index, place.extract(pixels), place.extract(labels))
+
+    @contextmanager
+    def _reading(self, item: DatasetItem, what: str) -> Iterator[None]:
+        """Say of an error whose file it is."""
+        try:
+            yield
+        except InvalidDataset:
+            raise
         except KPrismError as error:
-            raise InvalidDataset(f"{self.name}: image of item {item.id}: {error}") from error
-        if volume.shape != labels.shape:
+            raise InvalidDataset(f"{self.name}: {what} of item {item.id}: {error}") from error
+
+    def _check_sizes(self, item: DatasetItem, image: tuple[int, ...], mask: tuple[int, ...]) -> None:
+        if image != mask:
             raise InvalidDataset(
                 f"{self.name}: image and mask of item {item.id} differ in size: "
-                f"{_size(volume.array)} against {_size(labels)} (slices x rows x columns)."
+                f"{_size(image)} against {_size(mask)} (slices x rows x columns)."
             )
-        plane = stacking_plane(volume)
-        places = [placement(volume, plane, index) for index in range(len(labels))]
-        return [
-            Slice(self.name, item.id, item.patient, place.index, place.extract(pixels), place.extract(labels))
-            for place in places
-        ]
 
-    def _as_bytes(self, image: NDArray[Any]) -> NDArray[np.uint8]:
-        """Apply the intensity window of the whole item (A.2: windows are per volume, never per slice)."""
-        rule = self.description.window
-        if image.dtype == np.uint8 and rule is None:
-            return image
-        return window_for(image, rule=rule or "auto", modality=self.description.modality or None).apply(image)
+    def _check_labels(self, item: DatasetItem, labels: NDArray[np.int32]) -> None:
+        unknown = labels[~np.isin(labels, [0, *self.labels])]
+        if unknown.size:
+            values = ", ".join(str(value) for value in np.unique(unknown)[:_SHOWN])
+            raise InvalidDataset(f"{self.name}: the mask of item {item.id} holds {values}, which labels do not name.")
+
+    def _window(self, array: NDArray[Any]) -> IntensityWindow:
+        """The intensity window of a whole item (A.2: windows are per volume, never per slice)."""
+        if array.dtype == np.uint8 and self.description.window is None:
+            return IntensityWindow(0.0, 255.0, IDENTITY)
+        rule, modality = self.description.asked_window
+        return window_for(array, rule=rule, modality=modality or None)
+
+    def _stored_window(self, stored: slice_store.StoredVolume) -> IntensityWindow:
+        """The recorded window; where ``dataset.json`` now asks for another, the whole volume is looked at."""
+        if stored.window is not None and stored.window.asked == self.description.asked_window:
+            return stored.window.window
+        return self._window(stored.slab(0, stored.shape[0]).array)
 
 
-def _size(stack: NDArray[Any]) -> str:
-    return "x".join(str(extent) for extent in stack.shape[:3])
+def _size(shape: tuple[int, ...]) -> str:
+    return "x".join(str(extent) for extent in shape[:3])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,11 +29,20 @@ def read_labels(path: Path) -> NDArray[np.int32]:
     source = existing(path)
     is_picture = source.name.lower().endswith(pictures.SUFFIXES)
     values = pictures.read_picture_labels(source) if is_picture else read_volume(source).array
+    return whole_numbers(values, path.name)
+
+
+def whole_numbers(values: NDArray[Any], name: str) -> NDArray[np.int32]:
+    """Stored values of any type as labels, int32 (slices, H, W); ``name`` is the file's, for the message.
+
+    Raises:
+        InvalidMask: They are colours or fractions.
+    """
     if values.ndim == 4:
         if not (values == values[..., :1]).all():
-            raise InvalidMask(f"{path.name} is a colour image, not a label map.")
+            raise InvalidMask(f"{name} is a colour image, not a label map.")
         values = values[..., 0]
     labels: NDArray[np.int32] = values.astype(np.int32)
     if values.dtype.kind not in "bui" and not np.array_equal(labels, values):
-        raise InvalidMask(f"{path.name} holds values that are not integers.")
+        raise InvalidMask(f"{name} holds values that are not integers.")
     return labels

@@ -31,6 +31,21 @@ def bootstrap_interval(
     Returns:
         Shape (2,) or (2, K): lower and upper bound; ``None`` for fewer than two patients, whose spread is unknown.
     """
+    samples = bootstrap_means(values, patients, draws=draws, seed=seed)
+    if samples is None:
+        return None
+    tail = (1 - level) / 2
+    return np.quantile(samples, [tail, 1 - tail], axis=0)
+
+
+def bootstrap_means(
+    values: ArrayLike, patients: Sequence[str], *, draws: int = 2000, seed: int = 0
+) -> NDArray[np.float64] | None:
+    """The means whose spread :func:`bootstrap_interval` tells, for means of several datasets.
+
+    Returns:
+        Shape (draws,) or (draws, K); ``None`` for fewer than two patients.
+    """
     table = np.asarray(values, dtype=np.float64)
     names, owner = np.unique(np.asarray(patients, dtype=str), return_inverse=True)
     if names.size < 2:
@@ -40,6 +55,5 @@ def bootstrap_interval(
     counts = np.bincount(owner)
     # How often each patient is drawn says all there is to say about a sample.
     weights = np.random.default_rng(seed).multinomial(names.size, np.full(names.size, 1 / names.size), size=draws)
-    samples = weights @ totals / (weights @ counts).reshape(-1, *(1,) * (table.ndim - 1))
-    tail = (1 - level) / 2
-    return np.quantile(samples, [tail, 1 - tail], axis=0)
+    means: NDArray[np.float64] = weights @ totals / (weights @ counts).reshape(-1, *(1,) * (table.ndim - 1))
+    return means

@@ -34,6 +34,18 @@ def dice(prediction: NDArray[np.bool_], target: NDArray[np.bool_], *, both_empty
     return score.value
 
 
+def counts(prediction: NDArray[np.bool_], target: NDArray[np.bool_]) -> tuple[int, int, int]:
+    """Pixels that two masks share, and how many each has.
+
+    Raises:
+        GeometryMismatch: The masks differ in shape.
+    """
+    if prediction.shape != target.shape:
+        raise GeometryMismatch(f"The prediction is {prediction.shape} but the target is {target.shape}.")
+    shared = int(np.count_nonzero(prediction & target))
+    return shared, int(np.count_nonzero(prediction)), int(np.count_nonzero(target))
+
+
 @dataclass
 class VolumeDice:
     """Dice over all pixels of a volume that arrives slice by slice.
@@ -56,10 +68,13 @@ class VolumeDice:
         Raises:
             GeometryMismatch: The masks differ in shape.
         """
-        if prediction.shape != target.shape:
-            raise GeometryMismatch(f"The prediction is {prediction.shape} but the target is {target.shape}.")
-        self._overlap += int(np.count_nonzero(prediction & target))
-        self._size += int(np.count_nonzero(prediction)) + int(np.count_nonzero(target))
+        self.add_counts(counts(prediction, target))
+
+    def add_counts(self, pixels: tuple[int, int, int]) -> None:
+        """Add one more slice that was counted before."""
+        overlap, predicted, true = pixels
+        self._overlap += overlap
+        self._size += predicted + true
 
     @property
     def value(self) -> float:

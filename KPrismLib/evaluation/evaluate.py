@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
-from typing import Any
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
 
-from KPrismLib.dataset import DatasetFolder, DatasetItem, Slice, SliceRecord, class_mask, classes_of
-from KPrismLib.evaluation.dice import VolumeDice
-from KPrismLib.evaluation.measurements import ReferenceChoice, Skipped, SliceMeasurement, VolumeMeasurement
-from KPrismLib.evaluation.plan import FolderPlan, plan
+from KPrismLib.dataset import DatasetFolder
+from KPrismLib.errors import InvalidConfig
+from KPrismLib.evaluation.folder_run import FolderRun
+from KPrismLib.evaluation.journal import Journal
+from KPrismLib.evaluation.measurements import Skipped
+from KPrismLib.evaluation.plan import plan
 from KPrismLib.evaluation.predictor import Predictor
-from KPrismLib.evaluation.references import ReferencePool
 from KPrismLib.evaluation.report import EvaluationReport
 from KPrismLib.evaluation.settings import EvaluationSettings, Mode
-from KPrismLib.evaluation.trial import Trial, run_trial
 
 Progress = Callable[[int, int, str], None]
 """Called with slices done, slices in all and the name of the dataset; may raise ``Cancelled``."""
@@ -34,6 +36,11 @@ def evaluate(
     absent_classes: bool = True,
     model: str = "",
     progress: Progress | None = None,
+    batch: int = 4,
+    journal: Path | None = None,
+    fingerprint: str = "",
+    rank: int = 0,
+    processes: int = 1,
 ) -> EvaluationReport:
     """Evaluate a model by the paper's protocol: Dice per (slice, class present), at the original resolution.
 
@@ -50,11 +57,20 @@ def evaluate(
         absent_classes: Also segment classes that a slice does not show (false-positive rate, per-volume Dice).
         model: Which weights; recorded in the report.
         progress: Called after every slice.
+        batch: Slices that are in work together, and masks in one pass of the model. In full precision on a processor
+            it changes nothing but the time it takes.
+        journal: Finished slices are noted in files whose names begin so, and not measured again by the same evaluation
+            after an interruption; without it everything is kept in memory.
+        fingerprint: Of the weights, so that a journal of other weights is refused.
+        rank: Which of the ``processes`` that share the slices this is; they need a ``journal``, and whoever finishes
+            last has the whole report, the others one with ``missing`` slices.
+        processes: How many there are.
 
     Raises:
-        InvalidConfig: A setting is out of range, or two datasets share a name.
+        InvalidConfig: A setting is out of range, two datasets share a name, or the journal is of another evaluation.
         InvalidDataset: No dataset has the split, or a file breaks the contract.
-        Cancelled: ``progress`` raised it; nothing has been written by then.
+        CannotWrite: The journal cannot be written.
+        Cancelled: ``progress`` raised it; nothing but the journal has been written by then.
     """
     settings = EvaluationSettings(
         model=model,
@@ -67,130 +83,41 @@ def evaluate(
         axial_references=axial_references,
         absent_classes=absent_classes,
     )
+    if not 0 <= rank < processes or (processes > 1 and journal is None):
+        raise InvalidConfig(
+            f"Process {rank} of {processes} cannot take part: ranks go from 0, and processes share their results "
+            "through a journal."
+        )
+    if batch < 1:
+        raise InvalidConfig(f"The model must make at least 1 mask at a time, not {batch}.")
     plans = plan(folders, settings)
     report = EvaluationReport(settings)
     planned = {part.folder.name for part in plans}
     report.skipped.extend(
-        Skipped(folder.name, f"has no split {split!r}") for folder in folders if folder.name not in planned
+        Skipped(folder.name, f"has no split {settings.split!r}") for folder in folders if folder.name not in planned
     )
-    total, done = sum(len(part.records) for part in plans), 0
-    for part in plans:
-        for _ in _FolderRun(predictor, part, report):
+    kept = None
+    if journal is not None:
+        names = {part.folder.name: _run_name(part.folder, settings, batch, fingerprint) for part in plans}
+        kept = Journal(journal, names, rank=rank)
+    runs = [FolderRun(predictor, part, report, kept, batch=batch) for part in plans]
+    shares = [run.share(rank, processes) for run in runs]
+    total = sum(len(block) for share in shares for block in share)
+    done = 0
+    for run, part, share in zip(runs, plans, shares, strict=True):
+        for _ in run.measure(share):
             done += 1
             if progress is not None:
                 progress(done, total, part.folder.name)
+    if kept is not None:
+        kept.refresh()
+    for run in runs:
+        run.close()
     return report
 
 
-class _FolderRun:
-    """One dataset on its way through the model; iterating it does the work, slice by slice."""
-
-    def __init__(self, predictor: Predictor, part: FolderPlan, report: EvaluationReport) -> None:
-        self._predictor = predictor
-        self._plan = part
-        self._report = report
-        self._settings = report.settings
-        self._classes = classes_of(part.folder)
-        self._modes = {name: self._modes_of(name) for name in self._classes}
-        self._references: dict[tuple[str, str], Any] = {}
-
-    def __iter__(self) -> Iterator[SliceRecord]:
-        for item, records in self._plan.by_item().items():
-            slices = self._plan.folder.load(item)
-            volumes: dict[tuple[str, Mode], VolumeDice] = {}
-            for record in records:
-                self._run_slice(slices[record.index], record, volumes)
-                yield record
-            if self._settings.absent_classes and 1 < len(slices) == len(records):
-                self._record_volumes(item, records, volumes)
-
-    @cached_property
-    def _pool(self) -> ReferencePool:
-        return ReferencePool.of(self._plan.folder, self._settings.split, self._settings.seed)
-
-    def _modes_of(self, name: str) -> list[Mode]:
-        """The modes in which a class can be evaluated; the others are put on record."""
-        known = name in self._predictor.classes
-        possible = [mode for mode in self._settings.modes if known or not mode.uses_class]
-        for mode in self._settings.modes:
-            if mode not in possible:
-                self._skip(name, mode, "the model does not know the class")
-        return possible
-
-    def _run_slice(self, piece: Slice, record: SliceRecord, volumes: dict[tuple[str, Mode], VolumeDice]) -> None:
-        tasks = [
-            (name, mode)
-            for name, modes in self._modes.items()
-            for mode in modes
-            # Where a class is absent there is nothing to click on: only the modes without clicks are asked.
-            if name in record.present or (self._settings.absent_classes and not mode.uses_clicks)
-        ]
-        if not tasks:
-            return
-        image = self._predictor.encode(piece.pixels)
-        for name, mode in tasks:
-            reference = self._reference(name, piece.patient) if mode.uses_references else None
-            if mode.uses_references and reference is None:
-                self._skip(name, mode, "there is no other patient to take a reference from")
-                continue
-            target = class_mask(piece.labels, self._classes[name])
-            trial = run_trial(
-                self._predictor,
-                image,
-                target,
-                mode=mode,
-                cls=name,
-                reference=reference,
-                clicks=self._settings.clicks,
-            )
-            self._report.slices.append(_measured(piece, name, mode, trial, present=name in record.present))
-            if not mode.uses_clicks:
-                volumes.setdefault((name, mode), VolumeDice()).add(trial.mask, target)
-
-    def _reference(self, name: str, patient: str) -> Any:
-        """The encoded references of a patient's class; kept until the next patient."""
-        if (patient, name) not in self._references:
-            if any(kept != patient for kept, _ in self._references):
-                self._references.clear()
-            self._references[patient, name] = self._choose_reference(name, patient)
-        return self._references[patient, name]
-
-    def _choose_reference(self, name: str, patient: str) -> Any:
-        chosen = self._pool.choose(name, patient, self._settings.references, axial=self._settings.axial_references)
-        if not chosen:
-            return None
-        names = tuple(f"{record.item.id}:{record.index}" for record in chosen)
-        choice = ReferenceChoice(self._plan.folder.name, patient, name, self._pool.split, names)
-        if choice not in self._report.references:
-            self._report.references.append(choice)
-        return self._predictor.reference(self._pool.load(name, chosen))
-
-    def _record_volumes(
-        self, item: DatasetItem, records: Sequence[SliceRecord], volumes: dict[tuple[str, Mode], VolumeDice]
-    ) -> None:
-        present = frozenset[str]().union(*(record.present for record in records))
-        self._report.volumes.extend(
-            VolumeMeasurement(self._plan.folder.name, item.id, item.patient, name, mode, score.value)
-            for (name, mode), score in volumes.items()
-            if name in present
-        )
-
-    def _skip(self, name: str, mode: Mode, reason: str) -> None:
-        skipped = Skipped(self._plan.folder.name, reason, name, mode)
-        if skipped not in self._report.skipped:
-            self._report.skipped.append(skipped)
-
-
-def _measured(piece: Slice, name: str, mode: Mode, trial: Trial, *, present: bool) -> SliceMeasurement:
-    return SliceMeasurement(
-        dataset=piece.dataset,
-        item=piece.item,
-        patient=piece.patient,
-        index=piece.index,
-        cls=name,
-        mode=mode,
-        present=present,
-        curve=trial.curve if present else (),
-        found=bool(trial.mask.any()),
-        milliseconds=trial.milliseconds,
-    )
+def _run_name(folder: DatasetFolder, settings: EvaluationSettings, batch: int, fingerprint: str) -> str:
+    """Changes with whatever changes the numbers."""
+    digest = hashlib.sha256(json.dumps([asdict(settings), batch, fingerprint]).encode())
+    digest.update((folder.path / "dataset.json").read_bytes())
+    return digest.hexdigest()[:16]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from KPrismLib.evaluation.settings import Mode
+from KPrismLib.evaluation.simulated_click import SimulatedClick
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,9 @@ class SliceMeasurement:
         curve: Dice after 0, 1, 2, ... clicks; one entry in the modes without clicks, none where not present.
         found: Whether the model outlined anything.
         milliseconds: Time of the segmentation, or of the average click.
+        clicks: In the order in which they were made; fewer than the curve has where the mask became perfect.
+        pixels: How many pixels the last mask and the truth share, and how many each has; sums over the slices of a
+            volume give the volume's Dice.
     """
 
     dataset: str
@@ -34,6 +38,8 @@ class SliceMeasurement:
     curve: tuple[float, ...]
     found: bool
     milliseconds: float
+    clicks: tuple[SimulatedClick, ...] = ()
+    pixels: tuple[int, int, int] = (0, 0, 0)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,3 +50,67 @@ class Predictor(Protocol):
 
     def session(self, image: Any, *, cls: str | None = None, reference: Any = None) -> Session:
         """Start clicking, from nothing or from the mask that a class or a reference gives."""
+
+
+class Sessions(Protocol):
+    """Many images that are segmented click by click, one click on each at a time."""
+
+    @property
+    def masks(self) -> Sequence[NDArray[np.bool_] | None]:
+        """Bool, shape (H, W) each, as of :class:`Session`."""
+
+    def click(self, clicks: Mapping[int, tuple[int, int, bool]]) -> None:
+        """Click on some of the images, by their number: row, column, positive."""
+
+
+class Together(Protocol):
+    """Answers many questions at once: one image, class or ``None`` and references or ``None`` each."""
+
+    def segment(self, images: Sequence[Any], classes: Sequence[str | None], references: Sequence[Any]) -> Sequence[Any]:
+        """:meth:`Predictor.segment` of each."""
+
+    def sessions(self, images: Sequence[Any], classes: Sequence[str | None], references: Sequence[Any]) -> Sessions:
+        """:meth:`Predictor.session` of each."""
+
+
+@runtime_checkable
+class BatchPredictor(Protocol):
+    """A predictor that can do better than answer one question after the other."""
+
+    def together(self, batch: int) -> Together:
+        """Up to ``batch`` questions in one pass."""
+
+
+class OneByOne:
+    """Any predictor, asked one question after the other."""
+
+    def __init__(self, predictor: Predictor) -> None:
+        self._predictor = predictor
+
+    def segment(self, images: Sequence[Any], classes: Sequence[str | None], references: Sequence[Any]) -> list[Any]:
+        """:meth:`Predictor.segment` of each."""
+        asked = zip(images, classes, references, strict=True)
+        return [self._predictor.segment(image, cls=cls, reference=reference) for image, cls, reference in asked]
+
+    def sessions(self, images: Sequence[Any], classes: Sequence[str | None], references: Sequence[Any]) -> Sessions:
+        """:meth:`Predictor.session` of each."""
+        asked = zip(images, classes, references, strict=True)
+        return _Separate([self._predictor.session(image, cls=cls, reference=ref) for image, cls, ref in asked])
+
+
+class _Separate:
+    def __init__(self, sessions: Sequence[Session]) -> None:
+        self._sessions = sessions
+
+    @property
+    def masks(self) -> list[NDArray[np.bool_] | None]:
+        return [session.mask for session in self._sessions]
+
+    def click(self, clicks: Mapping[int, tuple[int, int, bool]]) -> None:
+        for number, (row, column, positive) in clicks.items():
+            self._sessions[number].click(row, column, positive=positive)
+
+
+def together(predictor: Predictor, batch: int) -> Together:
+    """The quickest way to ask ``predictor`` many questions."""
+    return predictor.together(batch) if isinstance(predictor, BatchPredictor) else OneByOne(predictor)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from KPrismLib.dataset import DatasetFolder, SliceRecord, class_mask, classes_of, index_slices
+from KPrismLib.dataset import DatasetFolder, DatasetItem, SliceRecord, class_mask, classes_of, index_slices
 from KPrismLib.errors import InvalidConfig
 
 TRAINING_SPLIT = "train"
@@ -77,10 +77,15 @@ class ReferencePool:
             Pairs of pixels (uint8, (H, W) or (H, W, 3)) and the mask of the class (bool, (H, W)).
         """
         values = classes_of(self.folder)[name]
-        volumes = {
-            item.id: self.folder.load(item) for item in {record.item.id: record.item for record in records}.values()
+        asked: dict[DatasetItem, list[int]] = {}
+        for record in records:
+            asked.setdefault(record.item, []).append(record.index)
+        read = {
+            (piece.item, piece.index): piece
+            for item, indices in asked.items()
+            for piece in self.folder.slices(item, indices)
         }
-        pieces = [volumes[record.item.id][record.index] for record in records]
+        pieces = [read[record.item.id, record.index] for record in records]
         return [(piece.pixels, class_mask(piece.labels, values)) for piece in pieces]
 
 

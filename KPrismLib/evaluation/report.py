@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -13,11 +11,10 @@ from typing import Any
 import numpy as np
 
 from KPrismLib.evaluation.measurements import ReferenceChoice, Skipped, SliceMeasurement, VolumeMeasurement
+from KPrismLib.evaluation.rows import rows_of, to_csv
 from KPrismLib.evaluation.settings import EvaluationSettings, Mode
 from KPrismLib.evaluation.summary import MEAN, summarise_mode
 from KPrismLib.imaging.atomic_file import write_atomically
-
-_COLUMNS = ("dataset", "item", "patient", "index", "cls", "mode", "present", "found", "milliseconds")
 
 
 @dataclass
@@ -30,6 +27,7 @@ class EvaluationReport:
         volumes: One per (volume, class, mode); only volumes that were evaluated in full.
         references: The references that were used.
         skipped: What was not evaluated, and why.
+        missing: Slices that other processes have not finished yet; with any, the numbers are not final.
     """
 
     settings: EvaluationSettings
@@ -37,6 +35,7 @@ class EvaluationReport:
     volumes: list[VolumeMeasurement] = field(default_factory=list)
     references: list[ReferenceChoice] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
+    missing: int = 0
 
     def summary(self) -> dict[str, Any]:
         """Every number, as plain dicts and lists.
@@ -71,16 +70,8 @@ class EvaluationReport:
         return json.dumps(self.summary(), indent=1, allow_nan=False) + "\n"
 
     def to_csv(self) -> str:
-        """One line per (slice, class, mode); columns ``dice0``, ``dice1``, ... hold the curve."""
-        longest = max((len(row.curve) for row in self.slices), default=0)
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow([*_COLUMNS, *(f"dice{click}" for click in range(longest))])
-        for row in self.slices:
-            content = asdict(row) | {"mode": row.mode.value}
-            padding = [""] * (longest - len(row.curve))
-            writer.writerow([*(content[column] for column in _COLUMNS), *row.curve, *padding])
-        return text.getvalue()
+        """One line per (slice, class, mode), then per (volume, class, mode); see :func:`~.rows.to_csv`."""
+        return to_csv(rows_of(self.slices, self.volumes, self.references, self.settings.model))
 
     def write(self, path: str | Path, *, rows: str | Path | None = None) -> None:
         """Write the JSON, and the CSV to ``rows`` if given; a file appears whole or not at all.

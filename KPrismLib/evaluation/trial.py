@@ -1,4 +1,4 @@
-"""One (slice, class) in one mode: what the model is given, and how well it does."""
+"""One (slice, class) in one mode, or many at once: what the model is given, and how well it does."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from KPrismLib.evaluation.dice import dice
-from KPrismLib.evaluation.predictor import Predictor, Session
+from KPrismLib.evaluation.predictor import OneByOne, Predictor, Sessions, Together
 from KPrismLib.evaluation.settings import Mode
-from KPrismLib.evaluation.simulated_click import next_click
+from KPrismLib.evaluation.simulated_click import SimulatedClick, next_click
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,30 @@ class Trial:
         curve: Dice after 0, 1, 2, ... clicks; one entry in the modes without clicks.
         mask: The last mask: bool, shape (H, W).
         milliseconds: Time of the segmentation, or of the average click.
+        clicks: In the order in which they were made.
     """
 
     curve: tuple[float, ...]
     mask: NDArray[np.bool_]
     milliseconds: float
+    clicks: tuple[SimulatedClick, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """What a model is asked, and the answer.
+
+    Attributes:
+        image: What ``predictor.encode`` returned.
+        target: bool, shape (H, W).
+        cls: The class.
+        reference: What ``predictor.reference`` returned; ``None`` in the modes without references.
+    """
+
+    image: Any
+    target: NDArray[np.bool_]
+    cls: str
+    reference: Any
 
 
 def run_trial(
@@ -55,33 +74,63 @@ def run_trial(
     Raises:
         GeometryMismatch: The model's mask has another shape than the target.
     """
-    guidance = {"cls": cls if mode.uses_class else None, "reference": reference if mode.uses_references else None}
+    return run_trials(OneByOne(predictor), [Question(image, target, cls, reference)], mode=mode, clicks=clicks)[0]
+
+
+def run_trials(model: Together, questions: Sequence[Question], *, mode: Mode, clicks: int) -> list[Trial]:
+    """Many trials in one mode, each as :func:`run_trial` would do it; clicks are made on all images in turn.
+
+    Raises:
+        GeometryMismatch: The model's mask has another shape than the target.
+    """
+    images = [question.image for question in questions]
+    classes = [question.cls if mode.uses_class else None for question in questions]
+    references = [question.reference if mode.uses_references else None for question in questions]
+    targets = [question.target for question in questions]
     if mode.uses_clicks:
-        return _run_session(predictor.session(image, **guidance), target, clicks, refines=mode is not Mode.INTERACTIVE)
-    result = predictor.segment(image, **guidance)
-    mask = np.asarray(result.mask, dtype=bool)
-    return Trial((dice(mask, target),), mask, float(result.milliseconds))
+        sessions = model.sessions(images, classes, references)
+        return _click_through(sessions, targets, clicks, refines=mode is not Mode.INTERACTIVE)
+    trials = []
+    for result, target in zip(model.segment(images, classes, references), targets, strict=True):
+        mask = np.asarray(result.mask, dtype=bool)
+        trials.append(Trial((dice(mask, target),), mask, float(result.milliseconds)))
+    return trials
 
 
-def _run_session(session: Session, target: NDArray[np.bool_], clicks: int, *, refines: bool) -> Trial:
-    """Click until the mask is perfect or the clicks are spent; the curve always has ``clicks + 1`` entries."""
+def _click_through(
+    sessions: Sessions, targets: Sequence[NDArray[np.bool_]], clicks: int, *, refines: bool
+) -> list[Trial]:
+    """Click until each mask is perfect or the clicks are spent; the curves always have ``clicks + 1`` entries."""
     # Without an initial mask nothing is segmented before the first click, whatever the session reports.
-    mask = _mask_of(session, target) if refines else np.zeros_like(target)
-    curve = [dice(mask, target)]
-    started = time.perf_counter()
+    masks = _masks(sessions, targets) if refines else [np.zeros_like(target) for target in targets]
+    curves = [[dice(mask, target)] for mask, target in zip(masks, targets, strict=True)]
+    made: list[list[SimulatedClick]] = [[] for _ in targets]
+    seconds = [0.0] * len(targets)
+    imperfect = list(range(len(targets)))
     for _ in range(clicks):
-        click = next_click(mask, target)
-        if click is None:
+        chosen = {number: click for number in imperfect if (click := next_click(masks[number], targets[number]))}
+        if not chosen:
             break
-        session.click(click.row, click.column, positive=click.positive)
-        mask = _mask_of(session, target)
-        curve.append(dice(mask, target))
-    milliseconds = 1000 * (time.perf_counter() - started) / max(1, len(curve) - 1)
-    return Trial(_padded(curve, clicks + 1), mask, milliseconds)
+        started = time.perf_counter()
+        sessions.click({number: (click.row, click.column, click.positive) for number, click in chosen.items()})
+        share = (time.perf_counter() - started) / len(chosen)
+        masks = _masks(sessions, targets)
+        for number, click in chosen.items():
+            made[number].append(click)
+            seconds[number] += share
+            curves[number].append(dice(masks[number], targets[number]))
+        imperfect = list(chosen)
+    return [
+        Trial(_padded(curve, clicks + 1), mask, 1000 * spent / max(1, len(done)), tuple(done))
+        for curve, mask, spent, done in zip(curves, masks, seconds, made, strict=True)
+    ]
 
 
-def _mask_of(session: Session, target: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    return np.zeros_like(target) if session.mask is None else np.asarray(session.mask, dtype=bool)
+def _masks(sessions: Sessions, targets: Sequence[NDArray[np.bool_]]) -> list[NDArray[np.bool_]]:
+    return [
+        np.zeros_like(target) if mask is None else np.asarray(mask, dtype=bool)
+        for mask, target in zip(sessions.masks, targets, strict=True)
+    ]
 
 
 def _padded(curve: Sequence[float], length: int) -> tuple[float, ...]:

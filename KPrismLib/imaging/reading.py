@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from KPrismLib.errors import InvalidImage
-from KPrismLib.imaging import dicom, dicom_headers, itk_volumes, nifti, pictures
+from KPrismLib.imaging import dicom, dicom_headers, itk_volumes, nifti, pictures, slice_store
 from KPrismLib.imaging.volume import Volume, picture_matrix
 
 FORMATS = "PNG, JPEG, TIFF, BMP, NIfTI (.nii, .nii.gz), NRRD, MetaImage (.mha, .mhd), DICOM or a folder with one series"
@@ -37,6 +37,8 @@ def read_volume(path: str | Path, *, series_uid: str | None = None) -> Volume:
         image = itk_volumes.read_itk_image(source)
         array = itk_volumes.image_array(image, source.name)
         return Volume(array, itk_volumes.image_matrix(image), source=source)
+    if name.endswith(slice_store.SUFFIXES):
+        return slice_store.read_store(source)
     if dicom_headers.is_dicom(source):
         return dicom.read_dicom_file(source)
     raise InvalidImage(f"{source.name} is of a format that K-Prism does not read; it reads {FORMATS}.")

@@ -1,21 +1,26 @@
 """Augmentation of A.2: flips, affine, brightness and contrast, blur, noise, grid distortion.
 
-Geometry is one resampling per image: the affine map and a smooth random displacement are composed into one sampling
-grid, which image and mask share. References get their own draw.
+Geometry is one resampling per image: the enlargement to the canvas, the affine map and a smooth random displacement are
+composed into one map of sampling positions, which image and mask share. What changes single grey values is composed
+into one table. Everything stays 8-bit, as the network's input is at inference. References get their own draw.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 from torch.nn import functional as F
 
 from KPrismLib.canvas import Canvas, resample
+
+#: Nodes of the grid distortion along each axis.
+_NODES = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,33 +48,67 @@ class AugmentationConfig:
     colour: float = 0.4
 
 
-def place(pixels: NDArray[np.uint8], mask: NDArray[np.bool_], size: int, grid: Tensor | None) -> tuple[Tensor, Tensor]:
+def place(
+    pixels: NDArray[np.uint8], mask: NDArray[np.bool_], size: int, grid: NDArray[np.float32] | None
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """Bring a slice onto a square canvas, long side = ``size``, top-left, as at inference; then through ``grid``.
 
     Args:
-        pixels: (H, W, 1 or 3) uint8.
-        mask: (H, W) bool.
+        pixels: (H, W, 1 or 3).
+        mask: (H, W).
         size: side of the canvas.
-        grid: (size, size, 2) sampling positions in [-1, 1], or None to leave the geometry alone.
+        grid: (2, size, size) sampling positions (x, then y) in [-1, 1], or None to leave the geometry alone.
 
     Returns:
-        image (3, size, size) float32 in 0-255 and mask (1, size, size) float32 in {0, 1}. Without ``grid`` a mask that
-        is not empty stays so: a structure thinner than half a canvas pixel keeps every pixel that it touches.
+        image (size, size, 1 or 3) and mask (size, size). Without ``grid`` a mask that is not empty stays so: a
+        structure thinner than half a canvas pixel keeps every pixel that it touches.
     """
-    image = torch.tensor(pixels).permute(2, 0, 1)[None].float()
-    target = torch.from_numpy(mask)[None, None].float()
-    shape = Canvas.fit((mask.shape[0], mask.shape[1]), size).content
-    padding = (0, size - shape[1], 0, size - shape[0])
-    image, target = F.pad(resample(image, shape), padding), F.pad(resample(target, shape), padding)
-    if grid is not None:
-        image = F.grid_sample(image, grid[None], mode="bilinear", align_corners=False)
-        target = F.grid_sample(target, grid[None], mode="bilinear", align_corners=False)
-    placed = (target[0] >= 0.5).float()
-    if grid is None and not placed.any():
-        scale = size / max(mask.shape)
-        rows, columns = (((indices + 0.5) * scale).astype(int) for indices in np.nonzero(mask))
-        placed[0, rows.clip(max=shape[0] - 1), columns.clip(max=shape[1] - 1)] = 1.0
-    return image[0].expand(3, -1, -1), placed
+    content = Canvas.fit((mask.shape[0], mask.shape[1]), size).content
+    bright = mask.view(np.uint8) * np.uint8(255)
+    if grid is None:
+        canvas = _on_canvas(pixels, content, size)
+        placed = _on_canvas(bright, content, size)[..., 0] >= 128
+        if not placed.any():
+            scale = size / max(mask.shape)
+            rows, columns = (((indices + 0.5) * scale).astype(int) for indices in np.nonzero(mask))
+            placed[rows.clip(max=content[0] - 1), columns.clip(max=content[1] - 1)] = True
+        return canvas, placed
+    if content[0] < mask.shape[0] or content[1] < mask.shape[1]:
+        # Reducing needs the antialiasing of inference before anything is sampled.
+        pixels, bright = _reduced(pixels, content), _reduced(bright, content)
+    height, width = bright.shape[:2]
+    columns, rows = (
+        _pixel_positions(axis, size / 2 * extent / covered)
+        for axis, extent, covered in ((grid[0], width, content[1]), (grid[1], height, content[0]))
+    )
+    if pixels.shape[2] == 3:
+        # Four channels are sampled in less time than three and one: each pixel is one aligned word.
+        sampled = cv2.remap(cv2.merge([pixels, bright]), columns, rows, cv2.INTER_LINEAR)
+        image, soft = cv2.cvtColor(sampled, cv2.COLOR_RGBA2RGB), cv2.extractChannel(sampled, 3)
+    else:
+        image, soft = (cv2.remap(array, columns, rows, cv2.INTER_LINEAR) for array in (pixels, bright))
+    return image.reshape(size, size, -1).astype(np.uint8, copy=False), np.asarray(soft >= 128)
+
+
+def _pixel_positions(axis: NDArray[np.float32], half: float) -> NDArray[np.float32]:
+    """Positions in [-1, 1] over a length of 2 * ``half`` pixels as pixels, whose centres are whole numbers."""
+    positions: NDArray[np.float32] = axis * np.float32(half)
+    positions += np.float32(half - 0.5)
+    return positions
+
+
+def _on_canvas(array: NDArray[np.uint8], content: tuple[int, int], size: int) -> NDArray[np.uint8]:
+    """(H, W[, C]) -> (size, size, C), the rest of the canvas black."""
+    canvas = np.zeros((size, size, 1 if array.ndim == 2 else array.shape[2]), dtype=np.uint8)
+    canvas[: content[0], : content[1]] = _reduced(array, content).reshape(*content, -1)
+    return canvas
+
+
+def _reduced(array: NDArray[np.uint8], content: tuple[int, int]) -> NDArray[np.uint8]:
+    """(H, W[, C]) resampled to (*content[, C]) by the canvas's own rule."""
+    planes = torch.tensor(array).reshape(*array.shape[:2], -1).permute(2, 0, 1)[None].float()
+    found: NDArray[np.uint8] = resample(planes, content)[0].round().byte().permute(1, 2, 0).numpy()
+    return np.ascontiguousarray(found.reshape(*content, *array.shape[2:]))
 
 
 def random_grid(
@@ -80,8 +119,8 @@ def random_grid(
     flips: bool,
     half_turn: bool = False,
     content: tuple[int, int],
-) -> Tensor:
-    """Sampling grid (size, size, 2) of a random affine map and a smooth displacement.
+) -> NDArray[np.float32]:
+    """Sampling grid (2, size, size), x then y in [-1, 1], of a random affine map and a smooth displacement.
 
     Args:
         generator: source of randomness.
@@ -102,41 +141,50 @@ def random_grid(
     linear = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
     linear = linear @ np.diag([mirror * zoom * stretch, zoom / stretch])
     centre = np.array([content[1], content[0]]) / size - 1.0  # centre of the content in [-1, 1], x then y
-    shift = generator.uniform(-config.shift, config.shift, 2) * 2
-    theta = np.column_stack([linear, centre + shift - linear @ centre])
-    grid = F.affine_grid(torch.from_numpy(theta[None]).float(), [1, 1, size, size], align_corners=False)
+    offset = centre + generator.uniform(-config.shift, config.shift, 2) * 2 - linear @ centre
+    along = (2 * np.arange(size) + 1) / size - 1  # centres of the pixels
+    across, down = (linear[:, axis, None] * along for axis in (0, 1))
+    down += offset[:, None]
+    grid = across.astype(np.float32)[:, None, :] + down.astype(np.float32)[:, :, None]
     if config.distortion > 0 and generator.random() < 0.5:
-        nodes = generator.uniform(-1, 1, (1, 2, 5, 5)) * config.distortion * 2
-        field = F.interpolate(torch.from_numpy(nodes).float(), size=(size, size), mode="bicubic", align_corners=True)
-        grid = grid + field.permute(0, 2, 3, 1)
-    return grid[0]
+        nodes = generator.uniform(-1, 1, (2, _NODES, _NODES)) * config.distortion * 2
+        weights = _cubic_weights(size)
+        for axis, values in enumerate(nodes.astype(np.float32)):
+            grid[axis] += weights @ values @ weights.T
+    return grid
 
 
-def random_intensity(image: Tensor, generator: np.random.Generator, config: AugmentationConfig) -> Tensor:
-    """Change the look of an image (3, H, W) in 0-255; the geometry stays. The result stays within 0-255."""
+@lru_cache(maxsize=8)
+def _cubic_weights(size: int) -> NDArray[np.float32]:
+    """(size, nodes): how much each node contributes to each pixel along one axis, by bicubic interpolation."""
+    unit = torch.eye(_NODES)[None, None]
+    found = F.interpolate(unit, size=(size, _NODES), mode="bicubic", align_corners=True)[0, 0]
+    weights: NDArray[np.float32] = found.numpy()
+    return weights
+
+
+def random_intensity(
+    image: NDArray[np.uint8], generator: np.random.Generator, config: AugmentationConfig
+) -> NDArray[np.uint8]:
+    """Change the look of an image (H, W, 1 or 3); the geometry stays, and grey stays grey."""
+    shape = image.shape
+    values = np.arange(256.0)[:, None]
     if generator.random() < config.intensity:
         gamma = math.exp(generator.uniform(-0.35, 0.35))
         contrast = math.exp(generator.uniform(-0.3, 0.3))
         brightness = generator.uniform(-30, 30)
-        image = 255 * (image.clamp(0, 255) / 255) ** gamma
-        image = (image - 127.5) * contrast + 127.5 + brightness
+        values = 255 * (values / 255) ** gamma
+        values = (values - 127.5) * contrast + 127.5 + brightness
     if generator.random() < config.colour:
-        gains = torch.from_numpy(np.exp(generator.uniform(-0.12, 0.12, (3, 1, 1)))).float()
-        grey = torch.equal(image[0], image[1])  # a grey image stays grey
-        image = image * (gains[:1] if grey else gains)
+        values = values * np.exp(generator.uniform(-0.12, 0.12, 3))[: shape[2]]
+    table = np.broadcast_to(np.rint(values.clip(0, 255)).astype(np.uint8), (256, shape[2]))
+    changed = cv2.LUT(image, np.ascontiguousarray(table)[:, None, :])
     if generator.random() < config.blur:
-        image = _gaussian_blur(image, generator.uniform(0.4, 1.2))
+        sigma = generator.uniform(0.4, 1.2)
+        side = 2 * max(1, math.ceil(2.5 * sigma)) + 1
+        changed = cv2.GaussianBlur(changed, (side, side), sigma, borderType=cv2.BORDER_REPLICATE)
     if generator.random() < config.noise:
-        noise = torch.from_numpy(generator.standard_normal(image.shape[-2:], dtype=np.float32))
-        image = image + noise * generator.uniform(2, 14)
-    return image.clamp(0, 255)
-
-
-def _gaussian_blur(image: Tensor, sigma: float) -> Tensor:
-    radius = max(1, math.ceil(2.5 * sigma))
-    offsets = torch.arange(-radius, radius + 1, dtype=torch.float32)
-    kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
-    kernel = (kernel / kernel.sum()).expand(len(image), 1, -1)
-    padded = F.pad(image[None], (radius,) * 4, mode="replicate")
-    rows = F.conv2d(padded, kernel[..., None, :], groups=len(image))
-    return F.conv2d(rows, kernel[..., None], groups=len(image))[0]
+        strength = generator.uniform(2, 14)
+        noise = generator.standard_normal(shape[:2], dtype=np.float32) * np.float32(strength)
+        changed = cv2.add(changed, cv2.merge([noise] * shape[2]), dtype=cv2.CV_8U)
+    return changed.reshape(shape).astype(np.uint8, copy=False)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from KPrismLib.errors import CannotWrite, InvalidWeights
+from KPrismLib.errors import CannotWrite, InvalidConfig, InvalidWeights
+from KPrismLib.training.config import TrainingConfig
 
 FORMAT = 1
 
@@ -25,6 +27,8 @@ class Checkpoint:
         network: weights; ``average`` their moving average.
         optimizer: AdamW's state.
         config: the run's settings as plain values.
+        scaler: state of the loss scaling of 16-bit precision.
+        losses: usual losses by mode, see :class:`~KPrismLib.training.divergence.LossWatch`.
     """
 
     step: int
@@ -32,6 +36,8 @@ class Checkpoint:
     average: dict[str, Tensor]
     optimizer: dict[str, Any]
     config: dict[str, Any]
+    scaler: dict[str, Any] = field(default_factory=dict)
+    losses: dict[str, list[float]] = field(default_factory=dict)
 
     def save(self, path: Path) -> None:
         """Write atomically; on failure the previous checkpoint is untouched.
@@ -71,3 +77,30 @@ class Checkpoint:
             *(KeyError, TypeError, ValueError, AttributeError, IndexError),  # an archive of something else
         ) as error:
             raise InvalidWeights(f"{path} is not a readable K-Prism checkpoint ({type(error).__name__}).") from error
+
+
+#: What may differ between a checkpoint and the run that goes on from it: how fast and how often, not what is learned.
+_ADJUSTABLE = frozenset(
+    {
+        *("learning_rate", "final_learning_rate", "clip_norm", "divergence_factor", "precision", "accumulate"),
+        *("checkpoint_every", "validate_every", "validation_samples"),
+    }
+)
+
+
+def check_same_run(config: TrainingConfig, saved: TrainingConfig, path: Path) -> None:
+    """Refuse to go on from another run's checkpoint; datasets may have moved.
+
+    Raises:
+        InvalidConfig: a setting differs that decides what is learned.
+    """
+    # Through JSON, where a list that was a tuple before it was saved is the same.
+    ours, theirs = (json.loads(json.dumps(run.to_dict())) for run in (config, saved))
+    for settings in (ours, theirs):
+        settings["datasets"] = [Path(folder).name for folder in settings["datasets"]]
+    different = [name for name in ours if name not in _ADJUSTABLE and ours[name] != theirs[name]]
+    if different:
+        raise InvalidConfig(
+            f"{path} belongs to a run with other settings ({', '.join(different)}); choose another output folder, or "
+            "give the settings that it was started with."
+        )

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from KPrismLib.errors import InvalidConfig
+from KPrismLib.training.ablations import merged
 from KPrismLib.training.augmentation import AugmentationConfig
 from KPrismLib.training.modes import Mode
 from KPrismLib.training.objective import ObjectiveConfig
@@ -30,7 +32,7 @@ class Phase:
     Attributes:
         size: side of the square canvas in pixels, a multiple of 16.
         steps: optimiser steps.
-        batch: samples per step and process.
+        batch: samples per step, over all processes and accumulated parts.
     """
 
     size: int
@@ -55,6 +57,7 @@ class TrainingConfig:
         split: which split to train on.
         holdout: fraction of its patients kept out for validation.
         phases: image sizes, in order.
+        accumulate: parts whose gradients make one step, for a batch that does not fit the devices at once.
         learning_rate, final_learning_rate: start (after warm-up) and end of the cosine.
         warm_up_steps: linear warm-up, from learning_rate / warm_up_steps, never from 0.
         weight_decay, clip_norm: of AdamW and of the gradient.
@@ -65,6 +68,7 @@ class TrainingConfig:
         exclude: items that are left out, as ``SET:ITEM``.
         upside_down: sets of which every second slice is turned by 180 degrees, because their files state an
             orientation that other images of their kind do not have.
+        divergence_factor: a loss this many times above its recent median, ten times in a row, ends the run.
         precision: ``bf16-mixed``, ``16-mixed`` or ``32-true``, as Lightning Fabric names them.
         checkpoint_every, validate_every: in steps.
         validation_samples: per mode.
@@ -78,6 +82,7 @@ class TrainingConfig:
     split: str = "train"
     holdout: float = 0.05
     phases: tuple[Phase, ...]
+    accumulate: int = 1
     learning_rate: float = 1e-4
     final_learning_rate: float = 1e-5
     warm_up_steps: int = 500
@@ -91,6 +96,7 @@ class TrainingConfig:
     same_volume: float = 0.0
     exclude: tuple[str, ...] = ()
     upside_down: tuple[str, ...] = ()
+    divergence_factor: float = 5.0
     precision: str = "bf16-mixed"
     checkpoint_every: int = 200
     validate_every: int = 500
@@ -104,6 +110,10 @@ class TrainingConfig:
             raise InvalidConfig("The training configuration names no datasets; list folders under `datasets`.")
         if not self.phases:
             raise InvalidConfig("The training configuration has no phases; add a [[phases]] table.")
+        if self.accumulate < 1 or self.accumulate != int(self.accumulate):
+            raise InvalidConfig(f"accumulate is {self.accumulate}; it must be a whole number of at least 1.")
+        if not self.divergence_factor > 1:
+            raise InvalidConfig(f"divergence_factor is {self.divergence_factor}; it must be more than 1.")
         if not 0 <= self.holdout < 1:
             raise InvalidConfig(f"holdout is {self.holdout}; it must be a fraction between 0 and 1.")
         for name in ("absent", "same_volume"):
@@ -139,8 +149,17 @@ class TrainingConfig:
         return self.phases[-1]
 
     @classmethod
-    def read(cls, path: Path, data: Path | None = None) -> TrainingConfig:
+    def read(cls, path: Path, data: Path | None = None, *, changes: Iterable[Mapping[str, Any]] = ()) -> TrainingConfig:
         """Read a TOML file; its dataset folders are relative to ``data``, or else to the file.
+
+        Beside the settings, lengths can be given in epochs: ``epoch_slices`` says how many samples make one,
+        ``warm_up_epochs`` stands for ``warm_up_steps`` and ``epochs`` for a phase's ``steps``.
+
+        Args:
+            path: the file.
+            data: folder of the datasets.
+            changes: settings as they would stand in the file, which replace the file's one after the other, tables
+                key by key.
 
         Raises:
             InvalidConfig: if the file cannot be read, or a setting is unknown or of the wrong kind.
@@ -151,11 +170,13 @@ class TrainingConfig:
             raise InvalidConfig(f"There is no training configuration {path}.") from None
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise InvalidConfig(f"{path} is not a readable TOML file: {error}.") from error
+        for change in changes:
+            values = merged(values, change)
         listed = values.get("datasets", [])
         if not isinstance(listed, list) or not all(isinstance(folder, str) for folder in listed):
             raise InvalidConfig(f"`datasets` in {path} must be a list of folders.")
         values["datasets"] = tuple(str(((data or path.parent) / d).resolve()) for d in listed)
-        return cls.from_dict(values)
+        return cls.from_dict(_in_steps(values))
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> TrainingConfig:
@@ -186,3 +207,44 @@ class TrainingConfig:
         values = dataclasses.asdict(self)
         values["modes"] = {mode.value: p for mode, p in self.modes.items()}
         return values
+
+
+def _in_steps(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Lengths that are given in epochs as steps, rounded up."""
+    settings = dict(values)
+    slices, warm_up = settings.pop("epoch_slices", None), settings.pop("warm_up_epochs", None)
+    phases = settings.get("phases", ())
+    if not isinstance(phases, list | tuple) or not all(isinstance(phase, Mapping) for phase in phases):
+        return settings  # said better where phases are made
+    try:
+        if warm_up is not None:
+            settings["warm_up_steps"] = math.ceil(warm_up * slices / phases[0]["batch"])
+        settings["phases"] = [
+            {name: value for name, value in phase.items() if name != "epochs"}
+            | ({"steps": math.ceil(phase["epochs"] * slices / phase["batch"])} if "epochs" in phase else {})
+            for phase in phases
+        ]
+    except (TypeError, KeyError, IndexError, ZeroDivisionError) as error:
+        raise InvalidConfig(
+            "A length is given in epochs; that needs a number of `epoch_slices` and the batch of every phase."
+        ) from error
+    return settings
+
+
+def parse_setting(text: str) -> dict[str, Any]:
+    """``network_settings.num_experts=2`` as it would stand in a TOML file; what is no TOML value is a text.
+
+    Raises:
+        InvalidConfig: there is no name or no value.
+    """
+    name, equals, value = (part.strip() for part in text.partition("="))
+    if not (name and equals and value):
+        raise InvalidConfig(f"{text!r} is not a setting; write NAME=VALUE, such as learning_rate=1e-4.")
+    try:
+        parsed = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        parsed = value
+    for part in reversed(name.split(".")):
+        parsed = {part: parsed}
+    settings: dict[str, Any] = parsed
+    return settings

@@ -12,11 +12,15 @@ from typing import Any, TextIO
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from KPrismLib.imaging.atomic_file import write_atomically
+
 STEP_FIELDS = ("step", "mode", "size", "loss", "dice", "gradient_norm", "learning_rate", "seconds")
 
 
 class TrainingLog:
     """Logs of a run in ``folder``; rows are appended, so that a resumed run continues its files.
+
+    Rows of steps beyond ``done`` come from a run that was killed after its last checkpoint; those steps are done again.
 
     Args:
         folder: where ``steps.csv``, ``validation.csv`` and TensorBoard's files go.
@@ -40,6 +44,7 @@ class TrainingLog:
         )
         self._task = self._progress.add_task("training", total=total, completed=done)
         self._total = total
+        self._done = done
         self._files: list[TextIO] = []
         self._steps: Any = None
         self._validations: Any = None
@@ -75,7 +80,7 @@ class TrainingLog:
             self._board.add_scalar(tag, record[name], step)
         self._progress.update(self._task, completed=step, description=f"{record['size']} px, loss {mean:.3f}")
         if step % 50 == 0:
-            self._flush()
+            self.flush()
             if not self._console.is_terminal:
                 left = (self._total - step) * record["seconds"] / 60
                 self._console.print(f"step {step}/{self._total}  loss {mean:.3f}  about {left:.0f} min left")
@@ -85,23 +90,34 @@ class TrainingLog:
         for name, value in dice.items():
             self._validations.writerow([step, name, f"{value:.4f}"])
             self._board.add_scalar(f"validation/{name}", value, step)
-        self._flush()
+        self.flush()
         main = "  ".join(f"{name} {value:.3f}" for name, value in dice.items() if "/" not in name)
         self._console.print(f"step {step}  validation Dice  {main}")
 
+    def flush(self) -> None:
+        """Bring what was told so far to the disk; before every checkpoint, so that no row before it can be missing."""
+        for stream in self._files:
+            stream.flush()
+
     def _writer(self, name: str, header: tuple[str, ...]) -> Any:
         path = self._folder / name
-        fresh = not path.exists()
+        fresh = not path.exists() or path.stat().st_size == 0
+        if not fresh:
+            self._drop_undone(path)
         stream = path.open("a", newline="", encoding="utf-8")
         self._files.append(stream)
         writer = csv.writer(stream)
         if fresh:
             writer.writerow(header)
+            stream.flush()
         return writer
 
-    def _flush(self) -> None:
-        for stream in self._files:
-            stream.flush()
+    def _drop_undone(self, path: Path) -> None:
+        """Leave the header and the rows of steps that are done; the last line may have been cut off."""
+        header, *rows = path.read_bytes().splitlines(keepends=True)
+        kept = [row for row in rows if row.endswith(b"\n") and int(row.partition(b",")[0]) <= self._done]
+        if len(kept) < len(rows):
+            write_atomically(path, b"".join([header, *kept]))
 
 
 def _short(value: Any) -> Any:

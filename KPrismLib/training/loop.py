@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,11 @@ from torch import Tensor
 
 from KPrismLib.errors import InvalidConfig, TrainingDiverged
 from KPrismLib.network import KPrism, NetworkConfig, named_config
-from KPrismLib.training.batches import BatchMaker
-from KPrismLib.training.checkpoint import Checkpoint
+from KPrismLib.training.batches import Batch, BatchMaker
+from KPrismLib.training.checkpoint import Checkpoint, check_same_run
 from KPrismLib.training.config import TrainingConfig
+from KPrismLib.training.divergence import LossWatch
+from KPrismLib.training.loader import StepBatches, in_order
 from KPrismLib.training.log import TrainingLog
 from KPrismLib.training.objective import Objective
 from KPrismLib.training.packing import PackedDataset, open_pack
@@ -43,12 +46,14 @@ class Trainer:
         config: the run.
         folder: for checkpoint, logs and packed data.
         fabric: devices and precision; launched.
+        workers: processes that make batches ahead; they change nothing but the time it takes.
     """
 
-    def __init__(self, config: TrainingConfig, folder: Path, fabric: Fabric) -> None:
+    def __init__(self, config: TrainingConfig, folder: Path, fabric: Fabric, *, workers: int = 0) -> None:
         self.config = config
         self.folder = folder
         self.fabric = fabric
+        self.workers = workers
         long_side = max(phase.size for phase in config.phases)
         with fabric.rank_zero_first():
             datasets = open_pack(
@@ -77,9 +82,11 @@ class Trainer:
         )
         self.sampler = draw(absent=config.absent, same_volume=config.same_volume)
         self.validation_sampler = draw(validation=True) if holds_out(datasets, config.holdout) else None
-        self.maker = BatchMaker(
+        maker = BatchMaker(
             self.network_config.classes, config.augmentation, config.seed, upside_down=config.upside_down
         )
+        self.batches = StepBatches(config, self.sampler, maker, rank=fabric.global_rank, processes=fabric.world_size)
+        self.watch = LossWatch(config.divergence_factor)
         self.step = 0
 
     def _new_network(self, device: torch.device) -> KPrism:
@@ -90,7 +97,8 @@ class Trainer:
         """Continue from the folder's checkpoint, if there is one.
 
         Raises:
-            InvalidConfig: the checkpoint belongs to another network.
+            InvalidConfig: the checkpoint belongs to another network or to another run.
+            InvalidWeights: it cannot be read.
         """
         path = self.folder / CHECKPOINT_NAME
         if not path.exists():
@@ -98,9 +106,13 @@ class Trainer:
         checkpoint = Checkpoint.load(path)
         if checkpoint.config["network_config"] != self.network_config.to_dict():
             raise InvalidConfig(f"{path} belongs to another network or other classes; choose another output folder.")
+        check_same_run(self.config, TrainingConfig.from_dict(checkpoint.config["training"]), path)
         self.network.load_state_dict(checkpoint.network)
         self.average.load_state_dict(checkpoint.average)
         self.optimizer.load_state_dict(checkpoint.optimizer)
+        if checkpoint.scaler:
+            self.fabric.strategy.precision.load_state_dict(checkpoint.scaler)
+        self.watch = LossWatch(self.config.divergence_factor, checkpoint.losses)
         self.step = checkpoint.step
         return True
 
@@ -118,36 +130,51 @@ class Trainer:
                 average=self.average.state_dict(),
                 optimizer=self.optimizer.state_dict(),
                 config={"training": self.config.to_dict(), "network_config": self.network_config.to_dict()},
+                scaler=self.fabric.strategy.precision.state_dict(),
+                losses=self.watch.recent,
             ).save(self.folder / CHECKPOINT_NAME)
 
     def run(self, log: TrainingLog, *, until: int | None = None) -> None:
         """Train to the last step (or ``until``), with checkpoints, validation and logs on the way.
 
         Raises:
-            TrainingDiverged: a loss or gradient that is not finite; the last checkpoint is from before.
+            TrainingDiverged: a loss or gradient that is not finite, or a loss that has exploded; the last checkpoint is
+                from before.
+            CannotWrite: no room for a checkpoint; the one before is intact.
         """
         last = self.config.total_steps if until is None else min(self.config.total_steps, until)
+        ahead = in_order(
+            self.batches,
+            range(self.step, last),
+            workers=self.workers,
+            pinned=self.fabric.device.type == "cuda",
+        )
         with log:
             while self.step < last:
                 started = time.perf_counter()
-                record = self.train_step()
+                record = self.train_step(next(ahead))
                 record["seconds"] = time.perf_counter() - started
                 if self.fabric.is_global_zero:
                     log.step(self.step, record)
-                if self.step % self.config.checkpoint_every == 0 or self.step == last:
+                if self.step == last or (self.step % self.config.checkpoint_every == 0 and self.watch.calm):
+                    log.flush()
                     self.save()
                 if self.validation_sampler and (self.step % self.config.validate_every == 0 or self.step == last):
                     if self.fabric.is_global_zero:
                         log.validation(self.step, self.validate())
                     self.fabric.barrier()
 
-    def train_step(self) -> dict[str, Any]:
-        """One optimiser step; advances ``self.step``."""
-        config, rank = self.config, self.fabric.global_rank
-        phase = config.phase_at(self.step)
-        mode = self.sampler.mode(self.step)
-        samples = self.sampler.batch(self.step, rank, phase.batch, mode)
-        batch = self.maker.make(samples, mode=mode, size=phase.size, step=self.step, rank=rank).to(self.fabric.device)
+    def train_step(self, parts: Sequence[Batch] | None = None) -> dict[str, Any]:
+        """One optimiser step; advances ``self.step``.
+
+        Args:
+            parts: this process's batches of the step, as :attr:`batches` makes them; made now when not given.
+
+        Returns:
+            What the log tells of it; loss and Dice are those of the global batch, the same on all ranks.
+        """
+        config = self.config
+        parts = self.batches[self.step] if parts is None else parts
         rate = learning_rate(
             self.step,
             total=config.total_steps,
@@ -157,31 +184,47 @@ class Trainer:
         )
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        loss, dice = self.objective(batch, rank)
-        self.fabric.backward(loss)
+        loss, dice = self._accumulate_gradients(parts)
         norm = self.fabric.clip_gradients(
             self.objective, self.optimizer, max_norm=config.clip_norm, error_if_nonfinite=False
         )
         assert norm is not None
         # In half precision a gradient may overflow now and then; the loss scaling of Fabric then skips the step.
         overflows = config.precision == "16-mixed"
-        if not (math.isfinite(float(loss.detach())) and (math.isfinite(float(norm)) or overflows)):
+        if not (math.isfinite(loss) and (math.isfinite(float(norm)) or overflows)):
             raise TrainingDiverged(
                 f"Loss or gradient is not finite at step {self.step}; lower learning_rate (now {rate:.1e}) and start "
                 "again: the run continues from the last checkpoint."
             )
+        mode = parts[0].mode.value
+        self.watch.look_at(mode, loss, self.step)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.step += 1
         self._update_average()
         return {
-            "mode": mode.value,
-            "size": phase.size,
-            "loss": float(loss.detach()),
-            "dice": float(dice.mean()),
+            "mode": mode,
+            "size": parts[0].image.shape[-1],
+            "loss": loss,
+            "dice": dice,
             "gradient_norm": float(norm),
             "learning_rate": rate,
         }
+
+    def _accumulate_gradients(self, parts: Sequence[Batch]) -> tuple[float, float]:
+        """Gradient of the mean loss over the global batch; -> that loss, and the mean Dice.
+
+        All parts on all ranks are equally large, so that a mean of their means is the mean over the samples.
+        """
+        means = torch.zeros(2, device=self.fabric.device)
+        for number, part in enumerate(parts, start=1):
+            with self.fabric.no_backward_sync(self.objective, enabled=number < len(parts)):
+                loss, dice = self.objective(part.to(self.fabric.device))
+                self.fabric.backward(loss / len(parts))
+            means += torch.stack([loss.detach().float(), dice.mean()]) / len(parts)
+        reduced = self.fabric.all_reduce(means, reduce_op="mean")
+        assert isinstance(reduced, Tensor)
+        return float(reduced[0]), float(reduced[1])
 
     def validate(self) -> dict[str, float]:
         """Dice by mode on held-out patients, with the averaged weights."""

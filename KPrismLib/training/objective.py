@@ -87,15 +87,15 @@ class Objective(nn.Module):
         self._click_radius = click_radius
         self._seed = seed
 
-    def forward(self, batch: Batch, rank: int) -> tuple[Tensor, Tensor]:
-        """Loss and the Dice of the last mask of each sample (B,), for the logs."""
+    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Loss, a mean over the samples, and the Dice of the last mask of each sample (B,), for the logs."""
         shared = np.random.default_rng((self._seed, batch.step, 3))  # the number of passes is the same on all ranks
-        size = (len(batch.image), batch.image.shape[-2], batch.image.shape[-1])
+        positions = range(batch.first, batch.first + len(batch.image))
         user = SimulatedUser(
-            size,
+            (batch.image.shape[-2], batch.image.shape[-1]),
             radius=self._click_radius,
             scribble_probability=self.config.scribble_probability,
-            generator=np.random.default_rng((self._seed, batch.step, rank, 4)),
+            generators=[np.random.default_rng((self._seed, batch.step, position, 4)) for position in positions],
         )
         features = self.network.encode_image(batch.image)
         class_index, reference = self._knowledge(batch)

@@ -1,27 +1,39 @@
 """Packed slices: every training slice of every set as small uint8 arrays, decoded once and read often.
 
 Training visits each slice many times; decoding JPEG and gzip each time would cost more than the network does on a
-processor. A pack is one folder with a flat byte file per set and an index; slices keep their own size up to
-``long_side``.
+processor. The pack of a set is a folder with a flat byte file and an index; slices keep their own size up to
+``long_side``. It is written slice by slice, however large the set, and takes its name when it is complete.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-import re
-from collections.abc import Callable, Iterable
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 from skimage.transform import resize
 
-from KPrismLib.dataset import DatasetFolder, class_mask, classes_of
+from KPrismLib.dataset import DatasetFolder, Slice, class_mask, classes_of
 from KPrismLib.errors import CannotWrite, InvalidDataset
+from KPrismLib.imaging.atomic_file import write_atomically
 
-FORMAT = 3
+FORMAT = 4
+
+_BYTES, _INDEX, _PARTIAL = "slices.bytes", "index.json", ".packing-"
+#: What a killed run left behind is cleared away after so many seconds; another run may be packing until then.
+_ABANDONED = 24 * 3600
 
 
 @dataclass(frozen=True)
@@ -56,19 +68,34 @@ MINIMUM_PIXELS = 12
 
 @dataclass(frozen=True)
 class PackedDataset:
-    """One set of the pack."""
+    """One set of the pack.
+
+    Attributes:
+        name: of the set.
+        free_orientation: see :func:`has_free_orientation`.
+        classes: class name to packed mask values.
+        slices: where each slice lies.
+        path: the byte file; opened where it is first read from, so that worker processes share it.
+    """
 
     name: str
     free_orientation: bool
     classes: dict[str, tuple[int, ...]]
     slices: tuple[PackedSlice, ...]
-    data: NDArray[np.uint8]
+    path: Path
+
+    @cached_property
+    def _data(self) -> NDArray[np.uint8]:
+        return np.memmap(self.path, dtype=np.uint8, mode="r")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_data"}
 
     def load(self, entry: PackedSlice) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """Pixels (H, W, channels) and labels (H, W) of one slice, both views of the packed bytes."""
         area = entry.height * entry.width
-        pixels = self.data[entry.offset : entry.offset + area * entry.channels]
-        labels = self.data[entry.offset + area * entry.channels :][:area]
+        pixels = self._data[entry.offset : entry.offset + area * entry.channels]
+        labels = self._data[entry.offset + area * entry.channels :][:area]
         return (
             pixels.reshape(entry.height, entry.width, entry.channels),
             labels.reshape(entry.height, entry.width),
@@ -84,7 +111,7 @@ def has_free_orientation(modality: str) -> bool:
 
 
 def pack_folder(folder: DatasetFolder, split: str, target: Path, *, long_side: int) -> None:
-    """Write one set's slices: pictures that show a class, and every slice of a volume.
+    """Write one set's slices into the folder ``target``: pictures that show a class, and every slice of a volume.
 
     A slice without any label is no target of its own; it is where a class can be asked for that is not there.
 
@@ -92,26 +119,16 @@ def pack_folder(folder: DatasetFolder, split: str, target: Path, *, long_side: i
         InvalidDataset: when the split has no slice with a label.
     """
     classes, stored = _byte_labels(folder)
-    chunks: list[bytes] = []
-    entries = []
-    offset = 0
-    for item in folder.items(split):
-        pieces = folder.load(item)
-        for piece in pieces:
-            pixels, labels = _fit(piece.pixels, stored(piece.labels), long_side)
-            areas = {name: int(class_mask(labels, values).sum()) for name, values in classes.items()}
-            shown = [name for name, area in areas.items() if area >= MINIMUM_PIXELS]
-            absent = [name for name, area in areas.items() if area == 0]
-            if not shown and len(pieces) == 1:
-                continue
-            data = pixels.tobytes() + labels.tobytes()
-            height, width, channels = pixels.shape
-            entries.append([piece.patient, piece.item, piece.index, height, width, channels, offset, shown, absent])
-            chunks.append(data)
-            offset += len(data)
+    with (target / _BYTES).open("wb") as stream:
+        entries = [
+            entry
+            for item in folder.items(split)
+            for entry in _pack_item(folder.slices(item), classes, stored, stream, long_side)
+        ]
+        stream.flush()
+        os.fsync(stream.fileno())
     if not any(entry[7] for entry in entries):
         raise InvalidDataset(f"{folder.name} has no labelled slice in its split {split!r}; check the splits.")
-    stem = _file_stem(folder.name)
     index = {
         "format": FORMAT,
         "long_side": long_side,
@@ -121,17 +138,33 @@ def pack_folder(folder: DatasetFolder, split: str, target: Path, *, long_side: i
         "classes": classes,
         "slices": entries,
     }
-    try:
-        with (target / f"{stem}.bytes").open("wb") as stream:
-            stream.writelines(chunks)
-        (target / f"{stem}.json").write_text(json.dumps(index), encoding="utf-8")
-    except OSError as error:
-        raise CannotWrite(f"The packed slices of {folder.name} cannot be written into {target}: {error}.") from error
+    write_atomically(target / _INDEX, json.dumps(index).encode())
 
 
-def _file_stem(name: str) -> str:
-    """A dataset's name is free text; its files have a plain name."""
-    return re.sub(r"[^\w.-]", "_", name).lstrip(".") or "_"
+def _pack_item(
+    pieces: Iterable[Slice],
+    classes: dict[str, tuple[int, ...]],
+    stored: Callable[[NDArray[np.int32]], NDArray[np.uint8]],
+    stream: BinaryIO,
+    long_side: int,
+) -> list[list[Any]]:
+    """Append an item's slices to ``stream``; -> their entries of the index."""
+    entries: list[list[Any]] = []
+    start, count = stream.tell(), 0
+    for piece in pieces:
+        count += 1
+        pixels, labels = _fit(piece.pixels, stored(piece.labels), long_side)
+        areas = {name: int(class_mask(labels, values).sum()) for name, values in classes.items()}
+        shown = [name for name, area in areas.items() if area >= MINIMUM_PIXELS]
+        absent = [name for name, area in areas.items() if area == 0]
+        entries.append([piece.patient, piece.item, piece.index, *pixels.shape, stream.tell(), shown, absent])
+        stream.write(pixels.data)
+        stream.write(labels.data)
+    if count == 1 and not entries[0][7]:  # a picture that shows nothing
+        stream.seek(start)
+        stream.truncate()
+        return []
+    return entries
 
 
 def _byte_labels(
@@ -158,6 +191,8 @@ def _fit(
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     if pixels.ndim == 2:
         pixels = pixels[..., None]
+    elif (pixels == pixels[..., :1]).all():  # a grey picture that was saved in colour
+        pixels = pixels[..., :1]
     scale = long_side / max(labels.shape)
     if scale < 1:
         size = tuple(max(1, round(s * scale)) for s in labels.shape)
@@ -174,31 +209,68 @@ def open_pack(folders: Iterable[Path], cache: Path, *, split: str, long_side: in
         cache: folder for the packed files.
         split: usually ``train``.
         long_side: larger slices are reduced to this.
+
+    Raises:
+        InvalidDataset: a set that cannot be read.
+        CannotWrite: disk full, read-only folder.
     """
     opened = []
     for path in folders:
         folder = DatasetFolder.open(path)
-        description = (path / "dataset.json").read_bytes()
-        key = hashlib.sha256(f"{FORMAT} {long_side} {split} ".encode() + description).hexdigest()[:12]
-        target = cache / key
-        if not (target / "complete").exists():
-            _make(target)
-            pack_folder(folder, split, target, long_side=long_side)
-            (target / "complete").touch()
+        target = cache / _key(folder, split, long_side)
+        if not target.exists():
+            with _appearing(target, folder.name) as partial:
+                pack_folder(folder, split, partial, long_side=long_side)
         opened.append(_open_one(target, folder.name))
     return opened
 
 
-def _make(target: Path) -> None:
+def _key(folder: DatasetFolder, split: str, long_side: int) -> str:
+    """Changes with what is packed: ``dataset.json``, and size and time of every file of the split."""
+    digest = hashlib.sha256(f"{FORMAT} {long_side} {split} ".encode())
+    digest.update((folder.path / "dataset.json").read_bytes())
+    for item in folder.items(split):
+        for name in (item.image, item.mask):
+            state = (folder.path / name).stat()
+            digest.update(f"\n{name} {state.st_size} {state.st_mtime_ns}".encode())
+    return digest.hexdigest()[:16]
+
+
+@contextmanager
+def _appearing(target: Path, name: str) -> Iterator[Path]:
+    """A temporary folder that becomes ``target`` when the block ends well, and vanishes otherwise.
+
+    A run that is killed leaves a folder without the name, which nobody takes for a pack.
+    """
     try:
-        target.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _clear_abandoned(target.parent)
+        partial = target.with_name(_PARTIAL + secrets.token_hex(8))
+        partial.mkdir()
+        try:
+            yield partial
+            if not target.exists():  # another run may have been quicker
+                partial.rename(target)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+    except CannotWrite:
+        raise
     except OSError as error:
-        raise CannotWrite(f"The folder {target} for packed slices cannot be made: {error}.") from error
+        raise CannotWrite(
+            f"The packed slices of {name} cannot be written into {target.parent}: {error.strerror or error}; "
+            "free some space or choose another folder."
+        ) from error
+
+
+def _clear_abandoned(cache: Path) -> None:
+    for left_over in cache.glob(f"{_PARTIAL}*"):
+        with contextlib.suppress(OSError):
+            if time.time() - max(path.stat().st_mtime for path in (left_over, *left_over.iterdir())) > _ABANDONED:
+                shutil.rmtree(left_over)
 
 
 def _open_one(target: Path, name: str) -> PackedDataset:
-    stem = _file_stem(name)
-    index = json.loads((target / f"{stem}.json").read_text(encoding="utf-8"))
+    index = json.loads((target / _INDEX).read_text(encoding="utf-8"))
     return PackedDataset(
         name=name,
         free_orientation=index["free_orientation"],
@@ -207,5 +279,5 @@ def _open_one(target: Path, name: str) -> PackedDataset:
             PackedSlice(name, patient, item, number, height, width, channels, offset, tuple(shown), tuple(absent))
             for patient, item, number, height, width, channels, offset, shown, absent in index["slices"]
         ),
-        data=np.memmap(target / f"{stem}.bytes", dtype=np.uint8, mode="r"),
+        path=target / _BYTES,
     )

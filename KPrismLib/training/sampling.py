@@ -1,14 +1,14 @@
 """What a training step sees, as a function of the step alone.
 
-Every draw comes from a generator seeded by (seed, step, rank): a run that is killed and resumed at step n sees the
-same samples as one that was not, without any state to save. The mode is drawn without the rank, so that all ranks
-work on the same mode.
+Every sample comes from a generator seeded by (seed, step, position in the global batch): a run that is killed and
+resumed at step n sees the same samples as one that was not, without any state to save, and the global batch is the same
+however many processes share it. The mode is drawn for the step, so that all ranks work on the same mode.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -102,8 +102,8 @@ class Sampler:
         weights = np.asarray([self._modes[m] for m in names])
         return names[generator.choice(len(names), p=weights / weights.sum())]
 
-    def batch(self, step: int, rank: int, size: int, mode: Mode) -> list[Sample]:
-        """``size`` samples of one step on one rank; in-context samples carry a reference.
+    def batch(self, step: int, positions: Iterable[int], mode: Mode) -> list[Sample]:
+        """The samples at ``positions`` of a step's global batch; in-context samples carry a reference.
 
         Raises:
             InvalidDataset: in-context samples, but no class is shown by two patients.
@@ -112,8 +112,7 @@ class Sampler:
             raise InvalidDataset(
                 "No class is shown by two patients, so there is no reference; set the in-context mode to 0 in [modes]."
             )
-        generator = np.random.default_rng((self._seed, step, rank, 1))
-        return [self._draw(generator, mode) for _ in range(size)]
+        return [self._draw(np.random.default_rng((self._seed, step, position, 1)), mode) for position in positions]
 
     def _draw(self, generator: np.random.Generator, mode: Mode) -> Sample:
         while True:

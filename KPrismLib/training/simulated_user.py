@@ -20,26 +20,26 @@ class SimulatedUser:
     """Looks at predictions and targets of a batch and adds one prompt to each sample.
 
     Args:
-        size: (B, H, W) of the batch.
+        size: (H, W) of the images.
         radius: of the drawn disks in pixels.
         scribble_probability: how often a prompt is a stroke instead of a click.
-        generator: source of randomness for strokes.
+        generators: source of randomness for the strokes of each sample.
     """
 
     def __init__(
         self,
-        size: tuple[int, int, int],
+        size: tuple[int, int],
         *,
         radius: int,
         scribble_probability: float,
-        generator: np.random.Generator,
+        generators: Sequence[np.random.Generator],
     ) -> None:
         self._radius = radius
         self._scribble_probability = scribble_probability
-        self._generator = generator
-        self._maps = np.zeros((size[0], 2, *size[1:]), dtype=np.float32)
+        self._generators = generators
+        self._maps = np.zeros((len(generators), 2, *size), dtype=np.float32)
         # What each sample has been told so far: row, column, positive.
-        self._prompted: list[list[tuple[int, int, bool]]] = [[] for _ in range(size[0])]
+        self._prompted: list[list[tuple[int, int, bool]]] = [[] for _ in generators]
 
     def react(self, predictions: NDArray[np.bool_], targets: NDArray[np.bool_]) -> None:
         """Add one click or stroke to each sample; ``predictions`` and ``targets`` are (B, H, W) bool."""
@@ -47,8 +47,9 @@ class SimulatedUser:
             click = next_click(prediction, target)
             if click is None:
                 continue
-            scribbles = self._generator.random() < self._scribble_probability
-            points = self._stroke(prediction, target, click) if scribbles else [(click.row, click.column)]
+            generator = self._generators[index]
+            scribbles = generator.random() < self._scribble_probability
+            points = _stroke(generator, prediction, target, click) if scribbles else [(click.row, click.column)]
             channel = 0 if click.positive else 1
             draw_disks(self._maps[index, channel], points, self._radius)
             chosen = sample_stroke(points, STROKE_QUERIES)
@@ -68,14 +69,18 @@ class SimulatedUser:
         """(B, 2, H, W) positive and negative maps."""
         return torch.from_numpy(self._maps.copy()).to(device)
 
-    def _stroke(
-        self, prediction: NDArray[np.bool_], target: NDArray[np.bool_], click: SimulatedClick
-    ) -> Sequence[tuple[int, int]]:
-        """A straight stroke through the clicked error, between two of its pixels; stays within errors of its sign."""
-        wrong = (prediction != target) & (target == click.positive)
-        numbered, _ = ndimage.label(wrong, structure=np.ones((3, 3), dtype=bool))
-        rows, columns = np.nonzero(numbered == numbered[click.row, click.column])
-        first, last = self._generator.integers(len(rows), size=2)
-        path = rasterise([(int(rows[first]), int(columns[first])), (int(rows[last]), int(columns[last]))])
-        inside = [(row, column) for row, column in path if wrong[row, column]]
-        return inside or [(click.row, click.column)]
+
+def _stroke(
+    generator: np.random.Generator,
+    prediction: NDArray[np.bool_],
+    target: NDArray[np.bool_],
+    click: SimulatedClick,
+) -> Sequence[tuple[int, int]]:
+    """A straight stroke through the clicked error, between two of its pixels; stays within errors of its sign."""
+    wrong = (prediction != target) & (target == click.positive)
+    numbered, _ = ndimage.label(wrong, structure=np.ones((3, 3), dtype=bool))
+    rows, columns = np.nonzero(numbered == numbered[click.row, click.column])
+    first, last = generator.integers(len(rows), size=2)
+    path = rasterise([(int(rows[first]), int(columns[first])), (int(rows[last]), int(columns[last]))])
+    inside = [(row, column) for row, column in path if wrong[row, column]]
+    return inside or [(click.row, click.column)]

@@ -31,10 +31,10 @@ def validate(
         if mode is Mode.IN_CONTEXT and not sampler.has_references:
             continue
         for start in range(0, samples, chunk):
-            step = 1_000_000_000 + number * 1_000_000 + start
-            drawn = sampler.batch(step, 0, min(chunk, samples - start), mode)
-            batch = maker.make(drawn, mode=mode, size=size, step=step, rank=0).to(device)
-            _, dice = objective(batch, 0)
+            step = 1_000_000_000 + number  # far beyond any step of training
+            drawn = sampler.batch(step, range(start, min(start + chunk, samples)), mode)
+            batch = maker.make(drawn, mode=mode, size=size, step=step, first=start).to(device)
+            _, dice = objective(batch)
             for sample, value in zip(drawn, dice.tolist(), strict=True):
                 results[mode.value].append(value)
                 results[f"{mode.value}/{sample.dataset.name}"].append(value)

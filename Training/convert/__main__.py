@@ -27,6 +27,9 @@ def main(
     allow_missing: Annotated[
         bool, typer.Option("--allow-missing", help="Go on without what is missing or unreadable.")
     ] = False,
+    store: Annotated[
+        bool, typer.Option("--store", help="Volumes as slice stores (.h5), read slice by slice, instead of NIfTI.")
+    ] = False,
 ) -> None:
     """Turn the official download of a public dataset into a dataset folder.
 
@@ -50,6 +53,7 @@ def main(
                 source,
                 target,
                 allow_missing=allow_missing,
+                store=store,
                 progress=lambda done, total, case: bar.update(task, completed=done, total=total, description=case),
             )
     except KPrismError as error:

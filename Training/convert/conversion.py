@@ -59,6 +59,7 @@ def convert(
     target: Path,
     *,
     allow_missing: bool = False,
+    store: bool = False,
     progress: Progress = lambda *_: None,
 ) -> Outcome:
     """Convert a download; run again after an interruption, it goes on where it stopped.
@@ -71,6 +72,7 @@ def convert(
         source_root: The official download, unpacked.
         target: The dataset folder to write.
         allow_missing: Leave out what is missing or unreadable, and say so in ``dataset.json``.
+        store: Write volumes as slice stores instead of NIfTI.
         progress: Told about every case.
 
     Raises:
@@ -89,13 +91,13 @@ def convert(
     _check_doubled(source, cases, stamps)
     if _stopped(source) and not allow_missing:
         return Outcome(tuple(source.findings), (), 0, 0, None)
-    writer, ledger = Writer(target, about), Ledger(target)
+    writer, ledger = Writer(target, about, store=store), Ledger(target)
     items: list[dict[str, Any]] = []
     converted = kept = 0
     for number, case in enumerate(cases):
         progress(number, len(cases), case.id)
         inputs = {source.relative(path): stamps[path] for path in case.files}
-        recipe = f"{about.name} {about.recipe}"
+        recipe = f"{about.name} {about.recipe}" + (" store" if store else "")
         finished = ledger.items(case.id, inputs, recipe)
         if finished is not None:
             kept += 1

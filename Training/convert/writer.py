@@ -14,10 +14,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from KPrismLib.errors import CannotWrite, InvalidDataset
+from KPrismLib.errors import CannotWrite, InvalidDataset, InvalidImage
 from KPrismLib.imaging.atomic_file import write_atomically
 from KPrismLib.imaging.geometry import Matrix
 from KPrismLib.imaging.nifti import nifti_bytes
+from KPrismLib.imaging.slice_store import StoredWindow, store_bytes
+from KPrismLib.intensity import window_for
 from Training.convert.about import About
 from Training.convert.cases import Case, Piece
 
@@ -25,8 +27,13 @@ from Training.convert.cases import Case, Piece
 class Writer:
     """Writes the items of one set below a target folder."""
 
-    def __init__(self, target: Path, about: About) -> None:
+    def __init__(self, target: Path, about: About, *, store: bool = False) -> None:
         """Create the folders.
+
+        Args:
+            target: The dataset folder.
+            about: Of which set.
+            store: Write volumes as slice stores, of which training reads single slices, instead of NIfTI.
 
         Raises:
             InvalidDataset: The target holds another dataset.
@@ -34,6 +41,7 @@ class Writer:
         """
         self.target = target
         self._about = about
+        self._store = store
         _refuse_other_dataset(target, about.name)
         try:
             for name in ("images", "masks"):
@@ -83,10 +91,14 @@ class Writer:
             suffix, image, mask = *_picture_bytes(piece.image), _png(piece.labels.astype(np.uint8))
             mask_name = f"masks/{name}.png"
         else:
-            voxels = np.asarray(piece.image)
-            suffix, image = ".nii.gz", _volume_bytes(voxels, piece.affine)
-            mask = nifti_bytes(piece.labels.astype(np.uint8).T, piece.affine, compress=True)
-            mask_name = f"masks/{name}.nii.gz"
+            voxels, labels = np.asarray(piece.image), piece.labels.astype(np.uint8)
+            if self._store:
+                suffix, image = ".h5", store_bytes(voxels.T, piece.affine, window=_stored_window(voxels, self._about))
+                mask = store_bytes(labels.T, piece.affine)
+            else:
+                suffix, image = ".nii.gz", _volume_bytes(voxels, piece.affine)
+                mask = nifti_bytes(labels.T, piece.affine, compress=True)
+            mask_name = f"masks/{name}{suffix}"
         image_name = f"images/{name}{suffix}"
         write_atomically(self.target / image_name, image)
         write_atomically(self.target / mask_name, mask)
@@ -125,6 +137,15 @@ def _volume_bytes(voxels: npt.NDArray[Any], affine: Matrix) -> bytes:
     image.header.set_xyzt_units("mm")
     # Noise does not compress: a higher level takes several times longer for a few percent.
     return gzip.compress(image.to_bytes(), compresslevel=1, mtime=0)
+
+
+def _stored_window(voxels: npt.NDArray[Any], about: About) -> StoredWindow | None:
+    """The window that the dataset folder will ask for; None where there is none, which reading then says."""
+    rule = about.window or "auto"
+    try:
+        return StoredWindow((rule, about.modality), window_for(voxels, rule=rule, modality=about.modality or None))
+    except InvalidImage:
+        return None
 
 
 def _refuse_other_dataset(target: Path, name: str) -> None:

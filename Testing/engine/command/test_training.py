@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from KPrismLib.command.train_run import processes, set_aside
+from KPrismLib.command.train_run import idle_cores, processes, set_aside
 from KPrismLib.weights import load_weights
 from Testing.engine.command.tiny_inputs import blob, save_picture
 
@@ -54,7 +54,7 @@ def data(tmp_path, rng) -> Path:
     return folder.parent
 
 
-def test_from_a_dataset_to_a_mask(kprism, data, tmp_path) -> None:
+def test_from_a_dataset_to_a_mask(kprism, data, tmp_path, monkeypatch) -> None:
     run, exported = tmp_path / "runs" / "one", tmp_path / "tiny.safetensors"
     arguments = ("train", tmp_path / "config.toml", "--data", data, "--output", run, "--accelerator", "cpu")
     first = kprism(*arguments, "--until", 2)
@@ -67,6 +67,9 @@ def test_from_a_dataset_to_a_mask(kprism, data, tmp_path) -> None:
     weights = load_weights(exported)
     assert weights.config.classes == ("liver",)
     assert weights.notes == {"steps": 3, "network": "small", "datasets": ["TINY"], "author": "me"}
+
+    other = kprism(*arguments, "--ablation", "experts-1")
+    assert "belongs to another network" in other.sentence
 
     warm = kprism(*arguments, "--no-resume", "--until", 1, "--from", exported)
     assert "The earlier run is now in" in warm.err
@@ -85,6 +88,26 @@ def test_from_a_dataset_to_a_mask(kprism, data, tmp_path) -> None:
     assert len(numbers["interactive"]["dice"]["mean"]) == 3
     assert len(rows.read_text().splitlines()) == 4
 
+    assert sorted(path.name for path in tmp_path.glob("*journal*")) == []
+    shared = tmp_path / "shared.json"
+    for rank, told in ((0, "others still have 1 slices"), (1, "")):
+        monkeypatch.setenv("RANK", str(rank))
+        monkeypatch.setenv("WORLD_SIZE", "2")
+        part = kprism("evaluate", data, "--modes", "semantic", "--model", exported, "--json", shared, "--batch", 1)
+        assert part.status == 0, part.err
+        assert told in part.err
+        assert shared.exists() == (rank == 1)
+    monkeypatch.setenv("WORLD_SIZE", "two")
+    assert "must be numbers" in kprism("evaluate", data, "--model", exported, "--json", shared).sentence
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert "through a journal" in kprism("evaluate", data, "--model", exported).err
+    for name in ("RANK", "WORLD_SIZE"):
+        monkeypatch.delenv(name)
+    alone = tmp_path / "alone.json"
+    kprism("evaluate", data, "--modes", "semantic", "--model", exported, "--json", alone)
+    ours, theirs = (json.loads(path.read_text())["datasets"]["TINY"]["semantic"] for path in (shared, alone))
+    assert ours | {"milliseconds": 0} == theirs | {"milliseconds": 0}
+
     one_set = kprism("evaluate", data / "TINY", "--modes", "semantic", "--model", exported)
     assert one_set.status == 0, one_set.err
     image = data / "TINY" / "4.png"
@@ -98,6 +121,9 @@ def test_what_cannot_be_trained(kprism, data, weights, tmp_path, monkeypatch) ->
     assert "There is no dataset" in kprism(*base, tmp_path).sentence
     assert "do not fit" in kprism(*base, data, "--from", weights).err
     assert "choose one of" in kprism(*base, data, "--accelerator", "tpu").sentence
+    assert "There is no ablation 'no-brain'" in kprism(*base, data, "--ablation", "no-brain").sentence
+    assert "There is no training setting 'depth'" in kprism(*base, data, "--set", "depth=3").sentence
+    assert "write NAME=VALUE" in kprism(*base, data, "--set", "depth").sentence
     config.write_text("steps = [")
     assert "not a readable TOML" in kprism(*base, data).sentence
     monkeypatch.setitem(sys.modules, "lightning_fabric", None)
@@ -118,6 +144,12 @@ def test_processes_come_from_torchrun_or_from_the_option() -> None:
     assert processes({}, 2) == (2, 1)
     assert processes({"WORLD_SIZE": "2", "LOCAL_RANK": "1"}, 2) == (2, 1)  # a process that Fabric itself started
     assert processes({"WORLD_SIZE": "8", "LOCAL_WORLD_SIZE": "4"}, 1) == (4, 2)
+
+
+def test_workers_leave_a_core_to_each_process() -> None:
+    assert [idle_cores(*machine) for machine in ((2, 1), (16, 1), (16, 8), (4, 8), (64, 8), (96, 4))] == [
+        *(1, 12, 1, 1, 7, 12)
+    ]
 
 
 def test_an_earlier_run_is_moved_not_lost(tmp_path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,40 +36,41 @@ def samples(dataset: PackedDataset, *, reference: bool = False) -> list[Sample]:
 
 def test_without_augmentation_a_batch_is_the_slices_themselves(dataset: PackedDataset) -> None:
     maker = BatchMaker(CLASSES, None, seed=0)
-    batch = maker.make(samples(dataset), mode=Mode.SEMANTIC, size=48, step=3, rank=0)
+    batch = maker.make(samples(dataset), mode=Mode.SEMANTIC, size=48, step=3, first=0)
     assert (batch.mode, batch.step) == (Mode.SEMANTIC, 3)
     assert batch.image.shape == (2, 3, 48, 48)
     assert batch.class_index.tolist() == [2, 1]
     assert batch.reference_image is None
     assert batch.reference_mask is None
     for row, (number, value) in enumerate([(0, 1), (3, 2)]):
-        torch.testing.assert_close(batch.image[row, 1] * 64 + 127.5, torch.from_numpy(pixels(number)).float())
+        assert np.array_equal(batch.image[row, 1].numpy(), pixels(number))
         assert np.array_equal(batch.mask[row, 0].numpy(), labels(number) == value)
 
 
 def test_references_stand_beside_their_targets(dataset: PackedDataset) -> None:
     batch = BatchMaker(CLASSES, None, seed=0).make(
-        samples(dataset, reference=True), mode=Mode.IN_CONTEXT, size=48, step=0, rank=0
+        samples(dataset, reference=True), mode=Mode.IN_CONTEXT, size=48, step=0, first=0
     )
     assert batch.reference_image is not None
     assert batch.reference_mask is not None
     assert batch.reference_image.shape == (2, 1, 3, 48, 48)
     for row, (number, value) in enumerate([(5, 1), (9, 2)]):
         assert np.array_equal(batch.reference_mask[row, 0, 0].numpy(), labels(number) == value)
-        torch.testing.assert_close(
-            batch.reference_image[row, 0, 2] * 64 + 127.5, torch.from_numpy(pixels(number)).float()
-        )
+        assert np.array_equal(batch.reference_image[row, 0, 2].numpy(), pixels(number))
 
 
-def test_step_and_rank_decide_the_augmentation(dataset: PackedDataset) -> None:
+def test_step_and_position_decide_the_augmentation_of_a_sample(dataset: PackedDataset) -> None:
     maker = BatchMaker(CLASSES, AugmentationConfig(), seed=0)
 
-    def image(step: int, rank: int) -> torch.Tensor:
-        return maker.make(samples(dataset), mode=Mode.SEMANTIC, size=32, step=step, rank=rank).image
+    def image(step: int, first: int, chosen: list[Sample]) -> torch.Tensor:
+        return maker.make(chosen, mode=Mode.SEMANTIC, size=32, step=step, first=first).image
 
-    assert torch.equal(image(4, 0), image(4, 0))
-    for other in (image(5, 0), image(4, 1)):
-        assert not torch.allclose(other, image(4, 0), atol=1e-2)
+    both = samples(dataset)
+    whole = image(4, 0, both)
+    assert torch.equal(image(4, 0, both), whole)
+    assert torch.equal(torch.cat([image(4, 0, both[:1]), image(4, 1, both[1:])]), whole)
+    for other in (image(5, 0, both), image(4, 2, both)):
+        assert not torch.equal(other, whole)
 
 
 def test_augmented_masks_stay_with_what_they_outline(dataset: PackedDataset) -> None:
@@ -76,11 +78,11 @@ def test_augmented_masks_stay_with_what_they_outline(dataset: PackedDataset) -> 
     quiet = AugmentationConfig(intensity=0.0, blur=0.0, noise=0.0, colour=0.0)
     maker = BatchMaker(CLASSES, quiet, seed=0)
     for step in range(6):
-        batch = maker.make(samples(dataset, reference=True), mode=Mode.IN_CONTEXT, size=48, step=step, rank=0)
+        batch = maker.make(samples(dataset, reference=True), mode=Mode.IN_CONTEXT, size=48, step=step, first=0)
         assert batch.reference_image is not None
         assert batch.reference_mask is not None
         for image, mask in ((batch.image, batch.mask), (batch.reference_image[:, 0], batch.reference_mask[:, 0])):
-            values = image[:, :1] * 64 + 127.5
+            values = image[:, :1].float()
             assert (values[0][mask[0] > 0] > 150).float().mean() > 0.8
             assert ((values[1][mask[1] > 0] - 135).abs() < 45).float().mean() > 0.8
 
@@ -101,13 +103,13 @@ def test_images_are_mirrored_only_where_sides_mean_nothing(
     asked: list[bool] = []
     real = batches.random_grid
 
-    def spy(*arguments: object, **named: object) -> torch.Tensor:
+    def spy(*arguments: object, **named: object) -> Any:
         asked.append(bool(named["flips"]))
         return real(*arguments, **named)  # type: ignore[arg-type]
 
     monkeypatch.setattr(batches, "random_grid", spy)
     chosen = samples(packed(tmp_path, modality=modality), reference=mode is Mode.IN_CONTEXT)
-    BatchMaker(CLASSES, AugmentationConfig(), seed=0).make(chosen, mode=mode, size=32, step=0, rank=0)
+    BatchMaker(CLASSES, AugmentationConfig(), seed=0).make(chosen, mode=mode, size=32, step=0, first=0)
     assert set(asked) == {flips}
 
 
@@ -117,27 +119,27 @@ def test_half_of_the_samples_of_the_sets_that_are_named_are_upside_down_with_the
     asked: list[bool] = []
     real = batches.random_grid
 
-    def spy(*arguments: object, **named: object) -> torch.Tensor:
+    def spy(*arguments: object, **named: object) -> Any:
         asked.append(bool(named["half_turn"]))
         return real(*arguments, **named)  # type: ignore[arg-type]
 
     monkeypatch.setattr(batches, "random_grid", spy)
     chosen = samples(dataset, reference=True) * 20
     others = BatchMaker(CLASSES, AugmentationConfig(), seed=0, upside_down=["Other"])
-    others.make(chosen, mode=Mode.IN_CONTEXT, size=32, step=0, rank=0)
+    others.make(chosen, mode=Mode.IN_CONTEXT, size=32, step=0, first=0)
     assert set(asked) == {False}
     asked.clear()
     maker = BatchMaker(CLASSES, AugmentationConfig(), seed=0, upside_down=["Tiny"])
-    maker.make(chosen, mode=Mode.IN_CONTEXT, size=32, step=0, rank=0)
-    assert asked[:40] == asked[40:]
-    assert 10 < sum(asked[:40]) < 30
+    maker.make(chosen, mode=Mode.IN_CONTEXT, size=32, step=0, first=0)
+    assert asked[0::2] == asked[1::2]
+    assert 10 < sum(asked[0::2]) < 30
 
 
 def test_an_absent_class_is_augmented_like_any_other(dataset: PackedDataset) -> None:
     cleared = dataclasses.replace(dataset, classes={"aorta": (9,)})
     chosen = [Sample(cleared, dataset.slices[0], "aorta", None)]
     plain, augmented = (
-        BatchMaker(CLASSES, strength, seed=0).make(chosen, mode=Mode.SEMANTIC, size=48, step=0, rank=0)
+        BatchMaker(CLASSES, strength, seed=0).make(chosen, mode=Mode.SEMANTIC, size=48, step=0, first=0)
         for strength in (None, AugmentationConfig(rotation=25.0))
     )
     assert not augmented.mask.any()
@@ -149,21 +151,29 @@ def test_a_structure_moved_out_of_view_is_drawn_again(dataset: PackedDataset) ->
     wild = AugmentationConfig(shift=3.0)
     maker = BatchMaker(CLASSES, wild, seed=0)
     for step in range(10):
-        batch = maker.make(samples(dataset), mode=Mode.SEMANTIC, size=48, step=step, rank=0)
+        batch = maker.make(samples(dataset), mode=Mode.SEMANTIC, size=48, step=step, first=0)
         assert (batch.mask.sum((1, 2, 3)) >= 8).all()
 
 
-def test_a_batch_moves_to_a_device_whole(dataset: PackedDataset) -> None:
+def test_a_batch_is_bytes_until_it_is_on_a_device(dataset: PackedDataset) -> None:
     batch = BatchMaker(CLASSES, None, seed=0).make(
-        samples(dataset, reference=True), mode=Mode.IN_CONTEXT, size=32, step=0, rank=0
+        samples(dataset, reference=True), mode=Mode.IN_CONTEXT, size=32, step=5, first=8
     )
+    assert batch.reference_image is not None
+    assert batch.reference_mask is not None
+    assert batch.image.dtype == batch.reference_image.dtype == torch.uint8
+    assert batch.mask.dtype == batch.reference_mask.dtype == torch.bool
     moved = batch.to(torch.device("cpu"))
     assert isinstance(moved, Batch)
+    assert (moved.mode, moved.step, moved.first) == (Mode.IN_CONTEXT, 5, 8)
     assert moved.image.is_contiguous(memory_format=torch.channels_last)
-    for ours, theirs in zip(moved[2:], batch[2:], strict=True):
+    for ours, theirs in ((moved.image, batch.image), (moved.reference_image, batch.reference_image)):
         assert ours is not None
-        assert theirs is not None
-        assert torch.equal(ours, theirs)
+        torch.testing.assert_close(ours, (theirs.float() - 127.5) / 64)
+    for ours, theirs in ((moved.mask, batch.mask), (moved.reference_mask, batch.reference_mask)):
+        assert ours is not None
+        assert torch.equal(ours, theirs.float())
+    assert torch.equal(moved.class_index, batch.class_index)
     meta = batch._replace(reference_image=None, reference_mask=None).to(torch.device("meta"))
-    assert meta.mask.device.type == meta.class_index.device.type == "meta"
+    assert meta.image.device.type == meta.mask.device.type == meta.class_index.device.type == "meta"
     assert meta.reference_image is None

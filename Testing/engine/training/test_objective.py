@@ -28,11 +28,12 @@ from Testing.engine.network.tiny_network import blob, filled, scene, tiny_config
 SIZE = (32, 32)
 
 
-def batch(mode: Mode, *, step: int = 0, samples: int = 2) -> Batch:
+def batch(mode: Mode, *, step: int = 0, first: int = 0, samples: int = 2) -> Batch:
     references = mode is Mode.IN_CONTEXT
     return Batch(
         mode,
         step,
+        first,
         scene(samples, SIZE, dtype=torch.float32),
         blob(samples, SIZE, dtype=torch.float32),
         torch.arange(samples) % 2,
@@ -109,7 +110,7 @@ class Passes:
 def test_a_first_mask_is_refined_by_two_clicks(monkeypatch: pytest.MonkeyPatch, mode: Mode, encodings: int) -> None:
     step = objective(refinement_weight=0.8, scribble_probability=0.0)
     passes = Passes(monkeypatch, step.network)
-    loss, dice = step(batch(mode), 0)
+    loss, dice = step(batch(mode))
     first, *refined = passes.losses
     assert len(refined) == 2
     assert loss.item() == pytest.approx((first + 0.8 * sum(refined)).item() / 3, rel=1e-6)
@@ -127,7 +128,7 @@ def test_a_first_mask_is_refined_by_two_clicks(monkeypatch: pytest.MonkeyPatch, 
 def test_three_clicks_from_nothing_in_the_interactive_mode(monkeypatch: pytest.MonkeyPatch) -> None:
     step = objective(scribble_probability=0.0)
     passes = Passes(monkeypatch, step.network)
-    loss, _ = step(batch(Mode.INTERACTIVE), 0)
+    loss, _ = step(batch(Mode.INTERACTIVE))
     assert len(passes.losses) == 3
     assert loss.item() == pytest.approx(sum(passes.losses).item() / 3, rel=1e-6)  # type: ignore[union-attr]
     prompts = [given["prompt"] for given in passes.given]
@@ -145,7 +146,7 @@ def test_clicks_answer_the_mask_that_was_shown(monkeypatch: pytest.MonkeyPatch) 
     step = objective(scribble_probability=0.0)
     passes = Passes(monkeypatch, step.network)
     data = batch(Mode.INTERACTIVE)
-    step(data, 0)
+    step(data)
     target = data.mask[:, 0].bool().numpy()
     for number, given in enumerate(passes.given):
         prompt = given["prompt"]
@@ -165,7 +166,7 @@ def test_warm_up_clicks_precede_those_that_are_judged(monkeypatch: pytest.Monkey
     for number in range(12):
         passes.given.clear()
         passes.losses.clear()
-        step(batch(Mode.INTERACTIVE, step=number), 0)
+        step(batch(Mode.INTERACTIVE, step=number))
         assert len(passes.losses) == 2
         counts.append(len(passes.given) - 2)
     assert set(counts) == {0, 1, 2}
@@ -179,35 +180,50 @@ def test_the_number_of_passes_is_the_same_on_all_ranks_and_varies_by_step(monkey
     passes = Passes(monkeypatch, step.network)
 
     @torch.no_grad()
-    def count(mode: Mode, number: int, rank: int) -> int:
+    def count(mode: Mode, number: int, first: int) -> int:
         passes.given.clear()
-        step(batch(mode, step=number), rank)
+        step(batch(mode, step=number, first=first))
         return len(passes.given)
 
     for mode in (Mode.SEMANTIC, Mode.INTERACTIVE):
-        counts = [[count(mode, number, rank) for number in range(5)] for rank in (0, 1)]
+        counts = [[count(mode, number, first) for number in range(5)] for first in (0, 2)]
         assert counts[0] == counts[1]
         assert len(set(counts[0])) > 1
 
 
-def test_strokes_differ_between_ranks_but_not_between_repetitions(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_strokes_belong_to_the_position_in_the_global_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     step = objective(scribble_probability=1.0, interactive_passes=1)
     passes = Passes(monkeypatch, step.network)
 
-    def places(rank: int) -> Tensor:
+    def places(first: int, samples: int = 2) -> Tensor:
         passes.given.clear()
-        step(batch(Mode.INTERACTIVE), rank)
+        step(batch(Mode.INTERACTIVE, first=first, samples=samples))
         found: Tensor = passes.given[0]["prompt"].maps
         return found
 
     assert torch.equal(places(0), places(0))
-    assert not torch.equal(places(0), places(1))
+    assert torch.equal(places(0, samples=1)[0], places(0)[0])
+    assert not torch.equal(places(0), places(2))
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_the_loss_of_a_batch_is_the_mean_over_its_samples(mode: Mode) -> None:
+    """So that processes with equal shares of a batch average to the loss of the whole."""
+    step = objective(warm_up_clicks=1)
+    whole = batch(mode, samples=4)
+    shares = []
+    for first in (0, 2):
+        parts = [None if t is None else t[first : first + 2] for t in whole[3:]]
+        shares.append(step(Batch(whole.mode, whole.step, first, *parts)))
+    loss, dice = step(whole)
+    torch.testing.assert_close(loss, (shares[0][0] + shares[1][0]) / 2, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(dice, torch.cat([shares[0][1], shares[1][1]]))
 
 
 @pytest.mark.parametrize("mode", Mode)
 def test_gradients_reach_the_parts_that_a_mode_uses(mode: Mode) -> None:
     step = objective()
-    loss, _ = step(batch(mode), 0)
+    loss, _ = step(batch(mode))
     loss.backward()
     reached = {name.split(".")[0] for name, p in step.network.named_parameters() if p.grad is not None}
     used = {"image_encoder", "projections", "decoder", "final_mask_head", "click_queries", "prompt_encoder"}
@@ -221,7 +237,7 @@ def test_a_few_steps_of_descent_learn_a_mask() -> None:
     optimizer = torch.optim.AdamW(step.network.parameters(), lr=3e-3)
     losses = []
     for _ in range(12):
-        loss, _ = step(data, 0)
+        loss, _ = step(data)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
+import pickle
+import time
+import weakref
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from KPrismLib.dataset import DatasetFolder
 from KPrismLib.errors import CannotWrite, InvalidDataset
+from KPrismLib.imaging.slice_store import store_bytes
 from KPrismLib.training import packing
-from KPrismLib.training.packing import MINIMUM_PIXELS, has_free_orientation, open_pack, pack_folder
-from Testing.engine.dataset.tiny_dataset import describe, listed, write_folder
+from KPrismLib.training.packing import MINIMUM_PIXELS, has_free_orientation, open_pack
+from Testing.engine.dataset.tiny_dataset import describe, listed, save, write_folder
 from Testing.engine.training.tiny_training import labels, packed, pixels, write_dataset
 
 
@@ -136,7 +141,7 @@ def test_packing_happens_once_and_again_when_anything_that_matters_changes(
     again = open_pack([folder], cache, split="train", long_side=48)
     assert len(times) == 1
     assert first[0].slices == again[0].slices
-    assert np.array_equal(first[0].data, again[0].data)
+    assert first[0].path == again[0].path
     open_pack([folder], cache, split="train", long_side=32)
     assert len(times) == 2
     content = json.loads((folder / "dataset.json").read_text())
@@ -147,17 +152,97 @@ def test_packing_happens_once_and_again_when_anything_that_matters_changes(
     assert len(changed[0].slices) == 3
 
 
-def test_a_pack_that_was_interrupted_is_made_again(tmp_path: Path) -> None:
+def test_a_file_that_was_replaced_is_packed_again(tmp_path: Path) -> None:
     folder = write_dataset(tmp_path / "d", patients=2)
-    (expected,) = open_pack([folder], tmp_path / "packed", split="train", long_side=48)
-    slices, data = expected.slices, np.array(expected.data)
-    (target,) = (tmp_path / "packed").iterdir()
-    del expected
-    (target / "complete").unlink()
-    (target / "Tiny.bytes").write_bytes(b"half")
+    (before,) = open_pack([folder], tmp_path / "packed", split="train", long_side=48)
+    save(folder / "masks" / "i1.png", labels(5))
+    (after,) = open_pack([folder], tmp_path / "packed", split="train", long_side=48)
+    assert np.array_equal(before.load(before.slices[1])[1], labels(1))
+    assert np.array_equal(after.load(after.slices[1])[1], labels(5))
+
+
+def test_only_one_slice_is_in_memory_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A set of a hundred gigabytes must not be collected before it is written."""
+    alive: list[weakref.ref[object]] = []
+    most = 0
+    real = packing._fit
+
+    def fit(*arguments: Any) -> Any:
+        nonlocal most
+        found = real(*arguments)
+        alive.append(weakref.ref(found[0]))
+        most = max(most, sum(reference() is not None for reference in alive))
+        return found
+
+    monkeypatch.setattr(packing, "_fit", fit)
+    dataset = packed(tmp_path)
+    assert len(alive) == len(dataset.slices) == 12
+    assert most <= 2  # the one that is made, and the one it replaces
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt(), OSError(28, "No space left on device")])
+def test_a_pack_that_was_interrupted_is_never_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: BaseException
+) -> None:
+    folder = write_dataset(tmp_path / "d", patients=2)
+    real = packing._fit
+    done: list[int] = []
+
+    def fit(*arguments: Any) -> Any:
+        done.append(0)
+        if len(done) == 3:
+            raise end
+        return real(*arguments)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(packing, "_fit", fit)
+        expected = CannotWrite if isinstance(end, OSError) else KeyboardInterrupt
+        with pytest.raises(expected, match="No space left on device; free" if isinstance(end, OSError) else None):
+            open_pack([folder], tmp_path / "packed", split="train", long_side=48)
+    assert list((tmp_path / "packed").iterdir()) == []
     (again,) = open_pack([folder], tmp_path / "packed", split="train", long_side=48)
-    assert again.slices == slices
-    assert np.array_equal(again.data, data)
+    assert len(again.slices) == 4
+    assert [path.name for path in (tmp_path / "packed").iterdir()] == [again.path.parent.name]
+
+
+def test_what_a_killed_run_left_is_cleared_away_when_nobody_can_be_writing_it(tmp_path: Path) -> None:
+    folder = write_dataset(tmp_path / "d", patients=2)
+    for name, age in ((".packing-old", 3 * 86400), (".packing-new", 60)):
+        left = tmp_path / "packed" / name
+        left.mkdir(parents=True)
+        (left / "slices.bytes").write_bytes(b"half")
+        for path in (left / "slices.bytes", left):
+            os.utime(path, (time.time() - age,) * 2)
+    (dataset,) = open_pack([folder], tmp_path / "packed", split="train", long_side=48)
+    assert {path.name for path in (tmp_path / "packed").iterdir()} == {dataset.path.parent.name, ".packing-new"}
+
+
+def test_a_pack_goes_to_worker_processes_as_a_path_not_as_bytes(tmp_path: Path) -> None:
+    dataset = packed(tmp_path, patients=100)
+    dataset.load(dataset.slices[0])
+    copied = pickle.loads(pickle.dumps(dataset))  # noqa: S301 - our own bytes
+    assert len(pickle.dumps(dataset)) < dataset.path.stat().st_size / 10
+    assert copied.slices == dataset.slices
+    assert np.array_equal(copied.load(copied.slices[3])[0][..., 0], pixels(3))
+
+
+def test_slice_stores_are_packed_like_any_volume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = np.random.default_rng(0).integers(0, 900, (3, 20, 24)).astype(np.int16)
+    mask = np.zeros((3, 20, 24), dtype=np.uint8)
+    mask[1:, 5:9, 2:12] = 1
+    folder = tmp_path / "d"
+    for kind, array in (("images", image), ("masks", mask)):
+        (folder / kind).mkdir(parents=True)
+        (folder / kind / "v.h5").write_bytes(store_bytes(array, np.diag([-1.0, -1, 3, 1])))
+    content = describe([listed("v", suffix=".h5", split="train")], window=[0, 255])
+    (folder / "dataset.json").write_text(json.dumps(content))
+    monkeypatch.setattr(packing.DatasetFolder, "load", None)  # never a whole volume
+    (dataset,) = open_pack([folder], tmp_path / "packed", split="train", long_side=48)
+    assert [s.classes for s in dataset.slices] == [(), ("liver",), ("liver",)]
+    for index, entry in enumerate(dataset.slices):
+        found, shown = dataset.load(entry)
+        assert np.array_equal(found[..., 0], image[index].clip(0, 255))
+        assert np.array_equal(shown, mask[index])
 
 
 def test_a_name_with_slashes_stays_inside_the_cache(tmp_path: Path) -> None:
@@ -177,10 +262,8 @@ def test_a_split_without_labels_is_told(tmp_path: Path) -> None:
 def test_a_cache_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     folder = write_dataset(tmp_path / "d", patients=1)
     (tmp_path / "packed").write_text("a file in the way")
-    with pytest.raises(CannotWrite, match="cannot be made"):
-        open_pack([folder], tmp_path / "packed", split="train", long_side=48)
     with pytest.raises(CannotWrite, match="cannot be written"):
-        pack_folder(DatasetFolder.open(folder), "train", tmp_path / "gone", long_side=48)
+        open_pack([folder], tmp_path / "packed", split="train", long_side=48)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Samples follow from (seed, step, rank) alone: deterministic, weighted, and references from another patient."""
+"""Samples follow from (seed, step, position) alone: deterministic, weighted, and references from another patient."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def dataset(name: str, shows: dict[str, list[tuple[str, ...]]]) -> PackedDataset
         for n, classes in enumerate(pieces)
     ]
     classes = {c: (1,) for s in slices for c in s.classes}
-    return PackedDataset(name, False, classes, tuple(slices), np.zeros(0, np.uint8))
+    return PackedDataset(name, False, classes, tuple(slices), Path("nowhere"))
 
 
 def many(name: str, patients: int, classes: tuple[str, ...] = ("liver", "spleen")) -> PackedDataset:
@@ -35,22 +35,30 @@ def identity(sample: Sample) -> tuple[str, str, str, str | None]:
 
 
 def draw(sampler: Sampler, count: int, mode: Mode = Mode.SEMANTIC) -> list[Sample]:
-    return [s for step in range(count // 10) for s in sampler.batch(step, 0, 10, mode)]
+    return [s for step in range(count // 10) for s in sampler.batch(step, range(10), mode)]
 
 
 def test_a_step_is_the_same_whenever_it_is_drawn_and_differs_from_others() -> None:
     sampler = Sampler([many("A", 9)], weights={}, seed=3)
     fresh = Sampler([many("A", 9)], weights={}, seed=3)
-    batch = [identity(s) for s in sampler.batch(7, 0, 8, Mode.IN_CONTEXT)]
+    batch = [identity(s) for s in sampler.batch(7, range(8), Mode.IN_CONTEXT)]
     draw(sampler, 50)
-    assert [identity(s) for s in sampler.batch(7, 0, 8, Mode.IN_CONTEXT)] == batch
-    assert [identity(s) for s in fresh.batch(7, 0, 8, Mode.IN_CONTEXT)] == batch
+    assert [identity(s) for s in sampler.batch(7, range(8), Mode.IN_CONTEXT)] == batch
+    assert [identity(s) for s in fresh.batch(7, range(8), Mode.IN_CONTEXT)] == batch
     for other in (
-        sampler.batch(8, 0, 8, Mode.IN_CONTEXT),
-        sampler.batch(7, 1, 8, Mode.IN_CONTEXT),
-        Sampler([many("A", 9)], weights={}, seed=4).batch(7, 0, 8, Mode.IN_CONTEXT),
+        sampler.batch(8, range(8), Mode.IN_CONTEXT),
+        sampler.batch(7, range(8, 16), Mode.IN_CONTEXT),
+        Sampler([many("A", 9)], weights={}, seed=4).batch(7, range(8), Mode.IN_CONTEXT),
     ):
         assert [identity(s) for s in other] != batch
+
+
+def test_a_global_batch_is_the_same_however_it_is_shared() -> None:
+    sampler = Sampler([many("A", 9)], weights={}, seed=3, same_volume=0.5)
+    whole = [identity(s) for s in sampler.batch(7, range(8), Mode.IN_CONTEXT)]
+    shares = [sampler.batch(7, positions, Mode.IN_CONTEXT) for positions in (range(3), range(3, 4), range(4, 8))]
+    assert [identity(s) for share in shares for s in share] == whole
+    assert len(set(whole)) > 4
 
 
 def test_the_mode_belongs_to_the_step_and_has_the_papers_frequencies() -> None:
@@ -114,7 +122,7 @@ def with_empty_slices(name: str) -> PackedDataset:
         for patient in ("p", "q", "r")
         for index, (shown, hidden) in enumerate(zip(shows, hides, strict=True))
     ]
-    return PackedDataset(name, False, {"liver": (1,), "spleen": (2,)}, tuple(slices), np.zeros(0, np.uint8))
+    return PackedDataset(name, False, {"liver": (1,), "spleen": (2,)}, tuple(slices), Path("nowhere"))
 
 
 @pytest.mark.parametrize("mode", [Mode.SEMANTIC, Mode.IN_CONTEXT])
@@ -160,9 +168,9 @@ def test_without_a_second_patient_references_are_refused_rather_than_sought_fore
     lonely = dataset("A", {"p": [("liver",)] * 5, "q": [("spleen",)]})
     sampler = Sampler([lonely], weights={}, seed=0)
     assert not sampler.has_references
-    assert sampler.batch(0, 0, 2, Mode.SEMANTIC)
+    assert sampler.batch(0, range(2), Mode.SEMANTIC)
     with pytest.raises(InvalidDataset, match="two patients"):
-        sampler.batch(0, 0, 2, Mode.IN_CONTEXT)
+        sampler.batch(0, range(2), Mode.IN_CONTEXT)
     assert not Sampler([lonely, many("B", 3)], weights={"B": 0.0}, seed=0).has_references
     assert Sampler([lonely, many("B", 2)], weights={}, seed=0).has_references
 
@@ -206,7 +214,7 @@ def test_what_leaves_nothing_to_draw_is_told() -> None:
 
 def test_packed_sets_are_what_it_draws_from(tmp_path: Path) -> None:
     packs = [packed(tmp_path)]
-    for sample in Sampler(packs, weights={}, seed=0).batch(0, 0, 4, Mode.IN_CONTEXT):
+    for sample in Sampler(packs, weights={}, seed=0).batch(0, range(4), Mode.IN_CONTEXT):
         pixels, labels = sample.dataset.load(sample.target)
         assert np.isin(labels, sample.dataset.classes[sample.name]).sum() >= 12
         assert pixels.shape[:2] == labels.shape

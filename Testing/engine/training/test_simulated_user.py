@@ -17,9 +17,8 @@ CPU = torch.device("cpu")
 
 
 def user(batch: int = 1, size: tuple[int, int] = (20, 24), *, scribbles: float = 0.0, seed: int = 0) -> SimulatedUser:
-    return SimulatedUser(
-        (batch, *size), radius=1, scribble_probability=scribbles, generator=np.random.default_rng(seed)
-    )
+    generators = [np.random.default_rng(seed + number) for number in range(batch)]
+    return SimulatedUser(size, radius=1, scribble_probability=scribbles, generators=generators)
 
 
 def masks(*boxes: tuple[int, int, int, int]) -> NDArray[np.bool_]:

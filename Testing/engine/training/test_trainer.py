@@ -2,47 +2,38 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from lightning_fabric import Fabric
+from lightning_fabric.plugins.precision.amp import MixedPrecision
 
-from KPrismLib.errors import InvalidConfig, InvalidDataset, TrainingDiverged
+from KPrismLib.errors import CannotWrite, InvalidConfig, InvalidDataset, TrainingDiverged
+from KPrismLib.training.batches import BatchMaker
 from KPrismLib.training.checkpoint import Checkpoint
 from KPrismLib.training.config import Phase, TrainingConfig
-from KPrismLib.training.log import STEP_FIELDS, TrainingLog
+from KPrismLib.training.log import STEP_FIELDS
 from KPrismLib.training.loop import CHECKPOINT_NAME, Trainer, make_fabric
 from KPrismLib.training.modes import Mode
-from Testing.engine.training.tiny_training import tiny_config, trainer, write_dataset
+from Testing.engine.training.tiny_training import (
+    assert_same_state,
+    cpu,
+    rows,
+    run,
+    tiny_config,
+    trainer,
+    write_dataset,
+)
 
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_dataset(tmp_path_factory.mktemp("data") / "Tiny")
-
-
-def run(training: Trainer, *, until: int | None = None) -> Trainer:
-    training.run(TrainingLog(training.folder, total=training.config.total_steps, done=training.step), until=until)
-    return training
-
-
-def rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as stream:
-        return list(csv.DictReader(stream))
-
-
-def assert_same_state(first: Trainer, second: Trainer) -> None:
-    for ours, theirs in ((first.network, second.network), (first.average, second.average)):
-        for (name, a), b in zip(ours.state_dict().items(), theirs.state_dict().values(), strict=True):
-            assert torch.equal(a, b), name
-    ours, theirs = (t.optimizer.state_dict()["state"] for t in (first, second))
-    assert ours.keys() == theirs.keys()
-    for number in ours:
-        assert all(torch.equal(ours[number][key], theirs[number][key]) for key in ours[number])
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +81,12 @@ def test_a_run_that_was_killed_ends_in_the_very_same_weights(
     assert len(list(folder.glob("events.out.tfevents*"))) == 2
 
 
+def test_worker_processes_change_nothing(finished: Trainer, dataset: Path, tmp_path: Path) -> None:
+    config = tiny_config(dataset)
+    ahead = Trainer(config, tmp_path / "ahead", cpu(config), workers=1)
+    assert_same_state(run(ahead), finished)
+
+
 def test_another_seed_is_another_run(finished: Trainer, dataset: Path, tmp_path: Path) -> None:
     other = run(trainer(tiny_config(dataset, seed=1), tmp_path / "other"), until=1)
     assert rows(other.folder / "steps.csv")[0]["loss"] != rows(finished.folder / "steps.csv")[0]["loss"]
@@ -104,6 +101,23 @@ def test_a_checkpoint_of_another_network_is_refused(finished: Trainer, dataset: 
     other = dataclasses.replace(config, network_settings={**config.network_settings, "num_experts": 1})
     with pytest.raises(InvalidConfig, match="another network or other classes"):
         trainer(other, finished.folder).resume()
+
+
+def test_a_checkpoint_of_another_configuration_is_refused(finished: Trainer, dataset: Path, tmp_path: Path) -> None:
+    for name, value in (("seed", 9), ("modes", {Mode.SEMANTIC: 1.0}), ("weight_decay", 0.1)):
+        other = trainer(tiny_config(dataset, **{name: value}), finished.folder)
+        with pytest.raises(InvalidConfig, match=rf"other settings \({name}\); choose another output folder") as caught:
+            other.resume()
+        assert "\n" not in str(caught.value)
+        assert other.step == 0
+
+
+def test_what_rescues_a_run_may_change_and_datasets_may_move(finished: Trainer, dataset: Path, tmp_path: Path) -> None:
+    moved = tmp_path / dataset.name
+    shutil.copytree(dataset, moved)
+    again = trainer(tiny_config(moved, learning_rate=1e-5, checkpoint_every=1), finished.folder)
+    assert again.resume()
+    assert again.step == 6
 
 
 def test_classes_of_all_sets_share_the_table_in_order_of_appearance(dataset: Path, tmp_path: Path) -> None:
@@ -151,6 +165,76 @@ def test_gradients_are_clipped(dataset: Path, tmp_path: Path, monkeypatch: pytes
     record = training.train_step()
     assert record["gradient_norm"] > 1e-2  # what is told is the norm before clipping
     assert norms == [pytest.approx(1e-3, rel=1e-3)]
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_accumulated_parts_are_the_step_of_the_whole_batch(dataset: Path, tmp_path: Path, mode: Mode) -> None:
+    changes: dict[str, Any] = {"phases": (Phase(size=32, steps=2, batch=4),), "modes": {mode: 1.0}}
+    whole, parts = (
+        trainer(tiny_config(dataset, accumulate=n, **changes), tmp_path / f"{mode.value}{n}") for n in (1, 4)
+    )
+    for _ in range(2):
+        ours, theirs = parts.train_step(), whole.train_step()
+        for name in ("loss", "dice", "gradient_norm"):
+            assert ours[name] == pytest.approx(theirs[name], rel=2e-4), name
+    for (name, a), b in zip(whole.network.named_parameters(), parts.network.parameters(), strict=True):
+        torch.testing.assert_close(a, b, atol=3e-4, rtol=0, msg=name)  # Adam makes much of the last bit of a gradient
+
+
+def test_a_loss_that_explodes_ends_the_run_and_keeps_the_checkpoint_before(
+    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny_config(dataset, phases=(Phase(size=32, steps=40, batch=1),), checkpoint_every=11)
+    training = trainer(config, tmp_path / "run")
+    losses = iter([0.5] * 22 + [50.0] * 20)
+
+    def instead(parts: Any) -> tuple[float, float]:
+        for parameter in training.network.parameters():
+            parameter.grad = torch.zeros_like(parameter)
+        return next(losses), 0.5
+
+    training.config = dataclasses.replace(config, modes={Mode.SEMANTIC: 1.0})
+    monkeypatch.setattr(training.sampler, "mode", lambda step: Mode.SEMANTIC)
+    monkeypatch.setattr(training, "_accumulate_gradients", instead)
+    with pytest.raises(TrainingDiverged, match="exploded"):
+        run(training)
+    saved = Checkpoint.load(training.folder / CHECKPOINT_NAME)
+    assert saved.step == 22
+    assert saved.losses == {"semantic": [0.5] * 22}
+
+
+def test_a_full_disk_ends_the_run_and_keeps_the_checkpoint_before(
+    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training = run(trainer(tiny_config(dataset), tmp_path / "run"), until=2)
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(CannotWrite, match="No space left on device"):
+        run(training)
+    assert Checkpoint.load(training.folder / CHECKPOINT_NAME).step == 2
+
+
+def test_loss_scaling_of_half_precision_goes_on_where_it_was(dataset: Path, tmp_path: Path) -> None:
+    config = tiny_config(dataset, precision="16-mixed", phases=(Phase(size=32, steps=3, batch=1),))
+
+    def scaling() -> Trainer:
+        """On a processor Fabric takes bfloat16 instead, unless the scaling is given to it."""
+        plugin = MixedPrecision("16-mixed", "cpu", torch.amp.GradScaler("cpu"))
+        return Trainer(config, tmp_path / "run", Fabric(accelerator="cpu", devices=1, plugins=[plugin]))
+
+    training = scaling()
+    precision = training.fabric.strategy.precision
+    precision.load_state_dict(precision.state_dict() | {"scale": 128.0, "_growth_tracker": 7})
+    run(training, until=1)
+    state = precision.state_dict()
+    assert state["_growth_tracker"] == 8  # one more step without overflow
+    again = scaling()
+    assert again.fabric.strategy.precision.state_dict()["scale"] == 65536.0
+    assert again.resume()
+    assert again.fabric.strategy.precision.state_dict() == state
 
 
 @pytest.mark.parametrize("broken", ["loss", "gradient"])
@@ -220,7 +304,8 @@ class TestValidation:
         one = [s for s in training.sampler._datasets[0].slices if s.patient == "Tiny-0"]
         alone = dataclasses.replace(training.sampler._datasets[0], slices=tuple(one))
         sampler = Sampler([alone], weights={}, seed=0)
-        found = validate(training.objective, sampler, training.maker, size=32, samples=2, device=torch.device("cpu"))
+        maker = BatchMaker(training.network_config.classes, None, seed=0)
+        found = validate(training.objective, sampler, maker, size=32, samples=2, device=torch.device("cpu"))
         assert set(found) == {"semantic", "semantic/Tiny", "interactive", "interactive/Tiny"}
 
     def test_where_the_share_holds_nobody_out_training_goes_on_without(self, tmp_path: Path) -> None:
@@ -248,60 +333,6 @@ def test_every_mode_trains_in_both_precisions(dataset: Path, tmp_path: Path, pre
         assert record["mode"] == mode.value
         assert math.isfinite(record["loss"])
         assert training.network.final_mask_head.logit.weight.dtype == torch.float32
-
-
-class TestLog:
-    def record(self, step: int) -> dict[str, Any]:
-        return {"mode": "semantic", "size": 32, "loss": 1 / 3, "dice": 0.5, "gradient_norm": 1.0, "learning_rate": 1e-4,
-                "seconds": 0.25}  # fmt: skip
-
-    def test_rows_are_appended_under_one_header(self, tmp_path: Path) -> None:
-        for first in (1, 3):
-            with TrainingLog(tmp_path / "run", total=4, done=first - 1) as log:
-                for step in (first, first + 1):
-                    log.step(step, self.record(step))
-                log.validation(first + 1, {"semantic": 0.75, "semantic/Tiny": 0.75})
-        text = (tmp_path / "run" / "steps.csv").read_text().splitlines()
-        assert text[0] == ",".join(STEP_FIELDS)
-        assert text[1] == "1,semantic,32,0.333333,0.5,1,0.0001,0.25"
-        assert [line.split(",")[0] for line in text[1:]] == ["1", "2", "3", "4"]
-        validations = (tmp_path / "run" / "validation.csv").read_text().splitlines()
-        assert validations == ["step,name,dice"] + [
-            f"{s},{n},0.7500" for s in (2, 4) for n in ("semantic", "semantic/Tiny")
-        ]
-
-    def test_tensorboard_gets_the_same_numbers(self, tmp_path: Path) -> None:
-        from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-        with TrainingLog(tmp_path, total=4) as log:
-            log.step(1, self.record(1))
-            log.validation(1, {"semantic": 0.75})
-        board = EventAccumulator(str(tmp_path))
-        board.Reload()
-        assert set(board.Tags()["scalars"]) == {
-            "loss/semantic", "dice/semantic", "gradient_norm", "learning_rate", "validation/semantic",
-        }  # fmt: skip
-        assert board.Scalars("loss/semantic")[0].value == pytest.approx(1 / 3)
-
-    def test_every_fifty_steps_the_time_that_is_left_is_told(
-        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        with TrainingLog(tmp_path, total=290) as log:
-            log.step(49, self.record(49))
-            assert "step" not in capsys.readouterr().out
-            log.step(50, self.record(50))
-            log.validation(50, {"semantic": 0.75, "semantic/Tiny": 0.7})
-            assert len((tmp_path / "steps.csv").read_text().splitlines()) == 3  # on the disk, should the power fail
-        told = capsys.readouterr().out
-        assert "step 50/290" in told
-        assert "about 1 min left" in told
-        assert "semantic 0.750" in told
-        assert "Tiny" not in told
-
-    def test_other_ranks_write_nothing(self, tmp_path: Path) -> None:
-        with TrainingLog(tmp_path / "run", total=4, active=False):
-            pass
-        assert not (tmp_path / "run").exists()
 
 
 def test_several_processes_train_with_unused_parameters_allowed() -> None:

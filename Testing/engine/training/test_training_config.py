@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from KPrismLib.errors import InvalidConfig
-from KPrismLib.training.config import Phase, TrainingConfig
+from KPrismLib.network import named_config
+from KPrismLib.training.ablations import ABLATIONS, ablation
+from KPrismLib.training.config import Phase, TrainingConfig, parse_setting
 from KPrismLib.training.modes import MODE_PROBABILITIES, Mode
 
 MINIMAL = 'datasets = ["A"]\n[[phases]]\nsize = 64\nsteps = 5\nbatch = 2\n'
@@ -95,6 +99,13 @@ def test_dataset_folders_start_at_the_file_or_at_the_data_folder(tmp_path: Path)
         ("warm_up_steps = -1\n" + MINIMAL, "warm_up_steps"),
         ("average_decay = 1.0\n" + MINIMAL, "average_decay"),
         ('precision = "8"\n' + MINIMAL, "bf16-mixed"),
+        ("accumulate = 0\n" + MINIMAL, "accumulate"),
+        ("accumulate = 1.5\n" + MINIMAL, "accumulate"),
+        ("divergence_factor = 1\n" + MINIMAL, "divergence_factor"),
+        ("warm_up_epochs = 1\n" + MINIMAL, "epoch_slices"),
+        (MINIMAL.replace("steps = 5", "epochs = 5"), "epoch_slices"),
+        ('epoch_slices = "many"\n' + MINIMAL.replace("steps = 5", "epochs = 5"), "epoch_slices"),
+        ("phases = 3\ndatasets = ['A']", "setting is wrong"),
         (MINIMAL + "[modes]\nscribble = 1\n", "scribble"),
         (MINIMAL + "[modes]\nsemantic = 0\n", r"\[modes\]"),
         (MINIMAL + "[modes]\nsemantic = -1\ninteractive = 2\n", r"\[modes\]"),
@@ -142,8 +153,116 @@ def test_steps_go_through_the_phases_in_order(lengths: list[int]) -> None:
     assert config.phase_at(config.total_steps + 3) == phases[-1]
 
 
+def test_lengths_can_be_given_in_epochs(tmp_path: Path) -> None:
+    text = """
+        datasets = ["A"]
+        epoch_slices = 100
+        warm_up_epochs = 0.5
+        [[phases]]
+        size = 32
+        epochs = 2
+        batch = 8
+        [[phases]]
+        size = 64
+        epochs = 0.1
+        batch = 4
+        [[phases]]
+        size = 64
+        steps = 7
+        batch = 4
+    """
+    config = read(tmp_path, text)
+    assert [phase.steps for phase in config.phases] == [25, 3, 7]
+    assert config.warm_up_steps == 7
+
+
+CONFIGS = Path(__file__).parents[3] / "Training" / "configs"
+
+
+def test_the_papers_recipe_is_the_papers() -> None:
+    config = TrainingConfig.read(CONFIGS / "paper.toml")
+    assert config.network == "base"
+    assert config.phases == (Phase(size=512, steps=math.ceil(75 * 69109 / 16), batch=16),)
+    assert config.warm_up_steps == math.ceil(10 * 69109 / 16)
+    assert (config.learning_rate, config.final_learning_rate, config.weight_decay) == (1e-4, 1e-5, 0.0)
+    assert config.modes == MODE_PROBABILITIES
+    assert (config.objective.refinements, config.objective.interactive_passes) == (2, 3)
+    assert config.objective.refinement_weight == 0.8
+    assert set(config.dataset_weights) == {Path(folder).name for folder in config.datasets}
+    assert sum(config.dataset_weights.values()) == 69109
+
+
+@pytest.mark.parametrize("name", ABLATIONS)
+def test_every_ablation_changes_the_paper_and_builds_a_network(name: str) -> None:
+    for file in ("paper.toml", "paper-ablation.toml"):
+        config = TrainingConfig.read(CONFIGS / file, changes=[ablation(name)])
+        plain = TrainingConfig.read(CONFIGS / file)
+        assert config != plain
+        assert dataclasses.replace(config, network_settings={}, modes=plain.modes) == plain
+        named_config(config.network, **config.network_settings)
+
+
+def test_ablations_are_the_rows_of_the_tables() -> None:
+    """Parameters against the differences that Tables 5(a) and 7(b) print."""
+    from KPrismLib.network.parameters import total
+
+    def parameters(name: str | None) -> int:
+        config = TrainingConfig.read(CONFIGS / "paper-ablation.toml", changes=[ablation(name)] if name else [])
+        return total(named_config(config.network, **config.network_settings))
+
+    ours = parameters(None)
+    assert ours - parameters("experts-4") == 3_952_146
+    assert ours - parameters("experts-1") == 4 * 3_952_146
+    assert ours - parameters("no-moe-attention") == 12_647_484
+    assert ours - parameters("no-moe-ffn") == 3_165_726
+    assert ours - parameters("no-moe") == 15_813_210
+
+
+def test_single_modes_and_combinations() -> None:
+    changes = [ablation("in-context-only"), ablation("no-dense-prompts"), ablation("experts-2")]
+    config = TrainingConfig.read(CONFIGS / "paper-ablation.toml", changes=changes)
+    assert {mode for mode, share in config.modes.items() if share} == {Mode.IN_CONTEXT}
+    assert config.network_settings == {"dense_prompts": False, "num_experts": 2}
+
+
+def test_an_unknown_ablation_is_told() -> None:
+    with pytest.raises(InvalidConfig, match=r"no ablation 'no-brain'; choose from experts-1, .* interactive-only"):
+        ablation("no-brain")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("learning_rate=1e-3", {"learning_rate": 1e-3}),
+        ("network_settings.num_experts = 2", {"network_settings": {"num_experts": 2}}),
+        ("network=small", {"network": "small"}),
+        ('network="small"', {"network": "small"}),
+        ("datasets=['A', 'B']", {"datasets": ["A", "B"]}),
+        ("objective.always_refine=false", {"objective": {"always_refine": False}}),
+    ],
+)
+def test_settings_can_be_given_as_text(text: str, expected: dict[str, Any]) -> None:
+    assert parse_setting(text) == expected
+
+
+@pytest.mark.parametrize("text", ["learning_rate", "=3", "a=", ""])
+def test_what_is_no_setting_is_told(text: str) -> None:
+    with pytest.raises(InvalidConfig, match="write NAME=VALUE"):
+        parse_setting(text)
+
+
+def test_changes_replace_what_the_file_says(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text(MINIMAL + "[modes]\nsemantic = 1\n[network_settings]\nnum_experts = 5\n")
+    changes = [{"network_settings": {"dim": 32}}, {"datasets": ["B"]}, {"seed": 1}, {"seed": 2}]
+    config = TrainingConfig.read(path, tmp_path, changes=changes)
+    assert config.network_settings == {"num_experts": 5, "dim": 32}
+    assert config.datasets == (str(tmp_path / "B"),)
+    assert config.seed == 2
+
+
 def test_the_configs_that_ship_can_be_read() -> None:
-    configs = sorted((Path(__file__).parents[3] / "Training" / "configs").glob("*.toml"))
+    configs = sorted(CONFIGS.glob("*.toml"))
     assert configs
     for path in configs:
         assert TrainingConfig.read(path).total_steps > 0

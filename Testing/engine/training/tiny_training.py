@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
 
 from KPrismLib.training.config import Phase, TrainingConfig
+from KPrismLib.training.log import TrainingLog
 from KPrismLib.training.loop import Trainer, make_fabric
 from KPrismLib.training.packing import PackedDataset, open_pack
 from Testing.engine.dataset.tiny_dataset import describe, listed, write_folder
@@ -75,3 +78,23 @@ def cpu(config: TrainingConfig) -> Fabric:
 
 def trainer(config: TrainingConfig, folder: Path) -> Trainer:
     return Trainer(config, folder, cpu(config))
+
+
+def run(training: Trainer, *, until: int | None = None) -> Trainer:
+    training.run(TrainingLog(training.folder, total=training.config.total_steps, done=training.step), until=until)
+    return training
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+def assert_same_state(first: Trainer, second: Trainer) -> None:
+    for ours, theirs in ((first.network, second.network), (first.average, second.average)):
+        for (name, a), b in zip(ours.state_dict().items(), theirs.state_dict().values(), strict=True):
+            assert torch.equal(a, b), name
+    ours, theirs = (t.optimizer.state_dict()["state"] for t in (first, second))
+    assert ours.keys() == theirs.keys()
+    for number in ours:
+        assert all(torch.equal(ours[number][key], theirs[number][key]) for key in ours[number])

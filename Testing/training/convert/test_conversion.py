@@ -10,6 +10,7 @@ import pytest
 
 from KPrismLib.dataset import DatasetFolder
 from KPrismLib.errors import CannotWrite, InvalidDataset
+from KPrismLib.imaging.slice_store import open_store
 from Testing.training.convert.trees import anatomy, blob, partial_download, photograph, save_nifti, save_picture
 from Training.convert import writer as writer_module
 from Training.convert.conversion import convert
@@ -208,3 +209,19 @@ def test_the_target_must_be_elsewhere_and_not_another_dataset(download, btcv, tm
     (tmp_path / "out/dataset.json").write_text('{"name": "ACDC"}')
     with pytest.raises(InvalidDataset, match="already holds ACDC, not BTCV"):
         convert(btcv, download, tmp_path / "out")
+
+
+def test_slice_stores_hold_the_same_dataset(download, btcv, tmp_path):
+    plain, stored = (convert(btcv, download, tmp_path / name, store=name == "stored") for name in ("plain", "stored"))
+    assert (plain.converted, stored.converted) == (_COUNT, _COUNT)
+    ours, theirs = (DatasetFolder.open(tmp_path / name) for name in ("stored", "plain"))
+    assert all(item.image.endswith(".h5") and item.mask.endswith(".h5") for item in ours.items())
+    for one, other in zip(ours.items(), theirs.items(), strict=True):
+        for piece, same in zip(ours.load(one), theirs.load(other), strict=True):
+            assert np.array_equal(piece.pixels, same.pixels)
+            assert np.array_equal(piece.labels, same.labels)
+        with open_store(tmp_path / "stored" / one.image) as volume:
+            assert volume.window.asked == ours.description.asked_window
+    # Changing one's mind converts again, saying the same thing twice does not.
+    assert convert(btcv, download, tmp_path / "plain", store=True).converted == _COUNT
+    assert convert(btcv, download, tmp_path / "plain", store=True).kept == _COUNT

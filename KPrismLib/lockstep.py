@@ -1,0 +1,209 @@
+"""Many questions about many images, answered in common passes of the decoder.
+
+A person clicks on one image; an evaluation clicks on thousands, and nobody waits for the single answer. Questions that
+go through the same computation (same canvas, same kind of knowledge, as many clicks so far) share a pass; each gets the
+mask that it would have got alone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from KPrismLib.class_names import row_of_class
+from KPrismLib.devices import synchronise
+from KPrismLib.encoded_image import EncodedImage, ReferenceSet, Segmentation
+from KPrismLib.errors import InvalidConfig, InvalidPrompt
+from KPrismLib.network import Clicks, DensePrompt, ImageFeatures, ReferenceMemory
+from KPrismLib.network.query_set import QuerySet
+from KPrismLib.prompt_maps import draw_prompts
+from KPrismLib.prompts import Click
+
+if TYPE_CHECKING:
+    from KPrismLib.predictor import Predictor
+
+
+@dataclass(frozen=True, eq=False)
+class _Question:
+    """What one mask is made from: at most one of ``row`` (of the semantic table) and ``memory``, and a prompt."""
+
+    image: EncodedImage
+    row: int | None
+    memory: ReferenceMemory | None
+    prompt: DensePrompt | None = None
+
+    @property
+    def kind(self) -> tuple[object, ...]:
+        """Questions of one kind have tensors of one shape and take one path through the network."""
+        prompt = self.prompt
+        return (
+            self.image.canvas.padded,
+            self.row is None,
+            None if self.memory is None else (self.memory.keys.shape, self.memory.queries.tokens.shape),
+            None if prompt is None else (prompt.clicks.valid.shape, prompt.previous_logits is None),
+        )
+
+
+class Lockstep:
+    """Made by :meth:`Predictor.together`.
+
+    Args:
+        predictor: the model.
+        batch: masks in one pass at most.
+
+    Raises:
+        InvalidConfig: ``batch`` below 1.
+    """
+
+    def __init__(self, predictor: Predictor, *, batch: int) -> None:
+        if batch < 1:
+            raise InvalidConfig(f"The decoder must make at least 1 mask at a time, not {batch}.")
+        self.predictor = predictor
+        self._batch = batch
+
+    def segment(
+        self,
+        images: Sequence[EncodedImage],
+        classes: Sequence[str | None],
+        references: Sequence[ReferenceSet | None],
+    ) -> list[Segmentation]:
+        """Segment each image by its class or by its references, as :meth:`Predictor.segment` does one.
+
+        Raises:
+            UnknownClass, InvalidPrompt: as for :meth:`Predictor.segment`.
+        """
+        questions = self._questions(images, classes, references)
+        if any(question.row is None and question.memory is None for question in questions):
+            raise InvalidPrompt("Nothing says what to segment; give each image a class or references.")
+        return [result for _, result in self.answer(questions)]
+
+    def sessions(
+        self,
+        images: Sequence[EncodedImage],
+        classes: Sequence[str | None],
+        references: Sequence[ReferenceSet | None],
+    ) -> Sessions:
+        """Start interactive work on each image, as :meth:`Predictor.session` does on one."""
+        return Sessions(self, self._questions(images, classes, references))
+
+    def answer(self, questions: Sequence[_Question]) -> list[tuple[Tensor, Segmentation]]:
+        """Canvas logits (1, 1, H, W) and the image's mask for each question, in their order."""
+        groups: dict[tuple[object, ...], list[int]] = {}
+        for number, question in enumerate(questions):
+            groups.setdefault(question.kind, []).append(number)
+        answers: dict[int, tuple[Tensor, Segmentation]] = {}
+        for group in groups.values():
+            for start in range(0, len(group), self._batch):
+                some = group[start : start + self._batch]
+                answers |= zip(some, self._one_pass([questions[number] for number in some]), strict=True)
+        return [answers[number] for number in range(len(questions))]
+
+    def _one_pass(self, questions: Sequence[_Question]) -> Iterable[tuple[Tensor, Segmentation]]:
+        started = time.perf_counter()
+        predictor, device = self.predictor, self.predictor.device
+        rows, memories, prompts = (
+            None if questions[0].row is None else torch.tensor([q.row for q in questions], device=device),
+            [q.memory for q in questions if q.memory is not None],
+            [q.prompt for q in questions if q.prompt is not None],
+        )
+        with predictor.computing():
+            prediction = predictor.network(
+                ImageFeatures.join([question.image.features for question in questions]),
+                class_index=rows,
+                reference=_joined_memories(memories) if memories else None,
+                prompt=_joined_prompts(prompts) if prompts else None,
+            )
+            synchronise(device)
+        logits = prediction.logits.float()
+        share = (time.perf_counter() - started) / len(questions)
+        for number, question in enumerate(questions):
+            alone = logits[number : number + 1]
+            # As if it had begun later: each question bears its share of the pass.
+            yield alone, predictor.to_segmentation(question.image, alone, time.perf_counter() - share)
+
+    def _questions(
+        self,
+        images: Sequence[EncodedImage],
+        classes: Sequence[str | None],
+        references: Sequence[ReferenceSet | None],
+    ) -> list[_Question]:
+        questions = []
+        for image, cls, reference in zip(images, classes, references, strict=True):
+            if cls is not None and reference is not None:
+                raise InvalidPrompt("Give either a class or references, not both; clicks can refine either.")
+            row = None if cls is None else row_of_class(cls, self.predictor.classes)
+            questions.append(_Question(image, row, None if reference is None else reference.memory))
+        return questions
+
+
+class Sessions:
+    """Interactive work on many images, one click on each at a time."""
+
+    def __init__(self, lockstep: Lockstep, questions: Sequence[_Question]) -> None:
+        self._lockstep = lockstep
+        self._questions = questions
+        self._prompts: list[tuple[Click, ...]] = [()] * len(questions)
+        self._logits: list[Tensor | None] = [None] * len(questions)
+        self._masks = [np.zeros(question.image.shape, dtype=bool) for question in questions]
+        guided = [n for n, q in enumerate(questions) if q.row is not None or q.memory is not None]
+        self._take(guided, lockstep.answer([questions[number] for number in guided]))
+
+    @property
+    def masks(self) -> list[NDArray[np.bool_]]:
+        """bool (rows, columns) each; all False before the first click where neither class nor references are given."""
+        return list(self._masks)
+
+    def click(self, clicks: Mapping[int, tuple[int, int, bool]]) -> None:
+        """Click on some of the images: by their number (row, column, positive), each within its image."""
+        asked = []
+        for number, (row, column, positive) in clicks.items():
+            self._prompts[number] = (*self._prompts[number], Click(row, column, positive))
+            question = self._questions[number]
+            drawn = draw_prompts(
+                self._prompts[number],
+                question.image.canvas,
+                radius=self._lockstep.predictor.config.click_radius,
+                previous_logits=self._logits[number],
+                device=self._lockstep.predictor.device,
+            )
+            asked.append(_Question(question.image, question.row, question.memory, drawn))
+        self._take(list(clicks), self._lockstep.answer(asked))
+
+    def _take(self, numbers: Sequence[int], answers: Sequence[tuple[Tensor, Segmentation]]) -> None:
+        for number, (logits, result) in zip(numbers, answers, strict=True):
+            self._logits[number], self._masks[number] = logits, result.mask
+
+
+def _joined_memories(memories: Sequence[ReferenceMemory]) -> ReferenceMemory:
+    queries = [memory.queries for memory in memories]
+    return ReferenceMemory(
+        torch.cat([memory.keys for memory in memories]),
+        torch.cat([memory.values for memory in memories]),
+        QuerySet(
+            torch.cat([q.tokens for q in queries]),
+            torch.cat([q.position for q in queries]),
+            torch.cat([q.foreground for q in queries]),
+            torch.cat([q.valid for q in queries]),
+        ),
+    )
+
+
+def _joined_prompts(prompts: Sequence[DensePrompt]) -> DensePrompt:
+    clicks = [prompt.clicks for prompt in prompts]
+    before = [prompt.previous_logits for prompt in prompts if prompt.previous_logits is not None]
+    return DensePrompt(
+        Clicks(
+            torch.cat([c.row_column for c in clicks]),
+            torch.cat([c.positive for c in clicks]),
+            torch.cat([c.valid for c in clicks]),
+        ),
+        torch.cat([prompt.maps for prompt in prompts]),
+        torch.cat(before) if before else None,
+    )

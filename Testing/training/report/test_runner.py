@@ -1,0 +1,197 @@
+"""Measuring what is missing, once, and nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from KPrismLib.dataset import DatasetFolder
+from KPrismLib.errors import Cancelled, InvalidConfig, InvalidDataset
+from KPrismLib.evaluation.settings import Mode
+from Testing.training.report.fake_model import FakePredictor, fake_model
+from Testing.training.report.tiny_report import measured, store, write_pictures, write_volumes
+from Training.report.needs import Effort, Need, clicks, exemplar, masks, needs, shots, volumes
+from Training.report.results import Results, read_facts
+from Training.report.runner import Model, Runner
+from Training.report.sets import by_name
+
+BOTH = {"liver": 200, "spleen": 120}
+
+
+def _runner(tmp_path: Path, *paths: Path, redo: bool = False) -> Runner:
+    return Runner(Results(tmp_path / "results"), by_name([DatasetFolder.open(path) for path in paths]), redo)
+
+
+def test_what_was_measured_is_not_measured_again(tmp_path: Path) -> None:
+    busi = write_pictures(tmp_path, "BUSI")
+    predictor = FakePredictor(BOTH)
+    need = Need(("Breast Cancer", "BUS"), masks(Effort()))
+    _runner(tmp_path, busi).provide(fake_model(predictor), [need])
+    # Both sets of the paper are this one folder; its four test slices are taken in once.
+    assert predictor.encoded == 4
+    _runner(tmp_path, busi).provide(fake_model(predictor), [need])
+    assert predictor.encoded == 4
+    part = Results(tmp_path / "results").part("tiny", "masks", "BUSI")
+    assert part is not None
+    assert part.facts.trained_on == ["BUSI"]
+    assert len(part.slices(Mode.SEMANTIC)) == len(part.slices(Mode.IN_CONTEXT)) == 8
+    assert len(part.slices(Mode.SEMANTIC, ("liver",))) == 4
+    assert all(row.references for row in part.rows if row.measurement.mode is Mode.IN_CONTEXT)
+
+
+def test_an_interrupted_command_goes_on_where_it_was(tmp_path: Path) -> None:
+    folders = [write_pictures(tmp_path, "BUSI"), write_pictures(tmp_path, "CXR_LUNG", patients=8)]
+    need = Need(("Breast Cancer", "Chest X-ray"), masks(Effort()))
+    seen = []
+
+    def stop(done: int, total: int, dataset: str) -> None:
+        seen.append(dataset)
+        if seen.count("CXR_LUNG") == 5:
+            raise Cancelled("Stopped.")
+
+    runner = _runner(tmp_path, *folders)
+    with pytest.raises(Cancelled):
+        Runner(runner.results, runner.folders, progress=stop).provide(fake_model(), [need])
+    assert seen == ["BUSI"] * 4 + ["CXR_LUNG"] * 5
+    assert runner.results.datasets("tiny", "masks") == ["BUSI"]
+    predictor = FakePredictor(BOTH)
+    assert runner.provide(fake_model(predictor), [need])
+    assert predictor.encoded == 4  # of eight slices, which are in work four at a time, half were finished
+    assert runner.results.datasets("tiny", "masks") == ["BUSI", "CXR_LUNG"]
+    whole = runner.results.part("tiny", "masks", "CXR_LUNG")
+    assert whole is not None
+    assert len(whole.rows) == 32
+    assert not list((tmp_path / "results").rglob("*journal*"))
+
+
+def test_an_interrupted_evaluation_of_something_else_is_started_anew(tmp_path: Path) -> None:
+    busi = write_pictures(tmp_path, "BUSI")
+
+    def stop(done: int, total: int, dataset: str) -> None:
+        raise Cancelled("Stopped.")
+
+    runner = _runner(tmp_path, busi)
+    with pytest.raises(Cancelled):
+        Runner(runner.results, runner.folders, progress=stop).provide(fake_model(), [Need(("BUS",), masks(Effort()))])
+    smaller = Need(("BUS",), masks(Effort(limit=1)))
+    with pytest.raises(InvalidConfig, match="journal of another evaluation"):
+        runner.provide(fake_model(), [smaller])
+    assert _runner(tmp_path, busi, redo=True).provide(fake_model(), [smaller])
+    assert runner.results.datasets("tiny", "masks") == ["BUSI"]
+
+
+def test_processes_share_a_set_and_the_last_writes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runner = _runner(tmp_path, write_pictures(tmp_path, "BUSI", patients=8))
+    need = Need(("BUS",), masks(Effort()))
+    first, second = FakePredictor(BOTH), FakePredictor(BOTH)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "0")
+    assert not runner.provide(fake_model(first), [need])
+    assert runner.results.datasets("tiny", "masks") == []
+    monkeypatch.setenv("RANK", "1")
+    assert runner.provide(fake_model(second), [need])
+    assert (first.encoded, second.encoded) == (4, 4)
+    part = runner.results.part("tiny", "masks", "BUSI")
+    assert part is not None
+    assert len(part.rows) == 32
+
+
+@pytest.mark.parametrize(
+    ("effort", "digest", "sentence"),
+    [(Effort(limit=2), "0123456789ab", "other settings"), (Effort(), "ba9876543210", "other weights")],
+)
+def test_results_of_something_else_are_neither_used_nor_lost(
+    tmp_path: Path, effort: Effort, digest: str, sentence: str
+) -> None:
+    busi = write_pictures(tmp_path, "BUSI")
+    _runner(tmp_path, busi).provide(fake_model(), [Need(("BUS",), masks(Effort()))])
+    table = tmp_path / "results" / "tiny" / "masks" / "BUSI.csv"
+    before = table.read_bytes()
+    need, model = Need(("BUS",), masks(effort)), fake_model(digest=digest)
+    with pytest.raises(InvalidConfig, match=f"{sentence}; give --redo"):
+        _runner(tmp_path, busi).provide(model, [need])
+    assert table.read_bytes() == before
+    _runner(tmp_path, busi, redo=True).provide(model, [need])
+    facts = read_facts(table)
+    assert facts is not None
+    assert (facts.digest, facts.protocol["limit"]) == (digest, effort.limit)
+
+
+def test_a_broken_set_does_not_keep_the_others_from_it(tmp_path: Path) -> None:
+    busi, xray = (write_pictures(tmp_path, name) for name in ("BUSI", "CXR_LUNG"))
+    for image in (busi / "images").iterdir():
+        image.write_bytes(b"no picture")
+    runner = _runner(tmp_path, busi, xray)
+    with pytest.raises(InvalidDataset, match="1 datasets could not be evaluated: BUSI"):
+        runner.provide(fake_model(), [Need(("Breast Cancer", "Chest X-ray"), masks(Effort()))])
+    assert runner.results.datasets("tiny", "masks") == ["CXR_LUNG"]
+
+
+def test_volumes_are_gone_through_whole(tmp_path: Path) -> None:
+    acdc = write_volumes(tmp_path, "ACDC", patients=5)
+    runner = _runner(tmp_path, acdc, write_pictures(tmp_path, "BUSI"))
+    runner.provide(fake_model(), [Need(("ACDC", "BUS"), volumes(Effort(volumes=2)))])
+    assert runner.results.datasets("tiny", "volumes") == ["ACDC"]  # pictures have no volumes
+    part = runner.results.part("tiny", "volumes", "ACDC")
+    assert part is not None
+    found = part.volumes(Mode.SEMANTIC)
+    assert len({volume.item for volume in found}) == 2
+    empty = [row for row in part.slices(Mode.SEMANTIC) if not row.present]
+    assert {row.index for row in empty} == {1}
+
+
+def test_every_exemplar_serves_all_queries(tmp_path: Path) -> None:
+    acdc = write_volumes(tmp_path, "ACDC", patients=5)
+    runner = _runner(tmp_path, acdc)
+    runner.provide(fake_model(), [Need(("ACDC",), exemplar(number, Effort(exemplars=2))) for number in (0, 1)])
+    used = []
+    for name in ("exemplar-01", "exemplar-02"):
+        part = runner.results.part("tiny", name, "ACDC")
+        assert part is not None
+        references = {name for row in part.rows for name in row.references}
+        used.append({reference.rpartition(":")[0] for reference in references})
+    assert used in ([{"v0"}, {"v1"}], [{"v1"}, {"v0"}])
+
+
+def test_the_first_set_at_hand_and_folders_of_ones_own(tmp_path: Path) -> None:
+    folders = [write_pictures(tmp_path, name) for name in ("AMOS_CT", "AMOS_MRI", "MINE")]
+    runner = _runner(tmp_path, *folders)
+    runner.provide(fake_model(), needs("table10", Effort(limit=1)))
+    assert runner.results.datasets("tiny", shots(9, Effort()).name) == ["AMOS_MRI"]
+    runner.provide(fake_model(), [Need(("AMOS_CT",), clicks(Effort(click_limit=1)), others=True)])
+    assert runner.results.datasets("tiny", "clicks") == ["AMOS_CT", "MINE"]
+
+
+def test_stored_facts_that_are_damaged(tmp_path: Path) -> None:
+    table = store(Results(tmp_path), [measured()])
+    table.with_suffix(".json").write_text("{}", encoding="utf-8")
+    with pytest.raises(InvalidDataset, match="measured again"):
+        Results(tmp_path).part("tiny", "masks", "BUSI")
+    table.with_suffix(".json").unlink()
+    assert Results(tmp_path).part("tiny", "masks", "BUSI") is None
+
+
+def test_the_main_model_of_a_folder(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    with pytest.raises(InvalidDataset, match="Nothing has been measured"):
+        results.main_model(None)
+    store(results, [measured()])
+    store(results, [measured()], model="ablations/full")
+    assert results.main_model(None) == "tiny"
+    assert results.main_model("somewhere/better.safetensors") == "better"
+    store(results, [measured("M&Ms")], model="other")
+    assert results.path("other", "masks", "M&Ms").name == "M_Ms.csv"
+    with pytest.raises(InvalidDataset, match="other, tiny; choose one with --model"):
+        results.main_model(None)
+
+
+def test_a_model_is_named_like_its_file(tmp_path: Path) -> None:
+    from Testing.training.report.tiny_report import write_weights
+
+    path = write_weights(tmp_path / "better.safetensors", trained_on=["BUSI"])
+    model = Model.named(str(path), "cpu")
+    assert model.name == "better"
+    assert model.weights.notes["datasets"] == ["BUSI"]
+    assert len(model.digest) == 12
+    assert model.predictor.classes == ("liver", "spleen")

@@ -1,0 +1,166 @@
+"""The report: whatever has been measured, as one Markdown document with its pictures."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+
+from KPrismLib.command.console import made_folder
+from KPrismLib.errors import InvalidDataset
+from KPrismLib.imaging.atomic_file import write_atomically
+from Training.report import curve_figures, paper_numbers
+from Training.report.costs import Throughput
+from Training.report.document import Picture, Section
+from Training.report.gates import load_gates
+from Training.report.needs import ABLATION_TABLES, Effort, gates
+from Training.report.panel_figures import PANEL_FIGURES
+from Training.report.results import Facts
+from Training.report.tables.ablations import ablation_table
+from Training.report.tables.clicks import table4, table5d
+from Training.report.tables.costs import table8
+from Training.report.tables.dice import table2, table3
+from Training.report.tables.references import table9, table10
+from Training.report.verdict import AGREES, DISAGREES, OPEN
+from Training.report.view import View, protocol_lines
+
+THROUGHPUT_NAME = "throughput.json"
+PICTURES_NAME = "pictures"
+
+TABLES: Mapping[str, Callable[[View], Section | None]] = MappingProxyType(
+    {"table2": table2, "table3": table3, "table4": table4, "table5d": table5d, "table9": table9, "table10": table10}
+)
+"""The tables of the main model."""
+
+ITEMS = (
+    *("table2", "table3", "table4", "figure3", "figure5"),
+    *("table5a", "table5b", "table5c", "table5d", "table7a", "table7b", "table8"),
+    *("figure4", "table9", "table10", *PANEL_FIGURES),
+)
+"""Everything, in the order of the report."""
+
+
+def section(item: str, view: View, pictures: Path) -> Section | None:
+    """One table or figure from the results; ``None`` where its measurements are missing.
+
+    Args:
+        item: One of :data:`ITEMS`.
+        view: The results.
+        pictures: Folder for the pictures of figures.
+    """
+    model = view.results.root / view.model
+    if item in TABLES:
+        return TABLES[item](view)
+    if item in ABLATION_TABLES:
+        return ablation_table(item, view)
+    if item == "table8":
+        return table8(Throughput.load(view.results.root / THROUGHPUT_NAME))
+    if item in PANEL_FIGURES:
+        return _panel_section(item, model / PICTURES_NAME, pictures)
+    made_folder(pictures)
+    if item == "figure4":
+        tables = sorted((model / gates(Effort()).name).glob("*.csv"))
+        return curve_figures.figure4(load_gates(tables[0]) if tables else [], pictures)
+    return {"figure3": curve_figures.figure3, "figure5": curve_figures.figure5}[item](view, pictures)
+
+
+def build(view: View, output: Path, pictures: Path) -> list[str]:
+    """Write the report.
+
+    Args:
+        view: The results.
+        output: The Markdown file.
+        pictures: Folder of its pictures.
+
+    Returns:
+        The tables and figures for which nothing has been measured.
+
+    Raises:
+        InvalidDataset: Nothing at all has been measured, or a file of the results is damaged.
+        CannotWrite: The report cannot be written.
+    """
+    made_folder(pictures)
+    sections = {item: section(item, view, pictures) for item in ITEMS}
+    found = [each for each in sections.values() if each is not None]
+    if not found:
+        raise InvalidDataset(
+            f"There is nothing measured in {view.results.root}; run `python -m Training.report table2` first, say."
+        )
+    folder = Path(os.path.relpath(pictures, output.parent)).as_posix()
+    overview = [curve_figures.dice_dots(view, pictures), curve_figures.ablation_dots(view, pictures)]
+    missing = [item for item, each in sections.items() if each is None]
+    blocks = [_head(view), _verdicts(found), *(f"{each.markdown(folder)}\n" for each in overview if each is not None)]
+    blocks += [*(each.markdown(folder) for each in found), _tail(missing)]
+    write_atomically(output, "\n".join(block for block in blocks if block).encode("utf-8"))
+    return missing
+
+
+def _panel_section(item: str, stored: Path, pictures: Path) -> Section | None:
+    source = stored / f"{item}.png"
+    if not source.is_file():
+        return None
+    made_folder(pictures)
+    shutil.copyfile(source, pictures / source.name)
+    shown = json.loads(source.with_suffix(".json").read_text(encoding="utf-8"))
+    cases = "; ".join(f"{each['case']} ({each['label']}, row {each['row']} of {each['table']})" for each in shown)
+    text = f"{paper_numbers.caption(item)}, by their Dice among all that were measured; truth in yellow."
+    return Section(item, pictures=[Picture(source.name, text)], notes=[f"Shown: {cases}."])
+
+
+def _head(view: View) -> str:
+    facts = _facts(view)
+    first = facts[0] if facts else None
+    lines = [
+        "# K-Prism: the paper's tables and figures, measured again",
+        "",
+        "Built by `python -m Training.report build` from tables of single measurements. Our numbers are Dice in "
+        "percent per (slice, class present in the slice) at the original resolution, the paper's protocol, unless a "
+        "table says otherwise; brackets hold 95 % bootstrap intervals over patients. The paper's numbers are for its "
+        "own sets, for a network of 43 M parameters trained on eight GPUs: a goal, no comparison on equal terms.",
+        "",
+    ]
+    if first is not None:
+        lines.append(f"Main model: `{view.model}` (weights {first.digest}), on {first.device}.")
+        if len({each.digest for each in facts}) > 1:
+            lines.append("**Some tables were measured with other weights of that name: measure them again.**")
+        lines += ["", *protocol_lines(facts)]
+    return "\n".join(lines) + "\n"
+
+
+def _facts(view: View) -> list[Facts]:
+    root = view.results.root / view.model
+    found = []
+    for folder in sorted(root.iterdir()) if root.is_dir() else []:
+        for name in view.results.datasets(view.model, folder.name):
+            facts = view.results.facts(view.model, folder.name, name)
+            if facts is not None:
+                found.append(facts)
+    return found
+
+
+def _verdicts(sections: Sequence[Section]) -> str:
+    """How often our differences go the paper's way, by table."""
+    lines = []
+    for each in sections:
+        found = Counter(cell for table in each.tables for row in table.rows for cell in row)
+        if any(found[kind] for kind in (AGREES, DISAGREES, OPEN)):
+            lines.append(
+                f"- {paper_numbers.heading(each.item)}: {found[AGREES]} go the paper's way, {found[DISAGREES]} go "
+                f"against it, {found[OPEN]} cannot be told."
+            )
+    if not lines:
+        return ""
+    return "\n".join(
+        ["Differences whose sign the paper states, with 95 % intervals that leave zero out:", "", *lines, ""]
+    )
+
+
+def _tail(missing: Sequence[str]) -> str:
+    if not missing:
+        return ""
+    commands = ", ".join(f"`{item}`" for item in missing)
+    return f"## Not measured\n\n`python -m Training.report` has a command for each: {commands}.\n"

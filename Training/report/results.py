@@ -1,0 +1,202 @@
+"""The folder of results: one table of rows for each model, protocol and set, with a note of how it came about.
+
+``RESULTS/MODEL/PROTOCOL/SET.csv`` holds the rows, ``SET.json`` beside it the facts. A pair is written when its set is
+done, so an interrupted command loses the set it was at and nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from KPrismLib.command.console import made_folder
+from KPrismLib.errors import InvalidDataset
+from KPrismLib.evaluation.measurements import SliceMeasurement, VolumeMeasurement
+from KPrismLib.evaluation.rows import Row, read_rows
+from KPrismLib.evaluation.settings import Mode
+from KPrismLib.imaging.atomic_file import write_atomically
+
+ABLATIONS_FOLDER = "ablations"
+
+WEIGHTS_NAME = "weights.safetensors"
+"""Of a trained ablation, in the folder of its run."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """How rows came about.
+
+    Attributes:
+        dataset: Name of the dataset folder.
+        protocol: The fields of the :class:`~Training.report.needs.Protocol`.
+        digest: Of the weights file: its first 12 hexadecimal digits of SHA-256.
+        weights: The weights as they were named: a shipped name or a file.
+        trained_on: Names of the sets that the weights learned from, as far as they say.
+        device: Where it ran.
+        seconds: How long it took.
+        skipped: What could not be evaluated, one sentence each.
+    """
+
+    dataset: str
+    protocol: Mapping[str, Any]
+    digest: str
+    weights: str
+    trained_on: Sequence[str] = ()
+    device: str = ""
+    seconds: float = 0.0
+    skipped: Sequence[str] = ()
+
+    def fits(self, protocol: Mapping[str, Any], weights: str) -> bool:
+        """Whether the rows are what this protocol and the weights of this digest would give."""
+        return dict(self.protocol) == dict(protocol) and self.digest == weights
+
+
+@dataclass(frozen=True)
+class Part:
+    """The rows of one model, protocol and set.
+
+    Attributes:
+        model: Its name among the results.
+        protocol: Likewise.
+        path: The table.
+        facts: How it came about.
+        rows: What was measured.
+    """
+
+    model: str
+    protocol: str
+    path: Path
+    facts: Facts
+    rows: tuple[Row, ...] = field(repr=False)
+
+    def slices(self, mode: Mode, classes: Sequence[str] = ()) -> list[SliceMeasurement]:
+        """Measurements of slices in a mode; of some classes, or of all."""
+        return [
+            row.measurement
+            for row in self.rows
+            if isinstance(row.measurement, SliceMeasurement) and _counts(row, mode, classes)
+        ]
+
+    def volumes(self, mode: Mode, classes: Sequence[str] = ()) -> list[VolumeMeasurement]:
+        """Measurements of whole volumes."""
+        return [
+            row.measurement
+            for row in self.rows
+            if isinstance(row.measurement, VolumeMeasurement) and _counts(row, mode, classes)
+        ]
+
+
+def _counts(row: Row, mode: Mode, classes: Sequence[str]) -> bool:
+    return row.measurement.mode is mode and (not classes or row.measurement.cls in classes)
+
+
+@dataclass(frozen=True)
+class Results:
+    """The folder.
+
+    Attributes:
+        root: Where it is.
+    """
+
+    root: Path
+
+    def path(self, model: str, protocol: str, dataset: str) -> Path:
+        """Where the rows of a set are, or will be."""
+        return self.root / model / protocol / f"{_plain(dataset)}.csv"
+
+    def part(self, model: str, protocol: str, dataset: str) -> Part | None:
+        """What was measured, or ``None``.
+
+        Raises:
+            InvalidDataset: A file is damaged.
+        """
+        path = self.path(model, protocol, dataset)
+        facts = read_facts(path)
+        if facts is None:
+            return None
+        return Part(model, protocol, path, facts, tuple(read_rows(path)))
+
+    def facts(self, model: str, protocol: str, dataset: str) -> Facts | None:
+        """How the rows of a set came about, or ``None`` where there are none."""
+        return read_facts(self.path(model, protocol, dataset))
+
+    def datasets(self, model: str, protocol: str) -> list[str]:
+        """The names of the sets that were measured by a protocol."""
+        tables = sorted((self.root / model / protocol).glob("*.csv"))
+        return [facts.dataset for facts in map(read_facts, tables) if facts is not None]
+
+    def save(self, model: str, protocol: str, facts: Facts, table: str) -> Path:
+        """Write a table, usually of rows, and its facts; they come last and say that both are there.
+
+        Raises:
+            CannotWrite: The disk is full or the folder read-only.
+        """
+        path = self.path(model, protocol, facts.dataset)
+        made_folder(path.parent)
+        notes = path.with_suffix(".json")
+        notes.unlink(missing_ok=True)
+        write_atomically(path, table.encode())
+        write_atomically(notes, (json.dumps(asdict(facts), indent=1) + "\n").encode())
+        return path
+
+    def models(self) -> list[str]:
+        """The main models that have results, by name."""
+        if not self.root.is_dir():
+            return []
+        return sorted(
+            folder.name
+            for folder in self.root.iterdir()
+            if folder.name != ABLATIONS_FOLDER and any(folder.glob("*/*.json"))
+        )
+
+    def main_model(self, asked: str | None) -> str:
+        """The name of the main model: the asked one, or else the only one that has results.
+
+        Raises:
+            InvalidDataset: There are several, or none.
+        """
+        if asked is not None:
+            return Path(asked).stem
+        found = self.models()
+        if len(found) != 1:
+            raise InvalidDataset(
+                f"{self.root} holds results of {', '.join(found)}; choose one with --model."
+                if found
+                else f"Nothing has been measured in {self.root}; see `python -m Training.report --help`."
+            )
+        return found[0]
+
+
+def ablation_model(run: str) -> str:
+    """The name that an ablation run has among the results."""
+    return f"{ABLATIONS_FOLDER}/{run}"
+
+
+def read_facts(rows: Path) -> Facts | None:
+    """The facts beside a table of rows; ``None`` where either is missing.
+
+    Raises:
+        InvalidDataset: They cannot be understood.
+    """
+    notes = rows.with_suffix(".json")
+    if not notes.is_file() or not rows.is_file():
+        return None
+    try:
+        return Facts(**json.loads(notes.read_text(encoding="utf-8")))
+    except (OSError, TypeError, ValueError) as error:
+        raise InvalidDataset(f"{notes} is damaged ({error}); delete it, and its set will be measured again.") from error
+
+
+def digest(path: Path) -> str:
+    """What tells one weights file from another."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+
+
+def _plain(name: str) -> str:
+    """A name as part of a path: names of sets hold ampersands and blanks."""
+    return re.sub(r"[^\w.-]+", "_", name)

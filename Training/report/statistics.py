@@ -1,0 +1,144 @@
+"""Numbers with intervals: of one set, of a mean over sets, and of the difference between two models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from KPrismLib.evaluation.bootstrap import bootstrap_means
+from KPrismLib.evaluation.clicks_to_quality import number_of_clicks
+from KPrismLib.evaluation.measurements import SliceMeasurement, VolumeMeasurement
+from KPrismLib.evaluation.settings import PAPER_CAP
+
+_TAILS = (0.025, 0.975)
+_LARGEST_SEED = 2**63
+
+
+@dataclass(frozen=True)
+class Number:
+    """A mean with its 95 % bootstrap interval over patients.
+
+    Attributes:
+        value: Float, or shape (K,) for a curve.
+        low, high: The bounds, of the same shape; ``None`` where the spread is unknown (a single patient).
+        count: How many measurements it is the mean of.
+    """
+
+    value: NDArray[np.float64]
+    low: NDArray[np.float64] | None
+    high: NDArray[np.float64] | None
+    count: int
+
+    def scaled(self, factor: float) -> Number:
+        """The same in another unit; ``factor`` is positive."""
+        low, high = (None if bound is None else factor * bound for bound in (self.low, self.high))
+        return Number(factor * self.value, low, high, self.count)
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether zero is outside the interval."""
+        if self.low is None or self.high is None:
+            return False
+        return bool(self.low > 0 or self.high < 0)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Measurements of one set.
+
+    Attributes:
+        values: Float, shape (N,) or (N, K).
+        patients: The patient of each.
+    """
+
+    values: NDArray[np.float64]
+    patients: tuple[str, ...]
+
+
+Metric = Callable[[Sequence[SliceMeasurement]], NDArray[np.float64]]
+
+
+def dice_after(clicks: int) -> Metric:
+    """Dice after so many clicks; 0 for the modes without clicks."""
+    return lambda rows: np.array([row.curve[clicks] for row in rows], dtype=np.float64)
+
+
+def clicks_to(threshold: float) -> Metric:
+    """NoC: clicks until Dice reaches a threshold, failures count as the cap of 10."""
+
+    def count(rows: Sequence[SliceMeasurement]) -> NDArray[np.float64]:
+        curves = [row.curve for row in rows]
+        cap = min(PAPER_CAP, min(map(len, curves)) - 1)
+        return number_of_clicks(curves, threshold, cap=cap).astype(np.float64)
+
+    return count
+
+
+def curve(rows: Sequence[SliceMeasurement]) -> NDArray[np.float64]:
+    """Dice after 0, 1, 2, ... clicks."""
+    return np.array([row.curve for row in rows], dtype=np.float64)
+
+
+def sample(rows: Sequence[SliceMeasurement], metric: Metric) -> Sample | None:
+    """A metric of the rows whose class is present; ``None`` without any."""
+    present = [row for row in rows if row.present]
+    return Sample(metric(present), tuple(row.patient for row in present)) if present else None
+
+
+def volume_sample(rows: Sequence[VolumeMeasurement]) -> Sample | None:
+    """Dice per volume."""
+    if not rows:
+        return None
+    return Sample(np.array([row.dice for row in rows]), tuple(row.patient for row in rows))
+
+
+def false_positives(rows: Sequence[SliceMeasurement]) -> Sample | None:
+    """Whether something was found, of the rows whose class is absent."""
+    absent = [row for row in rows if not row.present]
+    return (
+        Sample(np.array([float(row.found) for row in absent]), tuple(row.patient for row in absent)) if absent else None
+    )
+
+
+def difference(rows: Sequence[SliceMeasurement], base: Sequence[SliceMeasurement], metric: Metric) -> Sample | None:
+    """A metric of the rows minus that of the same slices and classes in ``base``; rows without partner do not count."""
+    partners = {_key(row): row for row in base if row.present}
+    pairs = [(row, partners[_key(row)]) for row in rows if row.present and _key(row) in partners]
+    if not pairs:
+        return None
+    ours, theirs = zip(*pairs, strict=True)
+    return Sample(metric(ours) - metric(theirs), tuple(row.patient for row in ours))
+
+
+def mean(samples: Sequence[Sample | None], *, seed: int = 0) -> Number | None:
+    """The mean over sets, each of which counts the same, as the paper averages.
+
+    Patients are drawn within each set, independently of the other sets. A set of a single patient leaves the spread
+    unknown.
+    """
+    given = [each for each in samples if each is not None]
+    if not given:
+        return None
+    value = np.mean([each.values.mean(axis=0) for each in given], axis=0)
+    draws = [
+        bootstrap_means(each.values, each.patients, seed=_seed(seed, position)) for position, each in enumerate(given)
+    ]
+    count = sum(len(each.patients) for each in given)
+    if any(each is None for each in draws):
+        return Number(value, None, None, count)
+    low, high = np.quantile(np.mean(np.array(draws), axis=0), _TAILS, axis=0)
+    return Number(value, low, high, count)
+
+
+def _key(row: SliceMeasurement) -> tuple[str, str, int, str]:
+    return row.dataset, row.item, row.index, row.cls
+
+
+def _seed(seed: int, position: int) -> int:
+    """The first set's seed is the given one, so that one set alone has the interval that evaluation gives it."""
+    if position == 0:
+        return seed
+    return int(np.random.SeedSequence((seed, position)).generate_state(1, np.uint64)[0] % _LARGEST_SEED)

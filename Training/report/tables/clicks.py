@@ -1,0 +1,110 @@
+"""Tables 4 and 5d: how many clicks a quality costs, and what a number of clicks gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+from KPrismLib.evaluation.settings import Mode
+from Training.report import paper_numbers
+from Training.report.document import MISSING, Section, Table, percent, plain, printed, signed
+from Training.report.needs import ABLATION_SETS
+from Training.report.sets import PAPER_SETS, Group
+from Training.report.statistics import Metric, Number, clicks_to, dice_after, difference, mean, sample
+from Training.report.tables.dice import TRAINED_NOTE
+from Training.report.verdict import verdict
+from Training.report.view import Measured, View, remarks, where
+
+CLICK_METRICS: Mapping[str, Metric] = MappingProxyType(
+    {"noc90": clicks_to(0.90), "noc95": clicks_to(0.95), "dice1": dice_after(1), "dice5": dice_after(5)}
+)
+HEADINGS: Mapping[str, str] = MappingProxyType(
+    {"noc90": "NoC90 ↓", "noc95": "NoC95 ↓", "dice1": "Dice(1) ↑", "dice5": "Dice(5) ↑"}
+)
+_CAP_NOTE = "NoC counts a failure as 10 clicks, the cap of the paper's curves."
+
+
+def shown(metric: str, number: Number | None) -> str:
+    """A metric of :data:`CLICK_METRICS` as a cell."""
+    return plain(number) if metric.startswith("noc") else percent(number)
+
+
+def group_of(measured: Measured) -> Group | None:
+    """The group that a set counts for here; ``None`` for an external one that the weights learned from."""
+    group = PAPER_SETS[measured.name].group
+    return None if group is not Group.IN_DISTRIBUTION and measured.was_trained_on else group
+
+
+def interactive_sets(view: View) -> list[Measured]:
+    """All sets of the paper that were clicked on."""
+    return view.all_measured("clicks", PAPER_SETS)
+
+
+def table4(view: View) -> Section | None:
+    """Mode-3: means over the groups of sets, and each set."""
+    measured = interactive_sets(view)
+    if not measured:
+        return None
+    rows = []
+    for group in Group:
+        counted = [each for each in measured if group_of(each) is group]
+        if counted:
+            cells = [
+                shown(name, mean([sample(each.slices(Mode.INTERACTIVE), metric) for each in counted], seed=view.seed))
+                for name, metric in CLICK_METRICS.items()
+            ]
+            rows.append([group.value, "**ours** [95 %]", str(len(counted)), *cells])
+        for theirs in paper_numbers.rows("table4"):
+            if theirs["group"] == group.value:
+                values = [printed(theirs[name]) for name in CLICK_METRICS]
+                rows.append([group.value, f"{theirs['method']}, paper", "", *values])
+    header = ["group", "method", "sets", *HEADINGS.values()]
+    notes = [_CAP_NOTE, *remarks(measured)]
+    if any(group_of(each) is None for each in measured):
+        notes.append(TRAINED_NOTE)
+    return Section("table4", [Table(header, rows), _per_set(measured, view)], notes=notes)
+
+
+def _per_set(measured: Sequence[Measured], view: View) -> Table:
+    rows = []
+    # A folder may stand for two of the paper's sets; it is listed once.
+    for each in {each.dataset: each for each in measured}.values():
+        found = each.slices(Mode.INTERACTIVE)
+        cells = [shown(name, mean([sample(found, metric)], seed=view.seed)) for name, metric in CLICK_METRICS.items()]
+        rows.append([where(each), str(sum(row.present for row in found)), *cells])
+    return Table(["set", "pairs", *HEADINGS.values()], rows, "Each set")
+
+
+def table5d(view: View) -> Section | None:
+    """Clicks after an initial mask against clicks from nothing."""
+    measured = [(view.measured("clicks", name), view.measured("refined", name)) for name in ABLATION_SETS]
+    pairs = [(start, refine) for start, refine in measured if start is not None and refine is not None]
+    if not pairs:
+        return None
+    theirs = paper_numbers.table("table5d")
+    rows = []
+    for start, refine in pairs:
+        position = theirs["sets"].index(start.name)
+        base = start.slices(Mode.INTERACTIVE)
+        for row in theirs["rows"]:
+            mode = Mode(row["mode"])
+            found = base if mode is Mode.INTERACTIVE else refine.slices(mode)
+            cells = []
+            for name in ("noc90", "noc95"):
+                metric = CLICK_METRICS[name]
+                cells += [plain(mean([sample(found, metric)], seed=view.seed)), printed(row[name][position])]
+                if mode is Mode.INTERACTIVE:
+                    cells += [MISSING, MISSING]
+                    continue
+                saved = mean([difference(found, base, metric)], seed=view.seed)
+                expected = row[name][position] - theirs["rows"][0][name][position]
+                cells += [signed(saved), verdict(saved, expected)]
+            rows.append([where(start), str(row["method"]), *cells])
+    header = ["set", "method"]
+    for name in ("noc90", "noc95"):
+        header += [HEADINGS[name], "paper", "minus Mode-3, same slices", "with the paper?"]
+    return Section(
+        "table5d",
+        [Table(header, rows)],
+        notes=[_CAP_NOTE, *remarks([start for start, _ in pairs]), *paper_numbers.contradictions("table5d")],
+    )

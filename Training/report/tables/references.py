@@ -1,0 +1,90 @@
+"""Tables 9 and 10: which reference, and how many."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from KPrismLib.evaluation.references import AXIAL_POSITIONS
+from KPrismLib.evaluation.settings import Mode
+from Training.report import paper_numbers
+from Training.report.document import MISSING, Section, Table, percent, printed, signed_percent
+from Training.report.needs import Effort, exemplar, shots
+from Training.report.statistics import dice_after, difference, mean, sample
+from Training.report.verdict import VERDICT_NOTE, verdict
+from Training.report.view import Measured, View, remarks, where
+
+_MOST_EXEMPLARS = 99
+
+
+def table9(view: View) -> Section | None:
+    """Mean, spread and range over references, each of which served all images."""
+    rows, used = [], []
+    for theirs in paper_numbers.rows("table9"):
+        measured = _exemplars(str(theirs["set"]), view)
+        if len(measured) < 2:
+            continue
+        used.append(measured[0])
+        numbers = [mean([sample(each.slices(Mode.IN_CONTEXT), dice_after(0))], seed=view.seed) for each in measured]
+        dice = np.array([100 * float(number.value) for number in numbers if number is not None])
+        ours = (dice.mean(), dice.std(ddof=1), dice.min(), dice.max())
+        rows.append(
+            [str(theirs["set"]), f"{where(measured[0])}, ours", str(len(dice)), *(f"{value:.2f}" for value in ours)]
+        )
+        printed_values = [printed(theirs[name]) for name in ("mean", "std", "min", "max")]
+        rows.append([str(theirs["set"]), "paper", "10", *printed_values])
+    if not rows:
+        return None
+    return Section(
+        "table9",
+        [Table(["paper's set", "measured on", "references", "mean", "std", "min", "max"], rows)],
+        notes=[
+            "A reference is one training item that shows every class; of a volume, the middle slice of each class.",
+            *remarks(used),
+            *paper_numbers.contradictions("table9"),
+        ],
+    )
+
+
+def table10(view: View) -> Section | None:
+    """One to nine references at fixed positions of a volume."""
+    effort = Effort()
+    found: dict[int, Measured] = {}
+    for count in AXIAL_POSITIONS:
+        measured = view.all_measured(shots(count, effort).name, ("AMOS_MRI", "AMOS_CT"))
+        if measured:
+            found[count] = measured[0]
+    if not found:
+        return None
+    fewest = min(found)
+    base = found[fewest].slices(Mode.IN_CONTEXT)
+    one = paper_numbers.row("table10", shots=fewest)["dice"]
+    rows = []
+    for count, each in found.items():
+        theirs = paper_numbers.row("table10", shots=count)["dice"]
+        slices = each.slices(Mode.IN_CONTEXT)
+        cells = [str(count), percent(mean([sample(slices, dice_after(0))], seed=view.seed)), printed(theirs)]
+        if count == fewest:
+            rows.append([*cells, MISSING, MISSING, MISSING])
+            continue
+        gained = mean([difference(slices, base, dice_after(0))], seed=view.seed)
+        rows.append([*cells, signed_percent(gained), printed(theirs - one), verdict(gained, theirs - one)])
+    header = ["references", "ours [95 %]", "paper", f"against {fewest}, same slices", "paper", "agrees?"]
+    measured_on = next(iter(found.values()))
+    remark = f"Measured on {measured_on.dataset}"
+    if measured_on.name != paper_numbers.table("table10")["set"]:
+        remark += ": there is no abdominal MR at hand, and CT stands in"
+    return Section(
+        "table10",
+        [Table(header, rows)],
+        notes=[f"{remark}.", *remarks([measured_on]), VERDICT_NOTE],
+    )
+
+
+def _exemplars(name: str, view: View) -> list[Measured]:
+    found = []
+    for number in range(_MOST_EXEMPLARS):
+        measured = view.measured(exemplar(number, Effort()).name, name)
+        if measured is None:
+            break
+        found.append(measured)
+    return found

@@ -1,0 +1,119 @@
+"""What the results hold, asked by the names of the paper's sets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from KPrismLib.evaluation.measurements import SliceMeasurement, VolumeMeasurement
+from KPrismLib.evaluation.settings import Mode
+from Training.report.results import Facts, Part, Results
+from Training.report.sets import PAPER_SETS, Group
+
+TRAINED_MARK = " †"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured for one set.
+
+    Attributes:
+        name: Of the set in the paper; of the dataset folder where the paper has no such set.
+        part: The rows.
+        remark: What makes the folder different from the set; empty for the set itself.
+        classes: The classes that count; all when empty.
+    """
+
+    name: str
+    part: Part
+    remark: str = ""
+    classes: tuple[str, ...] = ()
+
+    @property
+    def dataset(self) -> str:
+        """The dataset folder."""
+        return self.part.facts.dataset
+
+    @property
+    def was_trained_on(self) -> bool:
+        """Whether the weights say that they learned from the folder's training split."""
+        return self.dataset in self.part.facts.trained_on
+
+    @property
+    def is_external(self) -> bool:
+        """Whether the set is outside training both in the paper and here."""
+        paper = PAPER_SETS.get(self.name)
+        return (paper is None or paper.group is not Group.IN_DISTRIBUTION) and not self.was_trained_on
+
+    def slices(self, mode: Mode) -> list[SliceMeasurement]:
+        """Measurements of slices in a mode."""
+        return self.part.slices(mode, self.classes)
+
+    def volumes(self, mode: Mode) -> list[VolumeMeasurement]:
+        """Measurements of whole volumes in a mode."""
+        return self.part.volumes(mode, self.classes)
+
+
+@dataclass(frozen=True)
+class View:
+    """The results of one main model, and of the ablations.
+
+    Attributes:
+        results: The folder.
+        model: Name of the main model.
+        seed: Of the bootstrap.
+    """
+
+    results: Results
+    model: str
+    seed: int = 0
+
+    def measured(self, protocol: str, name: str, model: str | None = None) -> Measured | None:
+        """What was measured for a set of the paper: on the set itself, or else on the first stand-in there is."""
+        chosen = self.model if model is None else model
+        part = self.results.part(chosen, protocol, name)
+        if part is not None:
+            return Measured(name, part)
+        for stand_in in PAPER_SETS[name].stand_ins:
+            part = self.results.part(chosen, protocol, stand_in.name)
+            if part is not None:
+                return Measured(name, part, stand_in.remark, stand_in.classes)
+        return None
+
+    def all_measured(self, protocol: str, names: Iterable[str], model: str | None = None) -> list[Measured]:
+        """The same for several sets; sets without results are left out."""
+        found = (self.measured(protocol, name, model) for name in names)
+        return [each for each in found if each is not None]
+
+    def others(self, protocol: str) -> list[Measured]:
+        """What was measured on folders without a counterpart in the paper."""
+        known = set(PAPER_SETS) | {each.name for paper in PAPER_SETS.values() for each in paper.stand_ins}
+        found = []
+        for name in self.results.datasets(self.model, protocol):
+            part = self.results.part(self.model, protocol, name) if name not in known else None
+            if part is not None:
+                found.append(Measured(name, part))
+        return found
+
+
+def where(measured: Measured) -> str:
+    """The folder, marked where the weights learned from it."""
+    return measured.dataset + (TRAINED_MARK if measured.was_trained_on else "")
+
+
+def remarks(measured: Sequence[Measured]) -> list[str]:
+    """A sentence on the stand-ins, if there are any."""
+    texts = dict.fromkeys(f"{each.dataset} for {each.name} ({each.remark})" for each in measured if each.remark)
+    return [f"Stand-ins: {', '.join(texts)}."] if texts else []
+
+
+def protocol_lines(facts: Iterable[Facts]) -> list[str]:
+    """How much was measured: a line for all protocols of which as much was."""
+    names: dict[str, dict[str, None]] = {}
+    for each in facts:
+        protocol = each.protocol
+        unit = "whole volumes" if protocol["whole_volumes"] else "slices"
+        limit = protocol["limit"]
+        amount = f"all {unit}" if limit is None else f"at most {limit} {unit} of each test split, evenly spread"
+        names.setdefault(f"{amount}, seed {protocol['seed']}", {})[f"`{protocol['name']}`"] = None
+    return [f"- {', '.join(found)}: {amount}." for amount, found in names.items()]
