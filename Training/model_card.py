@@ -103,21 +103,37 @@ def source_table(folders: Iterable[Path]) -> str:
     return "\n".join(lines)
 
 
+def stage_table(stages: Mapping[str, TrainingConfig]) -> str:
+    """One line for each stage: its steps and rate; each starts from the weights of the one before."""
+    lines = ["| stage | steps x samples (size) | peak rate |", "|---|---|---|"]
+    for name, config in stages.items():
+        phases = ", ".join(f"{p.steps} x {p.batch} a process ({p.size} px)" for p in config.phases)
+        lines.append(f"| `{name}` | {phases} | {config.learning_rate:g} |")
+    return "\n".join(lines)
+
+
+def training_commands(names: Iterable[str]) -> str:
+    """The commands that train and export every stage, each from the one before."""
+    lines, start = [], ""
+    for number, name in enumerate(names, 1):
+        lines.append(f"    kprism train {name} --data DATA --output RUN{number}{start}")
+        lines.append(f"    kprism export RUN{number}/checkpoint.pt -o stage-{number}.safetensors")
+        start = f" --from stage-{number}.safetensors"
+    return "\n".join(lines)
+
+
 def card(
     *,
-    config: TrainingConfig,
-    config_name: str,
+    stages: Mapping[str, TrainingConfig],
     notes: Mapping[str, Any],
     parameters: int,
     classes: Iterable[str],
     datasets: Mapping[str, Mapping[str, Any]],
 ) -> str:
-    """The card's text."""
-    folders = [Path(d) for d in config.datasets]
+    """The card's text; ``stages`` are the configurations by the names of their files, in the order they were run."""
+    folders = [Path(d) for d in dict.fromkeys(d for config in stages.values() for d in config.datasets)]
     unseen = sorted(set(datasets) - {f.name for f in folders})
-    phases = ", ".join(f"{p.steps} steps at {p.size} px" for p in config.phases)
-    course = notes.get("training") or f"{phases}; AdamW, peak rate {config.learning_rate:g}."
-    return f"""# K-Prism `{config.network}`
+    return f"""# K-Prism `{next(iter(stages.values())).network}`
 
 **Research use only.** Not a medical device; not for diagnosis or treatment. Several of the sets below allow research
 or non-commercial use only, and the weights inherit that.
@@ -129,14 +145,15 @@ Classes: {", ".join(classes)}.
 
 ## How it was trained
 
-Configuration `{config_name}`. {course}
+{stage_table(stages)}
+
+{notes.get("training", "")}
 
 Only the `train` splits were used; test and external items never. Not trained on at all: {", ".join(unseen) or "-"}.
 
 To train it again, with the sets below in one folder:
 
-    kprism train {config_name} --data DATA --output RUN
-    kprism export RUN/checkpoint.pt -o small.safetensors
+{training_commands(list(stages))}
 
 ## What it reaches
 
@@ -175,7 +192,7 @@ def _total(pairs: Mapping[str, int] | int) -> int:
 
 
 def main(
-    config: Annotated[Path, typer.Option(help="The training configuration.")],
+    config: Annotated[list[Path], typer.Option(help="The training configurations, in the order they were run.")],
     data: Annotated[Path, typer.Option(help="The folder of dataset folders.")],
     weights: Annotated[Path, typer.Option(help="The weights file.")],
     evaluation: Annotated[list[Path], typer.Option(help="Results of `kprism evaluate`; later ones take precedence.")],
@@ -184,8 +201,7 @@ def main(
     """Write the card."""
     loaded = load_weights(weights)
     text = card(
-        config=TrainingConfig.read(config, data),
-        config_name=config.as_posix(),
+        stages={path.as_posix(): TrainingConfig.read(path, data) for path in config},
         notes=loaded.notes,
         parameters=sum(t.numel() for name, t in loaded.tensors.items() if name != "position.matrix"),
         classes=loaded.config.classes,
