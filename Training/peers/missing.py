@@ -1,0 +1,64 @@
+"""What a system still needs on this computer, and the command that brings it."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+
+from KPrismLib.errors import InvalidConfig
+from Training.peers.about import About, Checkout
+
+
+def missing_packages(about: About) -> list[str]:
+    """Modules that Python does not find; nothing is imported."""
+    return [module for module in about.packages if not _is_importable(module)]
+
+
+def needs(about: About) -> list[str]:
+    """Everything that is missing here, in the order in which a person gets it; weights always are."""
+    found = [f"package {module}" for module in missing_packages(about)]
+    found += [f"a copy of {place.repository}" for place in about.checkouts if not _is_installed(place)]
+    if about.is_port:
+        found.append("your port to slices")
+    return [*found, "weights"]
+
+
+def command(about: About) -> str:
+    """The one command that brings the packages and repositories which are missing, empty where none is."""
+    steps = []
+    if missing_packages(about):
+        steps.append(f"pip install -e '.[{about.extra}]'")
+    steps += [f"git clone {place.repository}" for place in about.checkouts if not _is_installed(place)]
+    return " && ".join(steps)
+
+
+def require(about: About, checkouts: Sequence[Path]) -> None:
+    """Make sure that a system can be opened.
+
+    Raises:
+        InvalidConfig: a package is missing, or a repository of which no copy was given or installed.
+    """
+    packages = missing_packages(about)
+    if packages:
+        raise InvalidConfig(
+            f"{about.title} needs the package {' and '.join(packages)}; install it with: pip install -e "
+            f"'.[{about.extra}]'"
+        )
+    absent = [place for place in about.checkouts if not _is_installed(place)]
+    if absent and not checkouts:
+        folders = " ".join(f"--path {place.repository.rsplit('/', 1)[-1]}" for place in absent)
+        raise InvalidConfig(
+            f"{about.title} needs a local copy of {' and '.join(place.repository for place in absent)}; get it with: "
+            f"{' && '.join(f'git clone {place.repository}' for place in absent)}; then add {folders}"
+        )
+
+
+def _is_importable(module: str) -> bool:
+    return importlib.util.find_spec(module) is not None
+
+
+def _is_installed(place: Checkout) -> bool:
+    # A bare folder of that name, such as the clone itself, counts as a namespace to Python; it is no installation.
+    found = importlib.util.find_spec(place.module.split(".")[0])
+    return found is not None and found.origin is not None

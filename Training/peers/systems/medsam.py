@@ -1,0 +1,76 @@
+"""MedSAM (Ma et al., 2024): SAM with ViT-B, fine-tuned by its authors; run through SamModel of transformers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from skimage import transform
+
+from KPrismLib.evaluation import Mode
+from KPrismLib.prompts import Click
+from Training.peers.about import About
+from Training.peers.pixels import as_mask, colour, min_max
+from Training.peers.sam import INPUT, SamImage, as_answer, decode, enlarged, load_model
+from Training.peers.segmenter import Answer, Pixels, Segmenter
+from Training.peers.setup import PeerSetup, reproducible
+
+ABOUT = About(
+    name="medsam",
+    title="MedSAM",
+    modes=(Mode.INTERACTIVE,),
+    source="package transformers (SamModel)",
+    packages={"transformers": "transformers>=5.0"},
+    extra="peers-sam",
+    licence="code and weights Apache-2.0",
+    weights="a folder with config.json and model.safetensors: MedSAM in the transformers format "
+    "(wanglab/medsam-vit-base on Hugging Face), or medsam_vit_b.pth of github.com/bowang-lab/MedSAM converted with "
+    "transformers' models/sam/convert_sam_to_hf.py",
+    citation="Ma et al. Segment anything in medical images. Nature Communications 15, 654, 2024.",
+    input="Grey repeated to RGB, stretched to 1024 x 1024 with cubic interpolation, then min-max to 0..1 without mean "
+    "and deviation; sigmoid, bilinear to the image, above 0.5 (MedSAM_Inference.py of the authors).",
+    notes="The published weights were trained with boxes only; clicks are the paper's protocol, for which it retrained "
+    "MedSAM. From the second click on the previous logits are the mask prompt, as in SAM.",
+)
+
+
+class MedSam(Segmenter):
+    """One mask per prompt."""
+
+    def __init__(self, model: Any, setup: PeerSetup) -> None:
+        self.name = ABOUT.title
+        self._model = model.to(setup.device).eval()
+        self._device = setup.device
+
+    def encode(self, pixels: Pixels) -> SamImage:
+        """uint8 (rows, columns[, 3]) -> embeddings of the float32 (1, 3, 1024, 1024) input."""
+        picture = colour(pixels)[0].permute(1, 2, 0).numpy()
+        cubic = transform.resize(picture, (INPUT, INPUT), order=3, preserve_range=True, anti_aliasing=True)
+        image = min_max(torch.tensor(cubic).permute(2, 0, 1)[None].to(torch.uint8).float())
+        return SamImage(self._model.get_image_embeddings(image.to(self._device)), (pixels.shape[0], pixels.shape[1]))
+
+    def by_clicks(
+        self, image: SamImage, clicks: Sequence[Click], before: Answer | None, *, cls: Any, reference: Any
+    ) -> Answer:
+        """Points as SAM's point prompts, the previous logits as its mask prompt."""
+        logits, _ = decode(self._model, image, clicks, before, several=False, device=self._device)
+        return as_answer(as_mask(enlarged(logits.sigmoid(), image.shape), 0.5), logits)
+
+
+def open_peer(setup: PeerSetup) -> MedSam:
+    """MedSAM with the model folder of ``setup``."""
+    from transformers import SamConfig, SamModel
+
+    if setup.weights is not None:
+        return MedSam(load_model(SamModel, setup.weights), setup)
+    vision = {
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "mlp_dim": 64,
+        "global_attn_indexes": [1],
+        "image_size": INPUT,
+    }
+    with reproducible():
+        return MedSam(SamModel(SamConfig(vision_config=vision)), setup)

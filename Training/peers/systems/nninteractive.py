@@ -1,0 +1,105 @@
+"""nnInteractive (Isensee et al., 2025), its own package; a slice is a volume of one slice."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from KPrismLib.evaluation import Mode
+from KPrismLib.prompts import Click
+from Training.peers.about import About
+from Training.peers.model_folder import CHECKPOINT, checked_folds, quiet, random_folder
+from Training.peers.pixels import grey
+from Training.peers.segmenter import Answer, Pixels, Segmenter
+from Training.peers.setup import PeerSetup
+
+ABOUT = About(
+    name="nninteractive",
+    title="nnInteractive",
+    modes=(Mode.INTERACTIVE,),
+    source="package nninteractive (nnInteractiveInferenceSession)",
+    packages={"nnInteractive": "nninteractive>=2.6"},
+    extra="peers-nninteractive",
+    licence="code Apache-2.0; published weights CC BY-NC-SA 4.0",
+    weights="the model folder nnInteractive_v1.0 or later from the authors' page on Hugging Face (nnInteractive/"
+    "nnInteractive), downloaded by you: plans.json, dataset.json, inference_info.json or inference_session_class.json, "
+    "fold_0/checkpoint_final.pth",
+    citation="Isensee et al. nnInteractive: Redefining 3D promptable segmentation. arXiv:2503.08373, 2025.",
+    input="One grey channel, (1, 1, rows, columns); the session normalises it (z-score over the non-zero region). "
+    "Clicks as (0, row, column), the axis order of the array.",
+    notes="The published network is 3-D and sees a volume of one slice; the paper retrained it on slices. Automatic "
+    "zooming is off: a slice fits the patch or is too large for a fair comparison either way.",
+)
+
+_INTERACTION_CHANNELS = 7
+
+
+class NnInteractive(Segmenter):
+    """A stateful session behind a stateless question: clicks are replayed where the session is not at their start."""
+
+    def __init__(self, folder: Path, setup: PeerSetup) -> None:
+        from nnInteractive.inference.inference_session import nnInteractiveInferenceSession
+
+        self.name = ABOUT.title
+        checked_folds(folder)
+        with quiet():
+            self._session = nnInteractiveInferenceSession(
+                device=setup.device, do_autozoom=False, enable_undo=False, torch_n_threads=torch.get_num_threads()
+            )
+            self._session.initialize_from_trained_model_folder(str(folder), checkpoint_name=CHECKPOINT)
+        self._shown: object = None
+        self._buffer: NDArray[np.uint8] = np.zeros((1, 1, 1), dtype=np.uint8)
+        self._done: tuple[Click, ...] = ()
+
+    def encode(self, pixels: Pixels) -> NDArray[np.float32]:
+        """uint8 (rows, columns[, 3]) -> float32 (1, 1, rows, columns): one channel, one slice."""
+        volume: NDArray[np.float32] = grey(pixels).numpy()
+        return volume
+
+    def by_clicks(
+        self, image: NDArray[np.float32], clicks: Sequence[Click], before: Answer | None, *, cls: Any, reference: Any
+    ) -> Answer:
+        """Every click predicts; the session keeps its own mask between them."""
+        with quiet():
+            self._rewind(image, tuple(clicks[:-1]))
+            for click in clicks[len(self._done) :]:
+                self._session.add_point_interaction(
+                    (0, click.row, click.column), include_interaction=click.positive, run_prediction=True
+                )
+        self._done = tuple(clicks)
+        return Answer(self._buffer[0] > 0)
+
+    def _rewind(self, image: NDArray[np.float32], earlier: tuple[Click, ...]) -> None:
+        """Bring the session to where exactly ``earlier``, or nothing, has been clicked on ``image``."""
+        if self._shown is not image:
+            self._session.set_image(image)
+            self._buffer = np.zeros(image.shape[1:], dtype=np.uint8)
+            self._session.set_target_buffer(self._buffer)
+            self._shown, self._done = image, ()
+        elif self._done != earlier:
+            self._session.reset_interactions()
+            self._done = ()
+
+
+def open_peer(setup: PeerSetup) -> NnInteractive:
+    """nnInteractive with the model folder of ``setup``."""
+    if setup.weights is not None:
+        return NnInteractive(setup.weights, setup)
+    with TemporaryDirectory() as place:
+        folder = random_folder(
+            Path(place) / "model",
+            patch_size=(8, 128, 128),
+            input_channels=1,
+            classes=("object",),
+            trainer="nnInteractiveTrainer_stub",
+            network_inputs=1 + _INTERACTION_CHANNELS,
+        )
+        (folder / "inference_session_class.json").write_text(json.dumps({"point_radius": 4}), encoding="utf-8")
+        return NnInteractive(folder, setup)
