@@ -5,6 +5,7 @@ FOLDER/plans.json  FOLDER/dataset.json  FOLDER/fold_N/checkpoint_final.pth
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -21,11 +22,18 @@ from Training.peers.tensors import read_checkpoint
 
 CHECKPOINT = "checkpoint_final.pth"
 _FILES = ("plans.json", "dataset.json")
+#: Of 8-bit pictures; read by nnU-Net even where the normalisation does not use them.
+_INTENSITIES = {"mean": 127.5, "std": 73.6, "percentile_00_5": 0.0, "percentile_99_5": 255.0}
 
 
-def quiet() -> redirect_stdout[Any]:
-    """nnU-Net and its descendants print; standard output belongs to results."""
+def to_errors() -> redirect_stdout[Any]:
+    """nnU-Net and its descendants print their licence and more on loading; standard output belongs to results."""
     return redirect_stdout(sys.stderr)
+
+
+def silent() -> redirect_stdout[Any]:
+    """They also print with every prediction, which nobody needs to read."""
+    return redirect_stdout(io.StringIO())
 
 
 def checked_folds(folder: Path) -> list[Path]:
@@ -98,7 +106,9 @@ def random_folder(
         "transpose_backward": [0, 1, 2],
         "experiment_planner_used": "none",
         "label_manager": "LabelManager",
-        "foreground_intensity_properties_per_channel": {},
+        "foreground_intensity_properties_per_channel": {
+            str(channel): _INTENSITIES for channel in range(input_channels)
+        },
         "configurations": {configuration: _configuration(patch_size, input_channels, architecture)},
     }
     dataset = {
@@ -107,7 +117,7 @@ def random_folder(
         "file_ending": ".png",
         "numTraining": 0,
     }
-    with reproducible(), quiet():
+    with reproducible(), silent():
         network: nn.Module = get_network_from_plans(
             architecture["network_class_name"],
             architecture["arch_kwargs"],

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,10 +16,10 @@ from numpy.typing import NDArray
 from KPrismLib.evaluation import Mode
 from KPrismLib.prompts import Click
 from Training.peers.about import About
-from Training.peers.model_folder import CHECKPOINT, checked_folds, quiet, random_folder
+from Training.peers.model_folder import CHECKPOINT, checked_folds, random_folder, silent, to_errors
 from Training.peers.pixels import grey
 from Training.peers.segmenter import Answer, Pixels, Segmenter
-from Training.peers.setup import PeerSetup
+from Training.peers.setup import RANDOM_SEED, PeerSetup
 
 ABOUT = About(
     name="nninteractive",
@@ -34,8 +35,7 @@ ABOUT = About(
     citation="Isensee et al. nnInteractive: Redefining 3D promptable segmentation. arXiv:2503.08373, 2025.",
     input="One grey channel, (1, 1, rows, columns); the session normalises it (z-score over the non-zero region). "
     "Clicks as (0, row, column), the axis order of the array.",
-    notes="The published network is 3-D and sees a volume of one slice; the paper retrained it on slices. Automatic "
-    "zooming is off: a slice fits the patch or is too large for a fair comparison either way.",
+    notes="The published network is 3-D and sees a volume of one slice; the paper retrained it on slices.",
 )
 
 _INTERACTION_CHANNELS = 7
@@ -49,9 +49,9 @@ class NnInteractive(Segmenter):
 
         self.name = ABOUT.title
         checked_folds(folder)
-        with quiet():
+        with to_errors():
             self._session = nnInteractiveInferenceSession(
-                device=setup.device, do_autozoom=False, enable_undo=False, torch_n_threads=torch.get_num_threads()
+                device=setup.device, enable_undo=False, torch_n_threads=torch.get_num_threads()
             )
             self._session.initialize_from_trained_model_folder(str(folder), checkpoint_name=CHECKPOINT)
         self._shown: object = None
@@ -67,7 +67,7 @@ class NnInteractive(Segmenter):
         self, image: NDArray[np.float32], clicks: Sequence[Click], before: Answer | None, *, cls: Any, reference: Any
     ) -> Answer:
         """Every click predicts; the session keeps its own mask between them."""
-        with quiet():
+        with silent(), _same_draws():
             self._rewind(image, tuple(clicks[:-1]))
             for click in clicks[len(self._done) :]:
                 self._session.add_point_interaction(
@@ -88,6 +88,17 @@ class NnInteractive(Segmenter):
             self._done = ()
 
 
+@contextmanager
+def _same_draws() -> Iterator[None]:
+    """The session places some of its refinement patches by numpy's global generator: equal clicks, equal draws."""
+    state = np.random.get_state()  # noqa: NPY002 - it is theirs
+    np.random.seed(RANDOM_SEED)  # noqa: NPY002
+    try:
+        yield
+    finally:
+        np.random.set_state(state)  # noqa: NPY002
+
+
 def open_peer(setup: PeerSetup) -> NnInteractive:
     """nnInteractive with the model folder of ``setup``."""
     if setup.weights is not None:
@@ -95,7 +106,7 @@ def open_peer(setup: PeerSetup) -> NnInteractive:
     with TemporaryDirectory() as place:
         folder = random_folder(
             Path(place) / "model",
-            patch_size=(8, 128, 128),
+            patch_size=(64, 64, 64),  # refinement leaves a margin of 24 voxels on every side
             input_channels=1,
             classes=("object",),
             trainer="nnInteractiveTrainer_stub",

@@ -12,7 +12,7 @@ from KPrismLib.errors import InvalidWeights
 from KPrismLib.evaluation import Mode
 from Training.peers.about import About
 from Training.peers.label_maps import LabelMapSegmenter
-from Training.peers.model_folder import CHECKPOINT, checked_folds, quiet, random_folder, read_json
+from Training.peers.model_folder import CHECKPOINT, checked_folds, random_folder, read_json, silent, to_errors
 from Training.peers.pixels import channels
 from Training.peers.segmenter import Pixels
 from Training.peers.setup import PeerSetup
@@ -51,9 +51,12 @@ class NnUnet(LabelMapSegmenter):
         self._channels = len(dataset["channel_names"])
         folds = [fold.name.removeprefix("fold_") for fold in checked_folds(folder)]
         self._predictor = nnUNetPredictor(
-            use_mirroring=False, device=setup.device, perform_everything_on_device=True, allow_tqdm=False
+            use_mirroring=False,
+            device=setup.device,
+            perform_everything_on_device=setup.device.type == "cuda",
+            allow_tqdm=False,
         )
-        with quiet():
+        with to_errors():
             self._predictor.initialize_from_trained_model_folder(str(folder), folds, CHECKPOINT)
         if len(self._predictor.configuration_manager.patch_size) != 2:
             raise InvalidWeights(f"{folder} was trained in 3-D; slices need the configuration 2d.")
@@ -61,7 +64,7 @@ class NnUnet(LabelMapSegmenter):
     def label_map(self, pixels: Pixels) -> NDArray[np.integer]:
         """uint8 (rows, columns[, 3]) -> (rows, columns)."""
         image = channels(pixels, self._channels)[0][:, None].numpy()  # (channels, 1, rows, columns)
-        with quiet():
+        with silent():
             labels = self._predictor.predict_single_npy_array(image, dict(_PROPERTIES))
         # Label values may have gaps; places in `classes` have none.
         found: NDArray[np.integer] = (np.asarray(labels[0])[..., None] == self._numbers).argmax(axis=-1)

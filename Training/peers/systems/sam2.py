@@ -61,13 +61,14 @@ def open_peer(setup: PeerSetup) -> Sam2:
         return Sam2(load_model(Sam2Model, setup.weights), setup)
     vision = {
         "backbone_config": {
+            "model_type": "sam2_hiera_det_model",
             "hidden_size": 16,
             "num_attention_heads": 1,
-            "blocks_per_stage": [1, 1, 1, 1],
+            "blocks_per_stage": [1, 1, 2, 1],
             "embed_dim_per_stage": [16, 32, 64, 128],
             "num_attention_heads_per_stage": [1, 1, 2, 2],
             "window_size_per_stage": [8, 4, 8, 4],
-            "global_attention_blocks": [2],
+            "global_attention_blocks": [3],
             "image_size": [INPUT, INPUT],
         },
         "backbone_channel_list": [128, 64, 32, 16],
