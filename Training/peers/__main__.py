@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from KPrismLib.command.failures import explained
+from KPrismLib.command.failures import ExplainingGroup
 from KPrismLib.command.options import Device
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from Training.peers.setup import PeerSetup
 
 app = typer.Typer(
+    cls=ExplainingGroup,
     help="The systems that the paper compares with, on the same slices, references and clicks as K-Prism.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -34,16 +36,13 @@ def list_systems() -> None:
     table = Table(show_lines=True)
     for heading in ("Name", "Knowledge", "Source", "Licence", "Missing here", "Get it with"):
         table.add_column(heading, overflow="fold")
-    with explained():
-        for name in registry.names():
-            about = registry.system(name).ABOUT
-            knowledge = ", ".join(mode.value for mode in about.knowledge)
-            needs = "\n".join(missing.needs(about))
-            # Brackets of an extra are no markup.
-            table.add_row(
-                name, knowledge, about.source, about.licence, needs, missing.command(about).replace("[", r"\[")
-            )
-        show(table)
+    for name in registry.names():
+        about = registry.system(name).ABOUT
+        knowledge = ", ".join(mode.value for mode in about.knowledge)
+        needs = "\n".join(missing.needs(about))
+        # Brackets of an extra are no markup.
+        table.add_row(name, knowledge, about.source, about.licence, needs, missing.command(about).replace("[", r"\["))
+    show(table)
 
 
 @app.command()
@@ -51,21 +50,20 @@ def about(name: Annotated[str, typer.Argument(help="A name that `list` shows.")]
     """Everything known of a system: weights, input, licence, citation, and where its numbers may differ."""
     from Training.peers import missing, registry
 
-    with explained():
-        facts = registry.system(name).ABOUT
-        for heading, text in (
-            (facts.title, ", ".join(mode.value for mode in facts.modes)),
-            ("Source", facts.source),
-            ("Weights", facts.weights),
-            ("Input", facts.input),
-            ("Licence", facts.licence),
-            ("Cite", facts.citation),
-            ("Notes", facts.notes),
-            ("Missing here", ", ".join(missing.needs(facts))),
-            ("Get it with", missing.command(facts)),
-        ):
-            if text:
-                typer.echo(f"{heading}: {text}")
+    facts = registry.system(name).ABOUT
+    for heading, text in (
+        (facts.title, ", ".join(mode.value for mode in facts.modes)),
+        ("Source", facts.source),
+        ("Weights", facts.weights),
+        ("Input", facts.input),
+        ("Licence", facts.licence),
+        ("Cite", facts.citation),
+        ("Notes", facts.notes),
+        ("Missing here", ", ".join(missing.needs(facts))),
+        ("Get it with", missing.command(facts)),
+    ):
+        if text:
+            typer.echo(f"{heading}: {text}")
 
 
 @app.command()
@@ -94,42 +92,51 @@ def evaluate(
     ] = None,
     output: Annotated[Path | None, typer.Option("--json", metavar="OUT", help="Every number, as JSON.")] = None,
 ) -> None:
-    """Measure a system as `kprism evaluate` measures K-Prism."""
+    """Measure a system as `kprism evaluate` measures K-Prism: resumable, and shared by processes, in the same way."""
     from KPrismLib.command.console import check_writable, say
-    from KPrismLib.command.evaluate import find_datasets
+    from KPrismLib.command.evaluate import find_datasets, share
+    from KPrismLib.evaluation.journal import discard
     from KPrismLib.evaluation.progress import progress_bar
     from Training.peers import missing, registry
-    from Training.peers.evaluation import check_names, evaluate_peer, write_report
+    from Training.peers.evaluation import evaluate_peer, write_report
 
-    with explained():
-        for file in (output, rows):
-            if file is not None:
-                check_writable(file)
-        datasets = find_datasets(folders)
-        chosen = registry.system(name)
-        setup = _setup(weights, path or [], random_weights, device, datasets)
-        check_names(setup, (output, rows))
-        missing.require(chosen.ABOUT, setup.checkouts)
-        segmenter = chosen.open_peer(setup)
-        for remark in segmenter.remarks:
-            say(remark)
-        with progress_bar() as progress:
-            report, provenance = evaluate_peer(
-                chosen.ABOUT,
-                setup,
-                segmenter,
-                datasets,
-                split=split,
-                modes=[mode.strip() for mode in modes.split(",") if mode.strip()],
-                limit=limit,
-                clicks=clicks,
-                references=references,
-                seed=seed,
-                absent_classes=absent,
-                progress=progress,
-            )
-        _show(report, random_weights)
-        write_report(report, provenance, output, rows)
+    for file in (output, rows):
+        if file is not None:
+            check_writable(file)
+    datasets = find_datasets(folders)
+    chosen = registry.system(name)
+    part = share(os.environ)
+    setup = _setup(weights, path or [], random_weights, part.device(device), datasets)
+    missing.require(chosen.ABOUT, setup.checkouts)
+    segmenter = chosen.open_peer(setup)
+    for remark in segmenter.remarks:
+        say(remark)
+    journal = output or rows
+    with progress_bar() as progress:
+        report, provenance = evaluate_peer(
+            chosen.ABOUT,
+            setup,
+            segmenter,
+            datasets,
+            split=split,
+            modes=[mode.strip() for mode in modes.split(",") if mode.strip()],
+            limit=limit,
+            clicks=clicks,
+            references=references,
+            seed=seed,
+            absent_classes=absent,
+            progress=progress,
+            journal=journal,
+            rank=part.rank,
+            processes=part.processes,
+        )
+    if report.missing:
+        say(f"This process is done; others still have {report.missing} slices, and the last one writes the results.")
+        return
+    _show(report, random_weights)
+    write_report(report, provenance, output, rows)
+    if journal is not None:
+        discard(journal)
 
 
 def _setup(
@@ -163,4 +170,4 @@ def _show(report: EvaluationReport, random: bool) -> None:
 
 
 if __name__ == "__main__":
-    app()
+    app(prog_name="python -m Training.peers")

@@ -78,7 +78,7 @@ def evaluate_peer(
         folders: The datasets.
         modes: Which modes; all that the system has where none is named. What it cannot do is put on record as skipped.
         progress: As for ``evaluate``.
-        settings: The other settings of ``evaluate``.
+        settings: The other settings of ``evaluate``, the journal among them.
 
     Raises:
         InvalidConfig: The system has none of the modes, or as for ``evaluate``.
@@ -100,6 +100,8 @@ def evaluate_peer(
         modes=possible,
         model=provenance.model,
         progress=progress,
+        batch=1,  # a peer answers one question at a time
+        fingerprint=provenance.sha256,
         **settings,
     )
     report.skipped.extend(
@@ -122,20 +124,6 @@ def write_report(report: EvaluationReport, provenance: Provenance, output: Path 
         write_atomically(output, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
     if rows is not None:
         write_atomically(rows, report.to_csv().encode())
-
-
-def check_names(setup: PeerSetup, paths: Sequence[Path | None]) -> None:
-    """Numbers of random weights must not be taken for real ones: rows do not say whose they are, their file must.
-
-    Raises:
-        InvalidConfig: Weights are random, and the name of a file does not say so.
-    """
-    for path in paths:
-        if setup.random and path is not None and "random" not in path.name.lower():
-            raise InvalidConfig(
-                f"These are numbers of random weights; give {path.name} a name with 'random' in it, so that nobody "
-                "takes them for real."
-            )
 
 
 def _digest(weights: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from KPrismLib.evaluation import Mode
 from KPrismLib.prompts import Click
 from Training.peers.about import About
-from Training.peers.model_folder import CHECKPOINT, checked_folds, random_folder, silent, to_errors
+from Training.peers.model_folder import CHECKPOINT, checked_folds, random_folder, read_json, silent, to_errors
 from Training.peers.pixels import grey
 from Training.peers.segmenter import Answer, Pixels, Segmenter
 from Training.peers.setup import RANDOM_SEED, PeerSetup
@@ -39,24 +40,52 @@ ABOUT = About(
 )
 
 _INTERACTION_CHANNELS = 7
+_CAPABILITY = "inference_info.json"
+
+
+#: What sessions over one loaded network share, by the names of the package.
+_SHARED = (
+    "point_interaction",
+    "preferred_scribble_thickness",
+    "interaction_decay",
+    "pad_mode_data",
+    "network",
+    "plans_manager",
+    "configuration_manager",
+    "dataset_json",
+    "trainer_name",
+    "label_manager",
+    "license",
+)
+
+
+@dataclass(eq=False)
+class _Live:
+    """A session of the package on one image; it changes with every click.
+
+    Attributes:
+        session: of the package.
+        buffer: uint8 (1, rows, columns), where it leaves its mask.
+        done: the clicks that it has seen.
+    """
+
+    session: Any
+    buffer: NDArray[np.uint8]
+    done: tuple[Click, ...] = ()
 
 
 class NnInteractive(Segmenter):
-    """A stateful session behind a stateless question: clicks are replayed where the session is not at their start."""
+    """One session of the package for every session of clicks, all over the same network."""
 
     def __init__(self, folder: Path, setup: PeerSetup) -> None:
-        from nnInteractive.inference.inference_session import nnInteractiveInferenceSession
-
         self.name = ABOUT.title
         checked_folds(folder)
+        self._device = setup.device
         with to_errors():
-            self._session = nnInteractiveInferenceSession(
-                device=setup.device, enable_undo=False, torch_n_threads=torch.get_num_threads()
-            )
-            self._session.initialize_from_trained_model_folder(str(folder), checkpoint_name=CHECKPOINT)
-        self._shown: object = None
-        self._buffer: NDArray[np.uint8] = np.zeros((1, 1, 1), dtype=np.uint8)
-        self._done: tuple[Click, ...] = ()
+            loaded = self._new_session()
+            loaded.initialize_from_trained_model_folder(str(folder), checkpoint_name=CHECKPOINT)
+        capability = read_json(folder / _CAPABILITY) if (folder / _CAPABILITY).is_file() else {}
+        self._shared = {"capability_content": capability} | {name: getattr(loaded, name) for name in _SHARED}
 
     def encode(self, pixels: Pixels) -> NDArray[np.float32]:
         """uint8 (rows, columns[, 3]) -> float32 (1, 1, rows, columns): one channel, one slice."""
@@ -66,26 +95,32 @@ class NnInteractive(Segmenter):
     def by_clicks(
         self, image: NDArray[np.float32], clicks: Sequence[Click], before: Answer | None, *, cls: Any, reference: Any
     ) -> Answer:
-        """Every click predicts; the session keeps its own mask between them."""
+        """Every click predicts; the package keeps its own mask between them."""
         with silent(), _same_draws():
-            self._rewind(image, tuple(clicks[:-1]))
-            for click in clicks[len(self._done) :]:
-                self._session.add_point_interaction(
+            live = None if before is None else before.memory
+            if live is None or live.done != tuple(clicks[:-1]):
+                live = self._begun(image)
+            for click in clicks[len(live.done) :]:
+                live.session.add_point_interaction(
                     (0, click.row, click.column), include_interaction=click.positive, run_prediction=True
                 )
-        self._done = tuple(clicks)
-        return Answer(self._buffer[0] > 0)
+        live.done = tuple(clicks)
+        return Answer(live.buffer[0] > 0, memory=live)
 
-    def _rewind(self, image: NDArray[np.float32], earlier: tuple[Click, ...]) -> None:
-        """Bring the session to where exactly ``earlier``, or nothing, has been clicked on ``image``."""
-        if self._shown is not image:
-            self._session.set_image(image)
-            self._buffer = np.zeros(image.shape[1:], dtype=np.uint8)
-            self._session.set_target_buffer(self._buffer)
-            self._shown, self._done = image, ()
-        elif self._done != earlier:
-            self._session.reset_interactions()
-            self._done = ()
+    def _begun(self, image: NDArray[np.float32]) -> _Live:
+        session = self._new_session()
+        session.initialize_from_loaded_artifacts(self._shared)
+        session.set_image(image)
+        buffer = np.zeros(image.shape[1:], dtype=np.uint8)
+        session.set_target_buffer(buffer)
+        return _Live(session, buffer)
+
+    def _new_session(self) -> Any:
+        from nnInteractive.inference.inference_session import nnInteractiveInferenceSession
+
+        return nnInteractiveInferenceSession(
+            device=self._device, enable_undo=False, torch_n_threads=torch.get_num_threads()
+        )
 
 
 @contextmanager
