@@ -72,7 +72,7 @@ def evaluate(
     folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Dataset folders, or folders of them.")],
     weights: Annotated[Path | None, typer.Option("--weights", help="The system's weights: file or folder.")] = None,
     path: Annotated[
-        list[Path] | None, typer.Option("--path", help="Local copy of a repository; once for each that is needed.")
+        list[Path] | None, typer.Option("--peer-path", help="Local copy of a repository; once for each that is needed.")
     ] = None,
     random_weights: Annotated[
         bool, typer.Option("--random-weights", help="Try the machinery out; the numbers mean nothing.")

@@ -27,7 +27,7 @@ def import_from(folders: Sequence[Path], checkout: Checkout) -> ModuleType:
     root = next((folder for folder in map(Path.resolve, _roots(folders, checkout)) if _holds(folder, top)), None)
     if root is None and folders:
         raise InvalidConfig(
-            f"None of the folders given with --path holds {top}; it needs a copy of {checkout.repository}."
+            f"None of the folders given with --peer-path holds {top}; it needs a copy of {checkout.repository}."
         )
     if root is not None and str(root) not in sys.path:
         sys.path.insert(0, str(root))
@@ -35,7 +35,7 @@ def import_from(folders: Sequence[Path], checkout: Checkout) -> ModuleType:
         module = importlib.import_module(checkout.module)
     except ImportError as error:
         what = f"{checkout.module} cannot be imported ({error})"
-        raise InvalidConfig(f"{what}; give a copy of {checkout.repository} with --path.") from error
+        raise InvalidConfig(f"{what}; give a copy of {checkout.repository} with --peer-path.") from error
     if root is not None and not _lies_in(module, root):
         raise InvalidConfig(
             f"Another module named {top} is in the place of {checkout.repository}; start a new process."

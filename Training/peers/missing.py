@@ -47,7 +47,7 @@ def require(about: About, checkouts: Sequence[Path]) -> None:
         )
     absent = [place for place in about.checkouts if not _is_installed(place)]
     if absent and not checkouts:
-        folders = " ".join(f"--path {place.repository.rsplit('/', 1)[-1]}" for place in absent)
+        folders = " ".join(f"--peer-path {place.repository.rsplit('/', 1)[-1]}" for place in absent)
         raise InvalidConfig(
             f"{about.title} needs a local copy of {' and '.join(place.repository for place in absent)}; get it with: "
             f"{' && '.join(f'git clone {place.repository}' for place in absent)}; then add {folders}"

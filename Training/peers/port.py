@@ -3,9 +3,9 @@
 Their repositories are 3-D, need libraries that no package index has, or are not public. Whoever has a two-dimensional
 version of one, the paper's authors among them, plugs it in by a function that builds the network:
 
-    --path DIR       a folder with the module that holds the function
-    --weights FILE   the state dict, with FILE.json beside it:
-                     {"factory": "module:function", "classes": [...], "image_size": 512, "channels": 1, "network": {}}
+    --peer-path DIR    a folder with the module that holds the function
+    --weights FILE     the state dict, with FILE.json beside it:
+                       {"factory": "module:function", "classes": [...], "image_size": 512, "channels": 1, "network": {}}
 
 ``function(classes=[...], **network)`` returns a ``torch.nn.Module`` whose ``forward`` takes keyword arguments, all
 float32 on one device, S = image_size:

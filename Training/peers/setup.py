@@ -50,7 +50,7 @@ class PeerSetup:
             raise InvalidWeights(f"There are no weights at {self.weights}.")
         for folder in self.checkouts:
             if not folder.is_dir():
-                raise InvalidConfig(f"There is no folder {folder}; --path takes the local copy of a repository.")
+                raise InvalidConfig(f"There is no folder {folder}; --peer-path takes the local copy of a repository.")
 
     def known_classes(self) -> tuple[str, ...]:
         """The classes of a network that knows them by number only.

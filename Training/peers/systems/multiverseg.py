@@ -39,8 +39,9 @@ ABOUT = About(
     input="Grey, stretched to 128 x 128, 0..1, in five channels: image, box (none here), positive clicks, negative "
     "clicks, previous logits (prepare_inputs of ScribblePrompt); examples as UniverSeg's.",
     notes="Without examples the authors hand over to ScribblePrompt's U-Net. It runs where its weights are in the "
-    "folder and a copy of github.com/halleewong/ScribblePrompt, whose import needs torchvision, is among the --path; "
-    "else MultiverSeg's own network works with the neutral example that it makes itself, and the report says so.",
+    "folder and a copy of github.com/halleewong/ScribblePrompt, whose import needs torchvision, is among those of "
+    "--peer-path; else MultiverSeg's own network works with the neutral example that it makes itself, and the report "
+    "says so.",
 )
 
 SCRIBBLEPROMPT = Checkout("https://github.com/halleewong/ScribblePrompt", "scribbleprompt.models.network")
