@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import torch
+import numpy as np
 from skimage import transform
+from torch import Tensor
 
 from KPrismLib.evaluation import Mode
 from KPrismLib.prompts import Click
@@ -45,9 +46,7 @@ class MedSam(Segmenter):
 
     def encode(self, pixels: Pixels) -> SamImage:
         """uint8 (rows, columns[, 3]) -> embeddings of the float32 (1, 3, 1024, 1024) input."""
-        picture = colour(pixels)[0].permute(1, 2, 0).numpy()
-        cubic = transform.resize(picture, (INPUT, INPUT), order=3, preserve_range=True, anti_aliasing=True)
-        image = min_max(torch.tensor(cubic).permute(2, 0, 1)[None].to(torch.uint8).float())
+        image = min_max(cubic(pixels, INPUT))
         return SamImage(self._model.get_image_embeddings(image.to(self._device)), (pixels.shape[0], pixels.shape[1]))
 
     def by_clicks(
@@ -56,6 +55,21 @@ class MedSam(Segmenter):
         """Points as SAM's point prompts, the previous logits as its mask prompt."""
         logits, _ = decode(self._model, image, clicks, before, several=False, device=self._device)
         return as_answer(as_mask(enlarged(logits.sigmoid(), image.shape), 0.5), logits)
+
+
+def cubic(pixels: Pixels, size: int) -> Tensor:
+    """uint8 (rows, columns[, 3]) -> float32 (1, 3, size, size), whole numbers in 0..255; grey is repeated.
+
+    Plane by plane, which gives what the authors' call on all three gives and takes a twelfth of its time for grey.
+    """
+    planes = [pixels] if pixels.ndim == 2 else list(np.moveaxis(pixels, -1, 0))
+    resized = [
+        transform.resize(plane, (size, size), order=3, preserve_range=True, anti_aliasing=True, clip=False)
+        for plane in planes
+    ]
+    # Clipped by the extremes of all planes and truncated to 8 bits, as resizing all of them together does.
+    stacked = np.clip(np.stack(resized, axis=-1), pixels.min(), pixels.max()).astype(np.uint8)
+    return colour(stacked[..., 0] if pixels.ndim == 2 else stacked)
 
 
 def open_peer(setup: PeerSetup) -> MedSam:

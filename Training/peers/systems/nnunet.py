@@ -50,13 +50,13 @@ class NnUnet(LabelMapSegmenter):
         self._numbers = np.array([0, *(dataset["labels"][name] for name in self.classes)])
         self._channels = len(dataset["channel_names"])
         folds = [fold.name.removeprefix("fold_") for fold in checked_folds(folder)]
-        self._predictor = nnUNetPredictor(
-            use_mirroring=False,
-            device=setup.device,
-            perform_everything_on_device=setup.device.type == "cuda",
-            allow_tqdm=False,
-        )
         with to_errors():
+            self._predictor = nnUNetPredictor(
+                use_mirroring=False,
+                device=setup.device,
+                perform_everything_on_device=setup.device.type == "cuda",
+                allow_tqdm=False,
+            )
             self._predictor.initialize_from_trained_model_folder(str(folder), folds, CHECKPOINT)
         if len(self._predictor.configuration_manager.patch_size) != 2:
             raise InvalidWeights(f"{folder} was trained in 3-D; slices need the configuration 2d.")
