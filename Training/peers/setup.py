@@ -68,8 +68,12 @@ class PeerSetup:
             )
         return tuple(names)
 
-    def network(self, defaults: Mapping[str, Any]) -> dict[str, Any]:
+    def network(self, defaults: Mapping[str, Any], small: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Settings of the network: ``defaults``, changed by the description's ``network``.
+
+        Args:
+            defaults: of the authors.
+            small: what random weights change, so that trying the machinery out is quick.
 
         Raises:
             InvalidWeights: ``network`` is no JSON object.
@@ -77,7 +81,7 @@ class PeerSetup:
         given = self.description.get("network", {})
         if not isinstance(given, dict):
             raise InvalidWeights(f"`network` in {_description_file(self.weights)} must be an object of settings.")
-        return {**defaults, **given}
+        return {**defaults, **((small or {}) if self.random else {}), **given}
 
 
 def describe(weights: Path | None) -> dict[str, Any]:

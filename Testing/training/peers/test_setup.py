@@ -46,6 +46,9 @@ def test_classes_come_from_the_json_beside_the_weights(tmp_path):
     setup = PeerSetup(device=CPU, weights=weights, description=describe(weights))
     assert setup.known_classes() == ("liver", "spleen")
     assert setup.network({"depth": 1, "width": 2}) == {"depth": 3, "width": 2}
+    assert setup.network({"depth": 1, "width": 2}, {"width": 1}) == {"depth": 3, "width": 2}
+    random = PeerSetup(device=CPU, random=True)
+    assert random.network({"depth": 1, "width": 2}, {"width": 1}) == {"depth": 1, "width": 1}
     with pytest.raises(InvalidWeights, match="object of settings"):
         PeerSetup(device=CPU, weights=weights, description={"network": 3}).network({})
 

@@ -44,6 +44,7 @@ _NETWORK = {
     "norm": "in",
     "mn": 6,
 }
+_SMALL = {"base_ch": 8, "num_block": [1, 1, 1, 1]}
 _IMAGE_SIZE = 512
 #: What the authors' data loader gives where the modality is not known.
 _NO_MODALITY = -1
@@ -60,7 +61,7 @@ class Hermes(Segmenter):
         self._modality = int(setup.description.get("modality", _NO_MODALITY))
         with reproducible():
             # One prior more than there are tasks: the null task of the authors.
-            network = package.Hermes_UNet(**setup.network({**_NETWORK, "tn": len(self.classes) + 1}))
+            network = package.Hermes_UNet(**setup.network({**_NETWORK, "tn": len(self.classes) + 1}, _SMALL))
         if setup.weights is not None:
             fill(network, setup.weights)
         self._network = network.to(setup.device).eval()

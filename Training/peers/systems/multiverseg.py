@@ -53,6 +53,7 @@ _NETWORK = {
     "block_kws": {"conv_kws": {"norm": "layer"}},
     "cross_relu": True,
 }
+_SMALL = {"encoder_blocks": [16, 16, 16, 16]}
 _SCRIBBLEPROMPT_NETWORK = {"in_channels": 5, "out_channels": 1, "features": [192, 192, 192, 192]}
 
 
@@ -65,7 +66,7 @@ class MultiverSeg(Segmenter):
         self.name = ABOUT.title
         weights, scribbleprompt = _files(setup.weights)
         with reproducible():
-            network = package.MultiverSegNet(**setup.network(_NETWORK))
+            network = package.MultiverSegNet(**setup.network(_NETWORK, _SMALL))
         if weights is not None:
             fill(network, weights)
         self._network = network.to(setup.device).eval()

@@ -81,6 +81,10 @@ class NnInteractive(Segmenter):
         self.name = ABOUT.title
         checked_folds(folder)
         self._device = setup.device
+        # Random masks reach every border, for which the package zooms out and refines the whole image in patches.
+        self._zooms = not setup.random
+        if setup.random:
+            self.remarks = ("With random weights the package does not zoom out; with real ones it does.",)
         with to_errors():
             loaded = self._new_session()
             loaded.initialize_from_trained_model_folder(str(folder), checkpoint_name=CHECKPOINT)
@@ -119,7 +123,10 @@ class NnInteractive(Segmenter):
         from nnInteractive.inference.inference_session import nnInteractiveInferenceSession
 
         return nnInteractiveInferenceSession(
-            device=self._device, enable_undo=False, torch_n_threads=torch.get_num_threads()
+            device=self._device,
+            enable_undo=False,
+            do_autozoom=self._zooms,
+            torch_n_threads=torch.get_num_threads(),
         )
 
 

@@ -39,6 +39,7 @@ ABOUT = About(
 
 #: vitb-sax2, from segnext/models/default of the repository.
 _NETWORK: dict[str, Any] = {"img_size": 1024, "embed_dim": 768, "depth": 12, "num_heads": 12, "fusion_depth": 2}
+_SMALL = {"img_size": 256, "embed_dim": 96, "depth": 3, "num_heads": 2, "fusion_depth": 1}
 _NO_POINT = (-1, -1, -1)
 
 
@@ -57,7 +58,7 @@ class SegNext(Segmenter):
         package = import_from(setup.checkouts, ABOUT.checkouts[0])
         self.name = ABOUT.title
         with reproducible():
-            network = package.PlainVitModel(**_arguments(setup.network(_NETWORK)))
+            network = package.PlainVitModel(**_arguments(setup.network(_NETWORK, _SMALL)))
         if setup.weights is not None:
             fill(network, setup.weights)
         self._network = network.to(setup.device).eval()

@@ -32,6 +32,7 @@ ABOUT = About(
 
 #: Of the authors: feature size 16, and a ViT-B with 12 heads over patches of 16.
 _NETWORK = {"in_channels": 3, "feature_size": 16, "hidden_size": 768, "mlp_dim": 3072, "num_heads": 12}
+_SMALL = {"hidden_size": 96, "mlp_dim": 192, "num_heads": 2}
 _IMAGE_SIZE = 512
 
 
@@ -44,7 +45,7 @@ class Unetr(LabelMapSegmenter):
         self.name = ABOUT.title
         self.classes = setup.known_classes()
         self._size = int(setup.description.get("image_size", _IMAGE_SIZE))
-        settings = setup.network(_NETWORK)
+        settings = setup.network(_NETWORK, _SMALL)
         self._channels = int(settings["in_channels"])
         with reproducible():
             network = UNETR(

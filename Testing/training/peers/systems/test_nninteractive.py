@@ -96,6 +96,7 @@ def test_sessions_on_one_image_do_not_mix(segmenter):
     image = segmenter.encode(PIXELS)
     one, other = ask(segmenter, image, [FIRST]), ask(segmenter, image, [SECOND])
     one = ask(segmenter, image, [FIRST, OTHER], one)
+    assert all(session.settings["do_autozoom"] for session in PixelSession.made)
     assert not one.mask.any()
     assert np.argwhere(other.mask).tolist() == [[9, 4]]
     loaded, first, second = PixelSession.made
@@ -139,4 +140,6 @@ def test_random_weights_have_the_image_the_mask_and_six_interactions_as_channels
 
     install(monkeypatch, "nnunetv2.utilities.get_network_from_plans", get_network_from_plans=network)
     segmenter = nninteractive.open_peer(PeerSetup(device=CPU, random=True))
+    assert not PixelSession.made[-1].settings["do_autozoom"]
+    assert "does not zoom out" in segmenter.remarks[0]
     assert np.argwhere(ask(segmenter, segmenter.encode(PIXELS), [FIRST]).mask).tolist() == [[2, 25]]

@@ -70,8 +70,10 @@ def test_the_previous_probabilities_go_back_in(segmenter):
     assert previous[0, 0, 3, 40].item() == pytest.approx(1 / (1 + np.exp(-5)))
 
 
-def test_the_network_is_the_authors_vitb_sax2(segmenter):
-    settings = segmenter._network.settings
+def test_with_weights_the_network_is_the_authors_vitb_sax2(segmenter, monkeypatch, tmp_path):
+    assert segmenter._network.settings["backbone_params"]["img_size"] == (256, 256)  # random weights are small
+    monkeypatch.setattr(segnext, "fill", lambda network, path: None)
+    settings = segnext.open_peer(PeerSetup(device=torch.device("cpu"), weights=tmp_path))._network.settings
     assert settings["backbone_params"]["img_size"] == (1024, 1024)
     assert (settings["backbone_params"]["depth"], settings["backbone_params"]["embed_dim"]) == (12, 768)
     assert settings["neck_params"] == {"in_dim": 768, "out_dims": [128, 256, 512, 1024]}

@@ -1,0 +1,76 @@
+"""The real packages and repositories with small random networks, as far as they are here.
+
+Packages are those of the extras ``peers-...``; local copies of repositories are found in the folders that the
+environment variable KPRISM_PEER_PATHS lists. What is not here is skipped, with the sentence that a person would read.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from KPrismLib.errors import InvalidConfig
+from Training.peers import missing, registry
+from Training.peers.predictor import PeerPredictor
+from Training.peers.setup import PeerSetup
+
+#: What the environment variable lists, each a copy of one repository.
+COPIES = tuple(Path(path) for path in os.environ.get("KPRISM_PEER_PATHS", "").split(os.pathsep) if path)
+#: Networks of one's own size where the adapter lets one choose; all others are small already.
+SMALL = {"unetr": {"image_size": 64}, "hermes": {"image_size": 64}}
+CLASSES = ("liver", "spleen")
+NAMES = [name for name in registry.names() if not registry.system(name).ABOUT.is_port]
+
+
+@pytest.fixture
+def predictor(request, monkeypatch):
+    """A system with random weights, or a skip."""
+    name = request.param
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    system = registry.system(name)
+    setup = PeerSetup(
+        device=torch.device("cpu"),
+        checkouts=COPIES if system.ABOUT.checkouts else (),
+        random=True,
+        classes=CLASSES,
+        description=SMALL.get(name, {}),
+    )
+    try:
+        missing.require(system.ABOUT, setup.checkouts)
+        segmenter = system.open_peer(setup)
+    except InvalidConfig as error:
+        pytest.skip(str(error))
+    return system.ABOUT, PeerPredictor(segmenter, setup.device)
+
+
+@pytest.mark.parametrize("predictor", NAMES, indirect=True)
+def test_every_mode_gives_the_same_mask_of_the_images_size_twice(predictor, rng, capsys):
+    about, peer = predictor
+    pixels = rng.integers(0, 256, (40, 52), dtype=np.uint8)
+    pixels[10:30, 8:30] = 255
+    example = pixels == 255
+    for mode in about.modes:
+        masks = []
+        for _ in range(2):
+            image = peer.encode(pixels)
+            guidance = {}
+            if mode.uses_class:
+                guidance["cls"] = "spleen"
+            if mode.uses_references:
+                guidance["reference"] = peer.reference([(pixels, example)])
+            if not mode.uses_clicks:
+                masks.append(peer.segment(image, **guidance).mask)
+                continue
+            session = peer.session(image, **guidance)
+            session.click(20, 15)
+            session.click(2, 50, positive=False)
+            masks.append(session.mask)
+        assert masks[0].shape == pixels.shape
+        assert masks[0].dtype == np.bool_
+        assert np.array_equal(masks[0], masks[1]), mode
+    assert capsys.readouterr().out == ""
