@@ -176,3 +176,23 @@ def test_a_system_without_its_packages_says_what_to_do(data, monkeypatch):
     result = run("evaluate", "medsam", data, "--random-weights")
     assert result.exit_code == 1
     assert "MedSAM needs the package transformers; install it with: pip install -e '.[peers-sam]'" in result.output
+
+
+@pytest.mark.usefixtures("toy")
+def test_what_was_skipped_is_said(data):
+    result = run("evaluate", "toy", data, "--random-weights", "--modes", "semantic,refine-semantic", "--device", "cpu")
+    assert result.exit_code == 0
+    assert "Skipped Tiny refine_semantic: Toy does not work in this mode." in " ".join(result.output.split())
+
+
+@pytest.mark.usefixtures("toy")
+def test_processes_share_the_slices_and_the_last_one_writes(data, tmp_path, monkeypatch):
+    arguments = ("evaluate", "toy", data, "--random-weights", "--modes", "semantic", "--device", "cpu")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for rank, words in (("0", "others still have 1 slices"), ("1", "RANDOM WEIGHTS")):
+        assert not (tmp_path / "out.json").exists()
+        monkeypatch.setenv("RANK", rank)
+        result = run(*arguments, "--json", tmp_path / "out.json")
+        assert result.exit_code == 0, result.output
+        assert words in " ".join(result.output.split())
+    assert (tmp_path / "out.json").exists()

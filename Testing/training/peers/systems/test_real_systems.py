@@ -15,9 +15,12 @@ import pytest
 import torch
 
 from KPrismLib.errors import InvalidConfig
+from KPrismLib.prompts import Click
 from Training.peers import missing, registry
 from Training.peers.predictor import PeerPredictor
 from Training.peers.setup import PeerSetup
+
+pytestmark = pytest.mark.slow
 
 #: What the environment variable lists, each a copy of one repository.
 COPIES = tuple(Path(path) for path in os.environ.get("KPRISM_PEER_PATHS", "").split(os.pathsep) if path)
@@ -74,3 +77,45 @@ def test_every_mode_gives_the_same_mask_of_the_images_size_twice(predictor, rng,
         assert masks[0].dtype == np.bool_
         assert np.array_equal(masks[0], masks[1]), mode
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("name", ["medsam", "sam2"])
+def test_a_saved_model_folder_gives_the_masks_of_what_was_saved(name, rng, tmp_path):
+    pytest.importorskip("transformers")
+    system, device = registry.system(name), torch.device("cpu")
+    random = system.open_peer(PeerSetup(device=device, random=True))
+    random._model.save_pretrained(tmp_path)
+    loaded = system.open_peer(PeerSetup(device=device, weights=tmp_path))
+    pixels = rng.integers(0, 256, (40, 52), dtype=np.uint8)
+    logits = []
+    with torch.no_grad():
+        for segmenter in (random, loaded):
+            image = segmenter.encode(pixels)
+            logits.append(segmenter.by_clicks(image, [Click(20, 15, True)], None, cls=None, reference=None).memory)
+    assert torch.equal(*logits)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if registry.system(name).ABOUT.checkouts] + ["unetr"])
+def test_a_state_dict_fits_the_network_that_it_came_from(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    system = registry.system(name)
+    device, checkouts = torch.device("cpu"), COPIES if system.ABOUT.checkouts else ()
+    small = getattr(sys.modules[system.__name__], "_SMALL", {})
+    description = SMALL.get(name, {}) | {"classes": list(CLASSES), "network": small}
+    try:
+        missing.require(system.ABOUT, checkouts)
+        random = system.open_peer(
+            PeerSetup(device=device, checkouts=checkouts, random=True, classes=CLASSES, description=description)
+        )
+    except InvalidConfig as error:
+        pytest.skip(str(error))
+    random._network.requires_grad_(False)
+    for weight in random._network.parameters():
+        weight.add_(0.25)
+    torch.save({"state_dict": random._network.state_dict()}, tmp_path / "net.pt")
+    loaded = system.open_peer(
+        PeerSetup(device=device, checkouts=checkouts, weights=tmp_path / "net.pt", description=description)
+    )
+    assert loaded._network.state_dict().keys() == random._network.state_dict().keys()
+    for key, tensor in loaded._network.state_dict().items():
+        assert torch.equal(tensor, random._network.state_dict()[key]), key
