@@ -10,17 +10,24 @@ import typer
 
 
 def export(
-    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="RUN/checkpoint.pt of `kprism train`.")],
+    checkpoints: Annotated[
+        list[Path],
+        typer.Argument(metavar="CHECKPOINT...", help="RUN/checkpoint.pt of `kprism train`; of several, their mean."),
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE.safetensors", help="The weights file.")],
     notes: Annotated[
         str,
         typer.Option("--notes", metavar="JSON", help="Facts to keep in the file: a JSON object, or a file with one."),
     ] = "{}",
+    shares: Annotated[
+        str, typer.Option("--shares", metavar="A,B,...", help="Weight of each checkpoint in the mean; default equal.")
+    ] = "",
 ) -> None:
-    """Write the averaged weights of a run in half precision."""
+    """Write the averaged weights of a run, or of several that began from one another, in half precision."""
     from KPrismLib.command.console import check_writable, say
-    from KPrismLib.errors import CannotWrite
+    from KPrismLib.errors import CannotWrite, InvalidWeights
     from KPrismLib.network import NetworkConfig
+    from KPrismLib.training.averaging import weighted_mean
     from KPrismLib.training.checkpoint import Checkpoint
     from KPrismLib.weights import save_weights
 
@@ -28,19 +35,31 @@ def export(
         raise CannotWrite(f"Cannot write {output.name}: give the weights file the ending .safetensors.")
     check_writable(output)
     given = _read_notes(notes)
-    stored = Checkpoint.load(checkpoint)
+    runs = [Checkpoint.load(checkpoint) for checkpoint in checkpoints]
+    stored = runs[-1]
+    if any(run.config["network_config"] != stored.config["network_config"] for run in runs):
+        raise InvalidWeights("The checkpoints belong to different networks; average those of one configuration.")
+    average = weighted_mean([run.average for run in runs], _read_shares(shares) or [1.0] * len(runs))
     training = stored.config["training"]
     facts: dict[str, Any] = {
-        "steps": stored.step,
+        "steps": sum(run.step for run in runs),
         "network": training["network"],
         # Names only: the folders they lay in are nobody's business.
         "datasets": [Path(folder).name for folder in training["datasets"]],
     }
     config = NetworkConfig.from_dict(stored.config["network_config"])
-    save_weights(output, stored.average, config, facts | given)
-    say(
-        f"Wrote {output} ({output.stat().st_size / 2**20:.1f} MiB, {len(config.classes)} classes, {stored.step} steps)."
-    )
+    save_weights(output, average, config, facts | given)
+    size = output.stat().st_size / 2**20
+    say(f"Wrote {output} ({size:.1f} MiB, {len(config.classes)} classes, {facts['steps']} steps).")
+
+
+def _read_shares(text: str) -> list[float]:
+    from KPrismLib.errors import InvalidConfig
+
+    try:
+        return [float(part) for part in text.split(",")] if text else []
+    except ValueError as error:
+        raise InvalidConfig(f"The shares {text!r} must be numbers with commas between, such as 0.6,0.4.") from error
 
 
 def _read_notes(text: str) -> dict[str, Any]:

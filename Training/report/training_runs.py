@@ -98,7 +98,7 @@ class TrainingRuns:
             weights=None,
             changes=_changes(run),
         )
-        export(folder / CHECKPOINT_NAME, self.weights(run), json.dumps({"run": run}))
+        export([folder / CHECKPOINT_NAME], self.weights(run), json.dumps({"run": run}))
         return self.weights(run)
 
 

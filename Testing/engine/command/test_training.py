@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from KPrismLib.command.train_run import idle_cores, processes, set_aside
 from KPrismLib.weights import load_weights
@@ -67,6 +68,15 @@ def test_from_a_dataset_to_a_mask(kprism, data, tmp_path, monkeypatch) -> None:
     weights = load_weights(exported)
     assert weights.config.classes == ("liver",)
     assert weights.notes == {"steps": 3, "network": "small", "datasets": ["TINY"], "author": "me"}
+
+    twice, mean = (run / "checkpoint.pt", run / "checkpoint.pt"), tmp_path / "mean.safetensors"
+    assert kprism("export", *twice, "-o", mean, "--shares", "0.6,0.4").status == 0
+    averaged = load_weights(mean)
+    assert averaged.notes["steps"] == 6
+    for name, tensor in weights.tensors.items():
+        torch.testing.assert_close(averaged.tensors[name], tensor, rtol=1e-3, atol=1e-6)
+    assert "one positive share for each of the 2" in kprism("export", *twice, "-o", mean, "--shares", "1").sentence
+    assert "must be numbers" in kprism("export", *twice, "-o", mean, "--shares", "half").sentence
 
     other = kprism(*arguments, "--ablation", "experts-1")
     assert "belongs to another network" in other.sentence
