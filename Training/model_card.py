@@ -112,19 +112,25 @@ def stage_table(stages: Mapping[str, TrainingConfig]) -> str:
     return "\n".join(lines)
 
 
-def training_commands(names: Iterable[str]) -> str:
-    """The commands that train and export every stage, each from the one before."""
+def training_commands(names: Iterable[str], shares: str = "") -> str:
+    """The commands that train and export every stage, each from the one before, and the mean of the last ones."""
     lines, start = [], ""
     for number, name in enumerate(names, 1):
         lines.append(f"    kprism train {name} --data DATA --output RUN{number}{start}")
         lines.append(f"    kprism export RUN{number}/checkpoint.pt -o stage-{number}.safetensors")
         start = f" --from stage-{number}.safetensors"
+    if shares:
+        stages = len(lines) // 2
+        last = range(stages - shares.count(","), stages + 1)
+        runs = " ".join(f"RUN{number}/checkpoint.pt" for number in last)
+        lines.append(f"    kprism export {runs} --shares {shares} -o small.safetensors")
     return "\n".join(lines)
 
 
 def card(
     *,
     stages: Mapping[str, TrainingConfig],
+    shares: str,
     notes: Mapping[str, Any],
     parameters: int,
     classes: Iterable[str],
@@ -153,7 +159,7 @@ Only the `train` splits were used; test and external items never. Not trained on
 
 To train it again, with the sets below in one folder:
 
-{training_commands(list(stages))}
+{training_commands(stages, shares)}
 
 ## What it reaches
 
@@ -197,11 +203,13 @@ def main(
     weights: Annotated[Path, typer.Option(help="The weights file.")],
     evaluation: Annotated[list[Path], typer.Option(help="Results of `kprism evaluate`; later ones take precedence.")],
     output: Annotated[Path, typer.Option(help="The card.")],
+    shares: Annotated[str, typer.Option(help="Of the last stages, when the weights are their mean: 0.6,0.4.")] = "",
 ) -> None:
     """Write the card."""
     loaded = load_weights(weights)
     text = card(
         stages={path.as_posix(): TrainingConfig.read(path, data) for path in config},
+        shares=shares,
         notes=loaded.notes,
         parameters=sum(t.numel() for name, t in loaded.tensors.items() if name != "position.matrix"),
         classes=loaded.config.classes,
