@@ -1,0 +1,51 @@
+"""The section on whole volumes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from KPrismLib.errors import InvalidDataset
+from Training.report.tables.volumes import volumes
+
+
+def number(mean: float, interval: list[float] | None = None, cases: int = 3) -> dict[str, object]:
+    return {"mean": mean, "interval95": interval, "cases": cases}
+
+
+def write(path: Path, **summary: object) -> Path:
+    file = path / "volumes.json"
+    file.write_text(json.dumps({"settings": {"weights": "abc"}, "cases": {}, "summary": summary}), encoding="utf-8")
+    return file
+
+
+def test_parts_become_tables_with_all_sets_last(tmp_path: Path) -> None:
+    propagation = {
+        "all": {"propagated": number(0.7, [0.6, 0.8], 5), "confidence_rank": number(0.66)},
+        "ACDC": {"propagated": number(0.775), "one_shot": number(0.686)},
+    }
+    clicks = {"ACDC": {"least_certain": number(33.1667, [23.6, 42.6]), "independent": number(44.0)}}
+    text = volumes(write(tmp_path, propagation=propagation, clicks=clicks))
+    assert text is not None
+    lines = text.splitlines()
+    assert lines[0] == "## Whole volumes"
+    assert "weights abc" in text
+    rows = [line for line in lines if line.startswith(("| ACDC", "| **all**"))]
+    assert rows[0] == "| ACDC | 3 | 77.5 | 68.6 | – | – | – | – |"
+    assert rows[1] == "| **all** | 5 | 70.0 [60.0, 80.0] | – | – | – | – | 0.66 |"
+    assert rows[2] == "| ACDC | 3 | 33.17 [23.60, 42.60] | 44.00 |"
+    assert "References" not in text
+
+
+def test_without_a_file_there_is_no_section(tmp_path: Path) -> None:
+    assert volumes(tmp_path / "volumes.json") is None
+
+
+@pytest.mark.parametrize("content", ["{", "{}", '{"summary": {"clicks": 3}, "settings": {}}'])
+def test_a_damaged_file_is_told(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "volumes.json"
+    file.write_text(content, encoding="utf-8")
+    with pytest.raises(InvalidDataset, match="measure it again"):
+        volumes(file)

@@ -1,0 +1,94 @@
+"""Whole volumes: what ``python -m Training.volume_report`` measured, which has no table in the paper."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from KPrismLib.errors import InvalidDataset
+from Training.report.document import MISSING, Table, percent, plain
+from Training.report.statistics import Number
+
+VOLUMES_NAME = "volumes.json"
+
+#: Titles of the parts, and which of their numbers are shown: name to heading and whether it is a share.
+_PARTS: Mapping[str, tuple[str, Mapping[str, tuple[str, bool]]]] = MappingProxyType(
+    {
+        "propagation": (
+            "One true middle slice, Dice (%) of the whole volume",
+            {
+                "propagated": ("propagated", True),
+                "one_shot": ("one-shot in-context from it", True),
+                "plain": ("plain use of the same references", True),
+                "propagated_where_shown": ("propagated, slices that show it", True),
+                "one_shot_where_shown": ("one-shot, slices that show it", True),
+                "confidence_rank": ("rank correlation of confidence and Dice", False),
+            },
+        ),
+        "clicks": (
+            "Clicks until the volume's Dice is 90 %",
+            {
+                "least_certain": ("correcting the least certain slice", False),
+                "independent": ("correcting slices independently", False),
+            },
+        ),
+        "retrieval": (
+            "References, Dice (%) with one",
+            {
+                "suggested": ("suggested", True),
+                "random_mean": ("mean of ten random ones", True),
+                "random_best": ("best of the ten", True),
+                "percentile": ("percentile of the suggested among the ten", True),
+            },
+        ),
+    }
+)
+
+Summary = Mapping[str, Mapping[str, Mapping[str, Any]]]
+
+
+def volumes(file: Path) -> str | None:
+    """The section, or ``None`` where nothing was measured.
+
+    Raises:
+        InvalidDataset: the file is damaged.
+    """
+    if not file.is_file():
+        return None
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        tables = [_table(*_PARTS[part], content["summary"][part]) for part in _PARTS if content["summary"].get(part)]
+        weights = content["settings"]["weights"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InvalidDataset(f"{file} is no report of whole volumes; measure it again.") from error
+    head = (
+        "## Whole volumes\n\n"
+        f"Not in the paper, which names them as future work; `python -m Training.volume_report`, weights {weights}. "
+        "Means over structures of test volumes, 95 % bootstrap intervals over patients."
+    )
+    return "\n\n".join([head, *(table.markdown() for table in tables)]) + "\n"
+
+
+def _table(title: str, columns: Mapping[str, tuple[str, bool]], summary: Summary) -> Table:
+    groups = sorted(summary, key=lambda group: (group == "all", group))
+    rows: list[Sequence[str]] = []
+    for group in groups:
+        numbers = summary[group]
+        cases = max(numbers[name]["cases"] for name in numbers)
+        cells = [_cell(numbers.get(name), share) for name, (_, share) in columns.items()]
+        rows.append(["**all**" if group == "all" else group, str(cases), *cells])
+    return Table(["set", "structures", *(heading for heading, _ in columns.values())], rows, title)
+
+
+def _cell(number: Mapping[str, Any] | None, share: bool) -> str:
+    if number is None:
+        return MISSING
+    low, high = (
+        None if bound is None else np.asarray(bound, np.float64) for bound in number["interval95"] or (None, None)
+    )
+    return (percent if share else plain)(Number(np.asarray(number["mean"], np.float64), low, high, number["cases"]))
