@@ -107,7 +107,7 @@ def stage_table(stages: Mapping[str, TrainingConfig]) -> str:
     """One line for each stage: its steps and rate; each starts from the weights of the one before."""
     lines = ["| stage | steps x samples (size) | peak rate |", "|---|---|---|"]
     for name, config in stages.items():
-        phases = ", ".join(f"{p.steps} x {p.batch} a process ({p.size} px)" for p in config.phases)
+        phases = ", ".join(f"{p.steps} x {p.batch} ({p.size} px)" for p in config.phases)
         lines.append(f"| `{name}` | {phases} | {config.learning_rate:g} |")
     return "\n".join(lines)
 

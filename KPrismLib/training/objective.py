@@ -45,12 +45,21 @@ class ObjectiveConfig:
             raise InvalidConfig("The weights of the objective must not be negative, scribble_probability not above 1.")
 
 
+#: Smoothing of the Dice loss for an empty target, as a share of the area.
+EMPTY_SMOOTHING = 0.01
+
+
 def dice_loss(logits: Tensor, target: Tensor) -> Tensor:
-    """1 - soft Dice per sample, averaged; ``logits`` and ``target`` (B, 1, H, W), target in [0, 1]."""
+    """1 - soft Dice per sample, averaged; ``logits`` and ``target`` (B, 1, H, W), target in [0, 1].
+
+    Where the target is empty the smoothing term is a share of the image's area instead of one pixel: the loss is then
+    about the false area itself, and its gradient does not vanish when that is larger than a few pixels.
+    """
     probability = logits.sigmoid().flatten(1)
     target = target.flatten(1)
-    overlap = (probability * target).sum(1)
-    return (1 - (2 * overlap + 1) / (probability.sum(1) + target.sum(1) + 1)).mean()
+    overlap, area = (probability * target).sum(1), target.sum(1)
+    smoothing = torch.where(area > 0, 1.0, EMPTY_SMOOTHING * target.shape[1])
+    return (1 - (2 * overlap + smoothing) / (probability.sum(1) + area + smoothing)).mean()
 
 
 def mask_loss(logits: Tensor, target: Tensor) -> Tensor:

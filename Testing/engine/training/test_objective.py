@@ -82,6 +82,22 @@ class TestLosses:
         assert prediction_loss(prediction, target, 0.0) == mask_loss(final, target)
         assert prediction_loss(MaskPrediction(final, []), target, 0.5) == mask_loss(final, target)
 
+    def test_an_empty_target_is_missed_by_the_share_of_the_area_that_is_marked(self) -> None:
+        """With 1 % smoothing, a false 1 % of the area costs half, whatever the size of the image."""
+        for side in (20, 40):
+            logits = torch.full((1, 1, side, side), -50.0)
+            logits.flatten()[: side * side // 100] = 50.0
+            loss = dice_loss(logits, torch.zeros_like(logits))
+            assert loss.item() == pytest.approx(0.5, abs=1e-6)
+        assert dice_loss(torch.full((1, 1, 20, 20), -50.0), torch.zeros(1, 1, 20, 20)).item() == pytest.approx(0)
+
+    def test_a_large_false_area_still_has_a_gradient(self) -> None:
+        logits = torch.full((1, 1, 100, 100), 1.0, requires_grad=True)
+        dice_loss(logits, torch.zeros(1, 1, 100, 100)).backward()
+        assert logits.grad is not None
+        # 1 % smoothing: s / (P + s)^2 * p (1 - p) with s = 100 and P = 7311; one pixel of it would give 3.7e-9.
+        assert logits.grad.mean().item() == pytest.approx(100 / 7410.6**2 * 0.19661, rel=1e-3)
+
     def test_hard_dice_by_hand(self) -> None:
         logits = torch.tensor([[[[1.0, 0.0, -1.0]]], [[[-1.0, -1.0, -1.0]]], [[[-1.0, -1.0, -1.0]]]])
         target = torch.tensor([[[[1.0, 0.0, 1.0]]], [[[0.0, 1.0, 0.0]]], [[[0.0, 0.0, 0.0]]]])
