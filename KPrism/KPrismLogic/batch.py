@@ -155,7 +155,8 @@ def _segment_case(
         volume = _load(scene, case)
         nodes.append(volume)
         segmentation = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", _stem(case))
-        nodes.append(segmentation)
+        segmentation.CreateDefaultDisplayNodes()  # Here, so that they go with the case.
+        nodes.extend((segmentation, segmentation.GetDisplayNode()))
         segmentation.SetReferenceImageGeometryParameterFromVolumeNode(volume)
         start = time.perf_counter()
         if what.references:

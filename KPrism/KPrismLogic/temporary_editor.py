@@ -43,6 +43,8 @@ def temporary_editor(
             f"{segmentation.GetName()} is stored as {content.GetSourceRepresentationName()}; make binary labelmap its "
             "source representation in the Segmentations module first."
         )
+    # As the Segment Editor does: without a display node no view would show what is written.
+    segmentation.CreateDefaultDisplayNodes()
     node = slicer.vtkMRMLSegmentEditorNode()
     node.SetHideFromEditors(True)
     node.SetSaveWithScene(False)

@@ -40,6 +40,17 @@ def test_class_makes_the_segment_with_its_terminology(scene, bench, logic):
     assert scene.GetNumberOfNodes() == before
 
 
+def test_segmentation_that_no_view_shows_yet_is_shown(scene, bench, logic):
+    """A new node has no display; the Segment Editor, too, makes one."""
+    segmentation = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "New")
+    assert segmentation.GetDisplayNode() is None
+    logic.segmentSlice(bench.volume, segmentation, "Liver", plane="axial", cls="liver")
+    assert segmentation.GetDisplayNode().GetVisibility()
+    assert segmentation.GetNumberOfDisplayNodes() == 1
+    logic.segmentSlice(bench.volume, segmentation, "Liver", plane="axial", cls="liver")
+    assert segmentation.GetNumberOfDisplayNodes() == 1
+
+
 def test_clicks_in_ras_choose_the_slice_when_no_offset_does(bench, logic):
     clicks = [bench.ras(8, 6, 7), bench.ras(8, 6, 14), (*bench.ras(8, 7, 14), False)]
     logic.segmentSlice(bench.volume, bench.segmentation, "Other", clicks=clicks)
