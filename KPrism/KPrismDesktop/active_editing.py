@@ -94,7 +94,7 @@ class ActiveEditing:
 
     def view_node(self) -> Any:
         """The slice node of the view that the pointer was in last; None when that is not known."""
-        return None if self._view is None else self._effect.viewNode(self._view)
+        return self._effect.viewNode(self._view) if self._view else None  # A view that is gone is false.
 
     def shown_view(self) -> Any:
         """As :meth:`view_node`, or that of the first slice view of the layout.

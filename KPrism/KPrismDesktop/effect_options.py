@@ -146,10 +146,11 @@ class EffectOptions:
         """Show references: icon and title of each."""
         self.references.clear()
         for number, (icon, title) in enumerate(pictures, 1):
-            item = qt.QListWidgetItem(str(number))
+            # Made by the list: an item made here goes with its Python object in older versions of PythonQt.
+            self.references.addItem(str(number))
+            item = self.references.item(number - 1)
             item.setIcon(icon)
             item.setToolTip(title)
-            self.references.addItem(item)
 
     def show_status(self, sentence: str, installable: bool) -> None:
         """Say how things are."""

@@ -204,7 +204,10 @@ class ModulePanel:
                 stack = SliceStack.through(volume, SlicePlane.of_volume(volume, self.ui.planeBox.currentText))
                 low, high = stack.offset(0), stack.offset(len(stack) - 1)
                 self.ui.rangeWidget.setRange(low, high)
-                self.ui.rangeWidget.singleStep = stack.grid.step_along(stack.planes[0].normal)
+                # Not more than the range, which the widget rounds; it complains otherwise.
+                length = float(self.ui.rangeWidget.maximum) - float(self.ui.rangeWidget.minimum)
+                step = stack.grid.step_along(stack.planes[0].normal)
+                self.ui.rangeWidget.singleStep = min(step, length) if length else step
                 self.ui.rangeWidget.setValues(low, high)
 
     def _show_classes(self) -> None:

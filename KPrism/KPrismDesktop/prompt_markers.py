@@ -41,6 +41,8 @@ class PromptMarkers:
 
     def remove(self) -> None:
         """Take the actors out of the view."""
+        if not self._widget:
+            return  # Slicer ends: the view is gone, and its renderer with it.
         for actor in self._actors:
             self._effect.removeActor2D(self._widget, actor)
         self._effect.scheduleRender(self._widget)

@@ -60,7 +60,7 @@ class ViewMarkers:
 
     def refresh(self) -> None:
         """Show what belongs to the slices that all views show now."""
-        for widget in self._views:
+        for widget in filter(None, self._views):  # A view that is gone is false.
             self.refresh_view(widget, self._effect.viewNode(widget))
 
     def leave_views(self) -> None:

@@ -75,6 +75,8 @@ class KPrismEffect(AbstractScriptedSegmentEditorEffect):
         from KPrismLogic.runner import ThreadRunner
 
         self.deactivate()
+        # The editor ends placing before it activates an effect, and does not tell effects that are not active.
+        self._placing = False
         if self._runner is None:
             self._runner, self._states, self._shelf = ThreadRunner(QtPump()), PromptStates(), ReferenceShelf()
         if self._options is not None:

@@ -19,6 +19,11 @@ class SliceWidget(strict_class("qMRMLSliceWidget")):  # type: ignore[misc]
     def __init__(self, node: Any) -> None:
         super().__init__()
         self._node = node
+        self._alive = True
+
+    def __bool__(self) -> bool:
+        # In PythonQt an object that C++ has deleted is false.
+        return self._alive
 
     def className(self) -> str:
         return "qMRMLSliceWidget"
@@ -115,17 +120,21 @@ class ScriptedEffect(strict_class("qSlicerSegmentEditorScriptedEffect")):  # typ
         self._desktop.logic.ModifySegmentByLabelmap(node, segment_id, labelmap, real, bool(self.perSegment), bypass)
 
     def viewNode(self, widget: Any) -> Any:
+        assert widget
         return widget.mrmlSliceNode()
 
     def addActor2D(self, widget: Any, actor: Any) -> None:
         assert isinstance(actor, vtk.vtkActor2D)
+        assert widget
         self._actors.append((widget, actor))
 
     def removeActor2D(self, widget: Any, actor: Any) -> None:
+        assert widget, "Failed to get renderer for view widget"
         self._actors.remove((widget, actor))
 
     def scheduleRender(self, widget: Any) -> None:
         assert isinstance(widget, SliceWidget)
+        assert widget
 
 
 class Desktop:

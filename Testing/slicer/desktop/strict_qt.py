@@ -182,8 +182,14 @@ class _ListWidget(_Widget):
     def count(self) -> int:
         return len(self._items)
 
-    def addItem(self, item: Any) -> None:
-        self._items.append(item)
+    def addItem(self, label: str) -> None:
+        assert isinstance(label, str), (
+            "an item made in Python goes with its Python object in older versions of PythonQt"
+        )
+        self._items.append(strict_class("QListWidgetItem")(label))
+
+    def item(self, row: int) -> Any:
+        return self._items[row] if 0 <= row < len(self._items) else None
 
     def clear(self) -> None:
         self._items, self._row = [], -1
@@ -191,11 +197,23 @@ class _ListWidget(_Widget):
 
 class _RangeWidget(_Widget):
     def setRange(self, low: float, high: float) -> None:
-        self._values |= {"minimum": low, "maximum": high}
+        decimals = self._values.get("decimals", 2)
+        self._values |= {"minimum": round(low, decimals), "maximum": round(high, decimals)}
+
+    @property
+    def singleStep(self) -> float:
+        return self._values.get("singleStep", 1.0)
+
+    @singleStep.setter
+    def singleStep(self, step: float) -> None:
+        length = self._values["maximum"] - self._values["minimum"]
+        assert 0 < step <= length or not length, "ctkRangeWidget::setSingleStep is outside valid bounds"
+        self._values["singleStep"] = step
 
     def setValues(self, low: float, high: float) -> None:
-        assert self._values["minimum"] <= low <= high <= self._values["maximum"]
-        self._values |= {"minimumValue": low, "maximumValue": high}
+        least, most = self._values["minimum"], self._values["maximum"]
+        values = (min(max(round(value, self._values.get("decimals", 2)), least), most) for value in (low, high))
+        self._values |= dict(zip(("minimumValue", "maximumValue"), values, strict=True))
 
 
 class _Settings(Strict):

@@ -149,6 +149,8 @@ def test_reference_is_added_used_and_removed(desktop, effect):
     _widget(effect, "KPrismAddReference").click()
     references = _widget(effect, "KPrismReferences")
     assert references.count == 1
+    assert references.item(0)._values["toolTip"] == "Liver in CT"
+    assert references.item(0)._values["icon"]._given
     desktop.parameters.SetSelectedSegmentID("Other")
     node = desktop.views["Red"].mrmlSliceNode()
     node.SetSliceToRASByNTP(0, 0, 1, -1, 0, 0, *desktop.bench.ras(8, 6, 7), 0)
@@ -260,6 +262,33 @@ def test_markup_placement_gets_the_clicks(desktop, effect):
     assert desktop.click(effect, _xy(desktop, 6, 6, 7))
     settle()
     assert written(desktop).any()
+
+
+def test_clicks_arrive_after_the_effect_was_left_during_placement(desktop, effect):
+    node = slicer.vtkMRMLInteractionNode()
+    node.SetCurrentInteractionMode(node.Place)
+    effect.self().interactionNodeModified(node)
+    desktop.deactivate(effect)
+    # The placement ends now, but only active effects are told of it.
+    desktop.activate(effect)
+    assert desktop.click(effect, _xy(desktop, 6, 6, 7))
+    settle()
+    assert written(desktop).any()
+
+
+def test_views_that_are_gone_are_not_touched(desktop, effect):
+    """As at the end of Slicer, when the main window may go before the editor."""
+    desktop.click(effect, _xy(desktop, 6, 6, 7))
+    settle()
+    desktop.event(effect, "MouseMoveEvent", (5, 5), view="Yellow")
+    for view in desktop.views.values():
+        view._alive = False
+    desktop.logic.Undo()
+    settle()
+    effect.self().cleanup()
+    desktop.active = None
+    assert timers() == []
+    assert [one for one in Strict.made if one._slots] == []
 
 
 def test_pausing_over_a_slice_makes_its_first_click_cheap(desktop, effect):

@@ -370,3 +370,18 @@ def test_names_in_the_interface_file_are_those_that_the_parameters_have(panel, m
     from KPrismDesktop.panel_parameters import PanelParameters
 
     assert set(module.interfaces[0].parameters.values()) == set(PanelParameters.__mro__[1].__annotations__)
+
+
+def test_range_of_two_thin_slices_fits_its_widget(panel, scene):
+    matrix = np.diag([1.0, 1.0, 0.334, 1.0])
+    volume = volume_node(scene, body()[:2], matrix, name="Thin")
+    object.__setattr__(panel.ui.volumeSelector, "_node", volume)
+    panel.ui.planeBox.setCurrentIndex(0)
+    panel.ui.volumeSelector.fire("currentNodeChanged(vtkMRMLNode*)", volume)
+    widget = panel.ui.rangeWidget
+    assert widget.maximum - widget.minimum == pytest.approx(0.33)
+    assert 0 < widget.singleStep <= widget.maximum - widget.minimum
+    object.__setattr__(panel.ui.volumeSelector, "_node", volume_node(scene, body()[:1], matrix, name="Single"))
+    panel.ui.volumeSelector.fire("currentNodeChanged(vtkMRMLNode*)", None)
+    assert widget.maximum == widget.minimum
+    panel.widget.cleanup()
