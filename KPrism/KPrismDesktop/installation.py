@@ -27,7 +27,7 @@ def install_missing() -> str:
             if importlib.util.find_spec("PyTorchUtils") is None:
                 return "PyTorch is missing: install the extension PyTorch in the Extensions Manager, then restart."
             _install_torch()
-    except (RuntimeError, OSError, subprocess.CalledProcessError) as error:
+    except (RuntimeError, OSError, ImportError, subprocess.CalledProcessError) as error:
         return f"The installation failed ({error}); check the network and press Install again."
     importlib.invalidate_caches()
     return "" if not missing_packages() else "The installation was not finished; press Install to try again."

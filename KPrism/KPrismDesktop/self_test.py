@@ -177,8 +177,12 @@ def _predictor() -> Any:
 
 def _slices(volume: Any, segmentation: Any, segment_id: str) -> set[int]:
     """Which axial slices hold something of a segment."""
+    from KPrismLogic.labelmaps import labelmap_of
+
+    if labelmap_of(segmentation, segment_id)[0] is None:
+        return set()  # Slicer exports no empty segment in some versions.
     voxels = slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, segment_id, volume)
-    return set() if voxels is None else set(np.nonzero(voxels.any(axis=(1, 2)))[0].tolist())
+    return set(np.nonzero(voxels.any(axis=(1, 2)))[0].tolist())
 
 
 def _wait(done: Any) -> None:

@@ -99,7 +99,7 @@ class EditingSession:
         """Where the clicks and scribbles of the shown slice lie in the view, (N, 2) each, and whether they add."""
         try:
             prompts = self.controller.prompts(self.target(view))
-        except InvalidPrompt:
+        except KPrismError:
             return []
         xy_from_ras = inverse(array_from_matrix(view.GetXYToRAS()))
         return [
