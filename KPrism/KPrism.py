@@ -52,9 +52,9 @@ class KPrismWidget(ScriptedLoadableModuleWidget):
     """The module panel; its content is ``KPrismDesktop.module_panel``."""
 
     def __init__(self, parent: Any = None) -> None:
-        ScriptedLoadableModuleWidget.__init__(self, parent)
         self.logic: Any = None
         self.panel: Any = None
+        ScriptedLoadableModuleWidget.__init__(self, parent)  # Sets up at once when there is no parent.
 
     def setup(self) -> None:
         """Build the panel; works with nothing installed."""

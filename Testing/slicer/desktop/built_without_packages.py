@@ -30,9 +30,8 @@ def build() -> None:
 
         import KPrism
 
-        widget = KPrism.KPrismWidget()
         for name in ("volumeSelector", "segmentationSelector"):
             patch.setattr(strict_module.Interface, name, None, raising=False)
-        widget.setup()
+        widget = KPrism.KPrismWidget()
         assert "press Install" in interfaces[0].by_name["modelLabel"].text
         widget.cleanup()

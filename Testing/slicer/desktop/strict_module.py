@@ -28,6 +28,8 @@ class ScriptedLoadableModuleWidget:
     def __init__(self, parent: Any = None) -> None:
         self.parent = parent
         self.layout = strict_class("QVBoxLayout")()
+        if parent is None:
+            self.setup()
 
     def setup(self) -> None:
         """Build what every module has."""

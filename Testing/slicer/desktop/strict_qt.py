@@ -183,9 +183,7 @@ class _ListWidget(_Widget):
         return len(self._items)
 
     def addItem(self, label: str) -> None:
-        assert isinstance(label, str), (
-            "an item made in Python goes with its Python object in older versions of PythonQt"
-        )
+        assert isinstance(label, str), "an item made in Python goes with its Python object in older PythonQt"
         self._items.append(strict_class("QListWidgetItem")(label))
 
     def item(self, row: int) -> Any:

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import slicer
 
+from KPrismLogic.matrices import matrix_from_array
 from KPrismLogic.model import shared_model
 from Testing.slicer.desktop.strict_effect import ThreeDWidget, settle, timers, written
 from Testing.slicer.desktop.strict_qt import Strict
-from Testing.slicer.scenes import body, fill, segmentation_node
+from Testing.slicer.scenes import SIZE, body, fill, geometry, rotation, segmentation_node, under_transform
 
 
 def _xy(desktop, k, j, i, view="Red"):
@@ -43,6 +44,40 @@ def test_click_in_yellow_writes_a_sagittal_slice(desktop, effect):
     settle()
     assert np.array_equal(written(desktop)[:, :, 7], (body() == 100)[:, :, 7])
     assert written(desktop).sum() == (body() == 100)[:, :, 7].sum()
+
+
+@pytest.mark.parametrize("moved", ["volume and segmentation", "segmentation"])
+def test_click_in_a_view_turned_to_the_volume_under_a_transform(desktop, effect, moved):
+    bench, node = desktop.bench, desktop.views["Red"].mrmlSliceNode()
+    turn = rotation(10, -15, 25)
+    turn[:3, 3] = (3, -4, 5)
+    bench.volume.SetIJKToRASMatrix(matrix_from_array(geometry("tilted")))
+    grid = bench.segmentation.GetSegmentation()
+    if moved == "segmentation":
+        # Its own coordinates are turned back, so that it lies on the volume as before.
+        image = slicer.vtkOrientedImageData()
+        image.SetImageToWorldMatrix(matrix_from_array(np.linalg.inv(turn) @ geometry("tilted")))
+        image.SetExtent(0, SIZE[0] - 1, 0, SIZE[1] - 1, 0, SIZE[2] - 1)
+        text = slicer.vtkSegmentationConverter.SerializeImageGeometry(image)
+        grid.SetConversionParameter("Reference image geometry", text)
+    else:
+        bench.segmentation.SetReferenceImageGeometryParameterFromVolumeNode(bench.volume)
+        under_transform(desktop.scene, bench.volume, turn)
+    under_transform(desktop.scene, bench.segmentation, turn)
+    node.SetSliceToRASByNTP(0, 0, 1, -1, 0, 0, *bench.ras(6, 6, 7), 0)
+    node.RotateToVolumePlane(bench.volume)
+    node.JumpSliceByOffsetting(*bench.ras(6, 6, 7))
+    assert desktop.click(effect, _xy(desktop, 6, 6, 7))
+    settle()
+    expected = np.zeros(body().shape, bool)
+    expected[6] = body()[6] == 100
+    assert np.array_equal(written(desktop), expected), _widget(effect, "KPrismStatus").text
+    assert effect.self().prompts_in(desktop.views["Red"]) == 1
+    desktop.logic.Undo()
+    settle()
+    assert effect.self().prompts_in(desktop.views["Red"]) == 0
+    desktop.logic.Redo()
+    assert effect.self().prompts_in(desktop.views["Red"]) == 1
 
 
 def test_ctrl_click_removes_and_the_toggle_turns_it_round(desktop, effect):

@@ -146,7 +146,6 @@ def panel(module, scene, monkeypatch, flood_propagation):
     view = types.SimpleNamespace(mrmlSliceNode=lambda: red)
     module.app.layout = types.SimpleNamespace(sliceViewNames=lambda: ("Red",), sliceWidget=lambda _: view)
     widget = module.KPrism.KPrismWidget()
-    widget.setup()
     ui = types.SimpleNamespace(**module.interfaces[0].by_name)
     for selector, node in ((ui.volumeSelector, volume), (ui.segmentationSelector, bench.segmentation)):
         object.__setattr__(selector, "_node", node)
