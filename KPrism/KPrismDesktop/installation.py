@@ -27,8 +27,10 @@ def install_missing() -> str:
             if importlib.util.find_spec("PyTorchUtils") is None:
                 return "PyTorch is missing: install the extension PyTorch in the Extensions Manager, then restart."
             _install_torch()
-    except (RuntimeError, OSError, ImportError, subprocess.CalledProcessError) as error:
-        return f"The installation failed ({error}); check the network and press Install again."
+    except subprocess.CalledProcessError:  # Its text is the whole command; what pip said is in the log.
+        return "The installation failed: the log says why. Check the network and press Install again."
+    except (RuntimeError, OSError, ImportError) as error:
+        return f"The installation was not finished ({error}); press Install to try again."
     importlib.invalidate_caches()
     return "" if not missing_packages() else "The installation was not finished; press Install to try again."
 
