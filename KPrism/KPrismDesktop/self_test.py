@@ -180,7 +180,7 @@ def _slices(volume: Any, segmentation: Any, segment_id: str) -> set[int]:
     from KPrismLogic.labelmaps import labelmap_of
 
     if labelmap_of(segmentation, segment_id)[0] is None:
-        return set()  # Slicer exports no empty segment in some versions.
+        return set()  # There is nothing to export.
     voxels = slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, segment_id, volume)
     return set(np.nonzero(voxels.any(axis=(1, 2)))[0].tolist())
 
