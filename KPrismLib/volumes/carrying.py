@@ -1,20 +1,23 @@
-"""One slice from its references and the slice before: what the network sees, and where the structure was.
+"""One slice from its references and the slices beside it: what the network sees, and where the structure was.
 
 Neither is enough alone. In-context segmentation (Eq. 3-7) recognises the structure but not which of two kidneys is
-meant; refining the neighbour's mask with a click in its midst (Eq. 8-9) keeps the place but follows a changing outline
+meant; refining a neighbour's mask with a click in its midst (Eq. 8-9) keeps the place but follows a changing outline
 less well. Their mean, in logits, is better than both, and the distance to the neighbour's contour decides where they
-doubt.
+doubt. Between two known slices the structure is on its way from one to the other: the nearer has more of the say.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from KPrismLib.deepest_pixel import deepest_pixel
 from KPrismLib.encoded_image import EncodedImage, ReferenceSet
+from KPrismLib.evaluation.dice import dice
 from KPrismLib.predictor import Predictor
 from KPrismLib.volumes.confidence import evidence, expected_dice, soft_dice
 from KPrismLib.volumes.neighbour_prior import location_prior
@@ -26,8 +29,23 @@ _CERTAIN = 1e-5
 
 
 @dataclass(frozen=True, eq=False)
+class Guide:
+    """A mask that a slice is carried from.
+
+    Attributes:
+        mask: bool (rows, columns), not empty.
+        share: of the say that all guides have, in (0, 1].
+        confidence: of the mask, in [0, 1].
+    """
+
+    mask: NDArray[np.bool_]
+    share: float = 1.0
+    confidence: float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
 class Carried:
-    """A slice that was segmented beside one that is known.
+    """A slice that was segmented beside known ones.
 
     Attributes:
         probability: float32 (rows, columns) in [0, 1].
@@ -42,36 +60,50 @@ def carry(
     predictor: Predictor,
     image: EncodedImage,
     references: ReferenceSet,
-    neighbour: NDArray[np.bool_],
+    guides: Sequence[Guide],
     *,
     cls: str | None = None,
 ) -> Carried:
-    """Segment a slice beside one that is known.
+    """Segment a slice beside known ones.
 
     Args:
         predictor: the model.
         image: the slice.
-        references: slices with the structure, the neighbour among them as a rule.
-        neighbour: bool (rows, columns), the mask of the slice before; not empty.
+        references: slices with the structure, those of the guides among them as a rule.
+        guides: the slice before, and beyond it a known one where there is one; shares sum to 1.
         cls: the structure's class, where the model knows it; its semantic mask (Eq. 2) then has a third of the say.
     """
     seen = predictor.segment(image, reference=references).probability
-    session = predictor.session(image, reference=references, mask=neighbour)
-    followed = session.click(*deepest_pixel(neighbour)).probability
-    opinions = [seen, followed]
+    followed = _mean((guide.share, logits_of(_followed(predictor, image, references, guide.mask))) for guide in guides)
+    opinions = [logits_of(seen), followed]
     if cls is not None:
-        opinions.append(predictor.segment(image, cls=cls).probability)
-    mean = np.mean([logits_of(opinion) for opinion in opinions], axis=0)
-    probability = _probability_of(mean + location_prior(neighbour, image.canvas))
+        opinions.append(logits_of(predictor.segment(image, cls=cls).probability))
+    mean = np.mean(opinions, axis=0)
+    prior = _mean((guide.share, location_prior(guide.mask, image.canvas)) for guide in guides)
+    probability = _probability_of(mean + prior)
+    mask = probability >= 0.5
     return Carried(
         probability,
         evidence(
-            probability >= 0.5,
-            neighbour,
+            mask,
+            overlap=sum(guide.share * dice(mask, guide.mask) for guide in guides),
             promise=expected_dice(_probability_of(mean)),
-            agreement=soft_dice(seen, followed),
+            agreement=soft_dice(seen, _probability_of(followed)),
         ),
     )
+
+
+def _followed(
+    predictor: Predictor, image: EncodedImage, references: ReferenceSet, mask: NDArray[np.bool_]
+) -> Probability:
+    """A neighbour's mask, refined by a click in its midst."""
+    session = predictor.session(image, reference=references, mask=mask)
+    return session.click(*deepest_pixel(mask)).probability
+
+
+def _mean(parts: Iterable[tuple[float, NDArray[Any]]]) -> NDArray[np.float64]:
+    """Of (share, values)."""
+    return np.asarray(sum(share * values.astype(np.float64) for share, values in parts))
 
 
 def logits_of(probability: Probability) -> NDArray[np.float64]:

@@ -14,14 +14,19 @@ class Chain:
         seed: the accepted slice; it shows the structure.
         step: 1 upwards, -1 downwards.
         length: how many slices the chain has, at least 1.
-        open_ended: whether the structure may end within it. A chain towards another accepted slice that shows the
-            structure meets the chain from there halfway; what lies between the two is never taken for its end.
+        towards: the accepted slice that it leads to, which shows the structure too: the chain from there meets it
+            halfway. None where there is none.
     """
 
     seed: int
     step: int
     length: int
-    open_ended: bool
+    towards: int | None = None
+
+    @property
+    def open_ended(self) -> bool:
+        """Whether the structure may end within it; what lies between two accepted slices is never taken for its end."""
+        return self.towards is None
 
 
 def chains_between(accepted: Mapping[int, bool], first: int, last: int) -> list[Chain]:
@@ -45,13 +50,13 @@ def chains_between(accepted: Mapping[int, bool], first: int, last: int) -> list[
         above = inside[position + 1] if position + 1 < len(inside) else None
         for step, border, other in ((-1, first, below), (1, last, above)):
             if other is None:
-                length, open_ended = abs(border - seed), True
+                length, towards = abs(border - seed), None
             elif not accepted[other]:
-                length, open_ended = abs(other - seed) - 1, True
+                length, towards = abs(other - seed) - 1, None
             else:
                 between = abs(other - seed) - 1
                 # The slice in the middle belongs to the lower of the two.
-                length, open_ended = (between + 1) // 2 if step > 0 else between // 2, False
+                length, towards = (between + 1) // 2 if step > 0 else between // 2, other
             if length:
-                found.append(Chain(seed, step, length, open_ended))
+                found.append(Chain(seed, step, length, towards))
     return found

@@ -7,8 +7,6 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from KPrismLib.evaluation.dice import dice
-
 #: How much of its neighbour's confidence, in logarithms, a slice takes over.
 INHERITED = 0.7
 
@@ -35,7 +33,7 @@ def soft_dice(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
     return float(2 * overlap / size) if size else 1.0
 
 
-def evidence(mask: NDArray[np.bool_], neighbour: NDArray[np.bool_], *, promise: float, agreement: float) -> float:
+def evidence(mask: NDArray[np.bool_], *, overlap: float, promise: float, agreement: float) -> float:
     """What speaks for a slice by itself.
 
     A structure overlaps with itself from slice to slice, the model is sure where it knows what it sees, and what it
@@ -44,7 +42,7 @@ def evidence(mask: NDArray[np.bool_], neighbour: NDArray[np.bool_], *, promise: 
 
     Args:
         mask: bool (rows, columns) of the slice.
-        neighbour: bool (rows, columns), the mask it was carried from.
+        overlap: Dice with the mask that it was carried from.
         promise: Dice that the probabilities expect, without the neighbour's prior.
         agreement: soft Dice of the in-context mask and the one that follows the neighbour.
 
@@ -53,7 +51,7 @@ def evidence(mask: NDArray[np.bool_], neighbour: NDArray[np.bool_], *, promise: 
     """
     if not mask.any():
         return promise
-    return promise * dice(mask, neighbour) * math.sqrt(agreement)
+    return promise * overlap * math.sqrt(agreement)
 
 
 def confidence_from(evidence: float, neighbour: float) -> float:

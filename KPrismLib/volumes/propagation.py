@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -16,7 +16,7 @@ from KPrismLib.image_checks import size_text
 from KPrismLib.intensity import IntensityWindow
 from KPrismLib.network import EncodedReference
 from KPrismLib.predictor import MAXIMUM_REFERENCES, Predictor
-from KPrismLib.volumes.carrying import carry
+from KPrismLib.volumes.carrying import Guide, carry
 from KPrismLib.volumes.chains import chains_between
 from KPrismLib.volumes.confidence import confidence_from
 from KPrismLib.volumes.descriptor import similarity
@@ -26,12 +26,15 @@ from KPrismLib.volumes.slice_result import SliceResult
 from KPrismLib.volumes.stack import Stack
 from KPrismLib.volumes.walk import End, Walk
 
+#: A guide that is so many times as far away as the nearer one is not asked.
+FARTHEST = 6
+
 
 @dataclass(frozen=True)
 class _Basis:
     """What a result was computed from: slices, each with the version of its mask."""
 
-    neighbour: tuple[int, int]
+    guides: tuple[tuple[int, int], ...]
     references: tuple[tuple[int, int], ...]
 
 
@@ -215,7 +218,7 @@ class Propagation:
         while steps := [(walk, walk.index) for walk in walks if walk.index is not None]:
             for walk, index in steps:
                 before = self._known.get(index)
-                known = self._segment(index, walk.neighbour, may_end=walk.open_ended)
+                known = self._segment(index, walk.neighbour, walk.towards)
                 reached.add(index)
                 walk.advance(known.result)
                 if known is not before:
@@ -225,24 +228,25 @@ class Propagation:
             left = self._known.pop(index).result
             yield SliceResult(index, _read_only(np.zeros_like(left.mask)), 1.0)
 
-    def _segment(self, index: int, neighbour: int, *, may_end: bool) -> _Known:
+    def _segment(self, index: int, neighbour: int, towards: int | None) -> _Known:
         """What is known of a slice; computed if it does not rest on just this basis already."""
-        basis = self._basis(index, neighbour)
+        basis = self._basis(index, neighbour, towards)
         known = self._known.get(index)
         if known is None or known.basis != basis:
             known = self._predict(index, basis)
         result = known.result
         if result.references:
-            confidence = confidence_from(known.evidence, self._known[neighbour].result.confidence)
+            guides = self._guides(index, basis)
+            confidence = confidence_from(known.evidence, sum(guide.share * guide.confidence for guide in guides))
             # Where the structure may have ended, a mask that is hardly to be trusted is more likely no part of it.
-            withheld = may_end and confidence < self._doubt
+            withheld = towards is None and confidence < self._doubt
             mask = _read_only(np.zeros_like(known.found)) if withheld else known.found
             if confidence != result.confidence or not np.array_equal(mask, result.mask):
                 known = replace(known, result=replace(result, confidence=confidence, mask=mask))
         self._store(known)
         return known
 
-    def _basis(self, index: int, neighbour: int) -> _Basis:
+    def _basis(self, index: int, neighbour: int, towards: int | None) -> _Basis:
         chosen = choose_references(
             index,
             accepted=self._references(),
@@ -250,17 +254,28 @@ class Propagation:
             similar=lambda other: self._similarity(index, other),
             count=self._count,
         )
-        versions = self._versions
-        return _Basis((neighbour, versions[neighbour]), tuple((slice_, versions[slice_]) for slice_ in chosen))
+        guides = (neighbour,) if towards is None or _far(index, neighbour, towards) else (neighbour, towards)
+        return _Basis(self._versioned(guides), self._versioned(chosen))
+
+    def _versioned(self, slices: Iterable[int]) -> tuple[tuple[int, int], ...]:
+        return tuple((slice_, self._versions[slice_]) for slice_ in slices)
+
+    def _guides(self, index: int, basis: _Basis) -> list[Guide]:
+        """The masks that a slice is carried from, each with a say that falls with its distance."""
+        results = [self._known[guide].result for guide, _ in basis.guides]
+        nearness = [1 / abs(index - result.index) for result in results]
+        return [
+            Guide(result.mask, near / sum(nearness), result.confidence)
+            for result, near in zip(results, nearness, strict=True)
+        ]
 
     def _predict(self, index: int, basis: _Basis) -> _Known:
         image = self._slices.image(index)
         if image is None:
             nothing = np.zeros(self._stack.pixels(index).shape[:2], dtype=bool)
             return _Known(SliceResult(index, _read_only(nothing), 1.0), nothing, basis, 1.0)
-        neighbour = self._known[basis.neighbour[0]].result.mask
         references = self._predictor.combine([self._reference(*version) for version in basis.references])
-        carried = carry(self._predictor, image, references, neighbour, cls=self._cls)
+        carried = carry(self._predictor, image, references, self._guides(index, basis), cls=self._cls)
         mask = _read_only(carried.probability >= 0.5)
         result = SliceResult(index, mask, 1.0, tuple(slice_ for slice_, _ in basis.references))
         return _Known(result, mask, basis, carried.evidence)
@@ -287,6 +302,11 @@ class Propagation:
     def _check_index(self, index: int) -> None:
         if not 0 <= index < len(self._stack):
             raise InvalidImage(f"There is no slice {index}; choose one from 0 to {len(self._stack) - 1}.")
+
+
+def _far(index: int, neighbour: int, towards: int) -> bool:
+    """Whether a slice lies so near to the one and so far from the other that the other has nothing to say."""
+    return abs(towards - index) > FARTHEST * abs(neighbour - index)
 
 
 def _read_only(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

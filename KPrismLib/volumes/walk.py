@@ -47,9 +47,9 @@ class Walk:
         self.end: End | None = None
 
     @property
-    def open_ended(self) -> bool:
-        """Whether the structure may end on the way."""
-        return self._chain.open_ended
+    def towards(self) -> int | None:
+        """The accepted slice that it leads to; None where the structure may end on the way."""
+        return self._chain.towards
 
     @property
     def index(self) -> int | None:
@@ -66,6 +66,6 @@ class Walk:
             self.neighbour, self._fruitless = result.index, 0
             return
         self._fruitless += 1
-        if self.open_ended and self._fruitless >= self._patience:
+        if self._chain.open_ended and self._fruitless >= self._patience:
             reason = EndReason.CONFIDENCE_COLLAPSED if lost else EndReason.STRUCTURE_ENDED
             self.end = End(result.index, self._chain.step, reason)

@@ -10,9 +10,10 @@ import torch
 
 from KPrismLib.deepest_pixel import deepest_pixel
 from KPrismLib.errors import InvalidImage, InvalidMask
+from KPrismLib.evaluation.dice import dice
 from KPrismLib.predictor import Predictor
 from KPrismLib.volumes import Propagation
-from KPrismLib.volumes.carrying import carry
+from KPrismLib.volumes.carrying import Guide, carry
 from KPrismLib.volumes.confidence import confidence_from, evidence, expected_dice, soft_dice
 from KPrismLib.volumes.descriptor import describe, similarity
 from KPrismLib.volumes.encoded_stack import EncodedStack
@@ -35,7 +36,7 @@ def logit(probability: np.ndarray) -> np.ndarray:
 def test_the_mean_of_the_opinions_and_the_prior_decide(predictor: Predictor, cls: str | None) -> None:
     image = predictor.encode(picture(phase=0.3), window=WINDOW)
     reference = predictor.reference([(picture(), disk())], window=WINDOW)
-    carried = carry(predictor, image, reference, disk(), cls=cls)
+    carried = carry(predictor, image, reference, [Guide(disk())], cls=cls)
     opinions = [
         predictor.segment(image, reference=reference).probability,
         predictor.session(image, reference=reference, mask=disk()).click(*deepest_pixel(disk())).probability,
@@ -48,8 +49,54 @@ def test_the_mean_of_the_opinions_and_the_prior_decide(predictor: Predictor, cls
     np.testing.assert_allclose(carried.probability, expected, atol=1e-6)
     promise = expected_dice((1 / (1 + np.exp(-mean))).astype(np.float32))
     assert carried.evidence == pytest.approx(
-        evidence(expected >= 0.5, disk(), promise=promise, agreement=agreement), abs=1e-6
+        evidence(expected >= 0.5, overlap=dice(expected >= 0.5, disk()), promise=promise, agreement=agreement),
+        abs=1e-6,
     )
+
+
+def test_the_nearer_of_two_guides_has_more_of_the_say(predictor: Predictor) -> None:
+    image, other = predictor.encode(picture(phase=0.3), window=WINDOW), np.roll(disk(), 6, axis=1)
+    reference = predictor.reference([(picture(), disk())], window=WINDOW)
+    seen = predictor.segment(image, reference=reference).probability
+    followed, prior, overlap = 0.0, 0.0, 0.0
+    for mask, share in ((disk(), 0.75), (other, 0.25)):
+        session = predictor.session(image, reference=reference, mask=mask)
+        followed = followed + share * logit(session.click(*deepest_pixel(mask)).probability)
+        prior = prior + share * location_prior(mask, image.canvas)
+    mean = (logit(seen) + followed) / 2
+    expected = 1 / (1 + np.exp(-mean - prior))
+    overlap = 0.75 * dice(expected >= 0.5, disk()) + 0.25 * dice(expected >= 0.5, other)
+    carried = carry(predictor, image, reference, [Guide(disk(), 0.75), Guide(other, 0.25)])
+    np.testing.assert_allclose(carried.probability, expected, atol=1e-6)
+    promise = expected_dice((1 / (1 + np.exp(-mean))).astype(np.float32))
+    agreement = soft_dice(seen, (1 / (1 + np.exp(-followed))).astype(np.float32))
+    assert carried.evidence == pytest.approx(
+        evidence(expected >= 0.5, overlap=overlap, promise=promise, agreement=agreement), abs=1e-6
+    )
+
+
+def test_between_two_accepted_slices_both_guide_by_their_distance(predictor: Predictor) -> None:
+    stack, other = wavy_stack(9), np.roll(disk(), 4, axis=1)
+    run = Propagation(predictor, stack, window=WINDOW, doubt=0.0)
+    run.accept(0, disk())
+    run.accept(3, other)
+    found = {result.index: result for result in run.propagate(0, 3)}
+    image = predictor.encode(stack.slices[1], window=WINDOW)
+    references = predictor.reference([(stack.slices[0], disk()), (stack.slices[3], other)], window=WINDOW)
+    by_hand = carry(predictor, image, references, [Guide(disk(), 2 / 3), Guide(other, 1 / 3)])
+    np.testing.assert_array_equal(found[1].mask, by_hand.probability >= 0.5)
+    assert found[1].confidence == pytest.approx(by_hand.evidence)  # both guides are certain
+
+
+def test_a_guide_that_is_far_away_has_no_say(predictor: Predictor) -> None:
+    """Slice 1 lies beside slice 0; whether slice 8 is accepted with another mask changes its references alone."""
+    stack = wavy_stack(9)
+    run = Propagation(predictor, stack, window=WINDOW, doubt=0.0, references=1)
+    run.accept(0, disk())
+    alone = {result.index: result for result in run.propagate(0, 1)}
+    run.accept(8, np.roll(disk(), 4, axis=1))
+    list(run.propagate(0, 8))
+    assert run.results[1] is alone[1]
 
 
 def test_a_propagated_slice_is_exactly_what_the_predictor_gives_by_hand(predictor: Predictor) -> None:
@@ -58,12 +105,14 @@ def test_a_propagated_slice_is_exactly_what_the_predictor_gives_by_hand(predicto
     run.accept(0, disk())
     found = {result.index: result for result in run.propagate(0, 2)}
     images = [predictor.encode(pixels, window=WINDOW) for pixels in stack.slices]
-    first = carry(predictor, images[1], predictor.reference([(stack.slices[0], disk())], window=WINDOW), disk())
+    first = carry(
+        predictor, images[1], predictor.reference([(stack.slices[0], disk())], window=WINDOW), [Guide(disk())]
+    )
     mask = first.probability >= 0.5
     np.testing.assert_array_equal(found[1].mask, mask)
     assert found[1].confidence == confidence_from(first.evidence, 1.0)
     references = predictor.reference([(stack.slices[0], disk()), (stack.slices[1], mask)], window=WINDOW)
-    second = carry(predictor, images[2], references, mask)
+    second = carry(predictor, images[2], references, [Guide(mask)])
     np.testing.assert_array_equal(found[2].mask, second.probability >= 0.5)
     assert found[2].confidence == confidence_from(second.evidence, found[1].confidence)
 
@@ -84,10 +133,10 @@ def test_soft_dice_of_masks_is_their_dice() -> None:
 
 
 def test_evidence_multiplies_promise_overlap_and_agreement() -> None:
-    mask, neighbour = np.zeros((4, 4), bool), np.zeros((4, 4), bool)
-    mask[:2], neighbour[1:3] = True, True
-    assert evidence(mask, neighbour, promise=0.8, agreement=0.25) == pytest.approx(0.8 * 0.5 * 0.5)
-    assert evidence(mask & False, neighbour, promise=0.8, agreement=0.25) == 0.8
+    mask = np.zeros((4, 4), bool)
+    mask[:2] = True
+    assert evidence(mask, overlap=0.5, promise=0.8, agreement=0.25) == pytest.approx(0.8 * 0.5 * 0.5)
+    assert evidence(mask & False, overlap=0.0, promise=0.8, agreement=0.25) == 0.8
 
 
 def test_confidence_settles_where_evidence_stays_the_same() -> None:

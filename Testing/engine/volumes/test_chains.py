@@ -13,12 +13,13 @@ def members(chain: Chain) -> list[int]:
 
 
 def test_one_accepted_slice_reaches_both_ends_of_the_range() -> None:
-    assert chains_between({5: True}, 2, 9) == [Chain(5, -1, 3, True), Chain(5, 1, 4, True)]
+    assert chains_between({5: True}, 2, 9) == [Chain(5, -1, 3), Chain(5, 1, 4)]
 
 
 def test_chains_from_two_slices_meet_halfway_and_the_lower_takes_the_middle() -> None:
     found = chains_between({2: True, 6: True, 9: True}, 2, 9)
     assert [members(chain) for chain in found] == [[3, 4], [5], [7], [8]]
+    assert [chain.towards for chain in found] == [6, 2, 9, 6]
     assert not any(chain.open_ended for chain in found)
 
 
@@ -29,7 +30,7 @@ def test_a_slice_without_the_structure_is_an_end() -> None:
 
 
 def test_slices_outside_the_range_start_no_chain() -> None:
-    assert chains_between({0: True, 5: True, 20: True}, 4, 7) == [Chain(5, -1, 1, True), Chain(5, 1, 2, True)]
+    assert chains_between({0: True, 5: True, 20: True}, 4, 7) == [Chain(5, -1, 1), Chain(5, 1, 2)]
     assert chains_between({0: True}, 0, 0) == []
 
 
