@@ -27,7 +27,8 @@ def reference_from_files(image: Path, mask: Path, *, plane: str = "axial") -> Re
         InvalidImage, InvalidMask: a file that cannot be read, or a mask of nothing.
         InvalidReference, GeometryMismatch: image and mask do not belong together.
     """
-    volume, labels = read_volume(image), read_label_volume(mask)
+    volume = read_volume(image)
+    labels = read_label_volume(mask, image=volume)
     if volume.shape != labels.shape:
         sizes = (" x ".join(map(str, shape)) for shape in (volume.shape, labels.shape))
         raise InvalidReference(

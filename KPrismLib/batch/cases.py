@@ -14,8 +14,8 @@ from pydicom.errors import InvalidDicomError
 from KPrismLib.errors import InvalidImage
 from KPrismLib.imaging import itk_volumes, nifti, pictures
 from KPrismLib.imaging.dicom import read_dicom_files
+from KPrismLib.imaging.dicom_headers import SEGMENTATION, DicomHeader, is_dicom, read_header
 from KPrismLib.imaging.dicom_headers import SUFFIXES as DICOM_SUFFIXES
-from KPrismLib.imaging.dicom_headers import DicomHeader, is_dicom, read_header
 from KPrismLib.imaging.reading import read_volume
 from KPrismLib.imaging.volume import Volume
 
@@ -117,7 +117,7 @@ def _in_folder(root: Path, prefix: str, leave_out: Sequence[Path], after_file: C
                 if lower.endswith(DICOM_SUFFIXES):  # damaged: a case that fails, rather than a slice that is missing
                     yield Case((inside / _stem(name)).as_posix(), (path,))
                 continue
-            if header is not None and header.modality != "SEG":
+            if header is not None and header.modality != SEGMENTATION:
                 headers.append(header)
         yield from _series(headers, inside, root.resolve().name)
 

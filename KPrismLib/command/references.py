@@ -93,7 +93,7 @@ def read_drawing(volume: Volume, file: ReferenceFile) -> tuple[npt.NDArray[np.bo
         InvalidImage, InvalidMask: the mask cannot be read, or has no such label.
         InvalidReference, GeometryMismatch: it does not belong to the image.
     """
-    labels = read_label_volume(file.mask)
+    labels = read_label_volume(file.mask, image=volume)
     _check_pair(volume, labels, file)
     if file.label is None and len(labels.labels) > 1:
         listed = ", ".join(f"{number} ({name})" for number, name in sorted(labels.labels.items()))

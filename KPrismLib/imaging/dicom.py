@@ -16,7 +16,7 @@ import SimpleITK as sitk
 from pydicom.errors import InvalidDicomError
 
 from KPrismLib.errors import InvalidImage
-from KPrismLib.imaging.dicom_headers import DicomHeader, by_series, headers_in, read_header
+from KPrismLib.imaging.dicom_headers import SEGMENTATION, DicomHeader, by_series, headers_in, read_header
 from KPrismLib.imaging.dicom_stack import check_frames, stacked
 from KPrismLib.imaging.geometry import Matrix, flip_lps_ras
 from KPrismLib.imaging.itk_paths import itk_paths
@@ -134,16 +134,19 @@ def _choose(folder: Path, headers: Sequence[DicomHeader], series_uid: str | None
         if series_uid not in series:
             raise InvalidImage(f"The folder {folder.name} has no series {series_uid}; it has: {listed}.")
         return series[series_uid]
-    if len(series) > 1:
+    # A segmentation beside the series that it belongs to is no second image.
+    images = [h for h in series.values() if h[0].modality != SEGMENTATION] or list(series.values())
+    if len(images) > 1:
         raise InvalidImage(
-            f"The folder {folder.name} holds {len(series)} DICOM series ({listed}); "
-            "choose one by its UID (series_uid), or give a folder with one series."
+            f"The folder {folder.name} holds {len(images)} DICOM series ({listed}); "
+            "choose one by its UID (--series-uid, series_uid in Python), or give a folder with one series."
         )
-    return next(iter(series.values()))
+    return images[0]
 
 
 def _reject_segmentation(header: DicomHeader) -> None:
-    if header.modality == "SEG":
+    if header.modality == SEGMENTATION:
         raise InvalidImage(
-            f"{header.path.name} is a DICOM segmentation; open it in 3D Slicer and save it as .seg.nrrd first."
+            f"{header.path.name} is a DICOM segmentation, not an image; give it as the mask of the image that it was "
+            "drawn on."
         )

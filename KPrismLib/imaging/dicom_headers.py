@@ -16,6 +16,8 @@ from pydicom.misc import is_dicom as has_dicom_preamble
 from KPrismLib.errors import InvalidImage
 
 SUFFIXES = (".dcm", ".dicom", ".ima")
+#: Modality of DICOM segmentations.
+SEGMENTATION = "SEG"
 
 _TAGS = [
     "SeriesInstanceUID",
@@ -74,6 +76,15 @@ class DicomHeader:
 def is_dicom(path: Path) -> bool:
     """Whether the file is DICOM, by its name or by the four letters DICM at byte 128."""
     return path.suffix.lower() in SUFFIXES or has_dicom_preamble(path)
+
+
+def is_segmentation(path: Path) -> bool:
+    """Whether the file is a DICOM segmentation: a mask, not an image."""
+    try:
+        header = read_header(path) if path.is_file() and is_dicom(path) else None
+    except (InvalidDicomError, OSError):
+        return False
+    return header is not None and header.modality == SEGMENTATION
 
 
 def read_header(path: Path) -> DicomHeader | None:

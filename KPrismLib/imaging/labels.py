@@ -12,6 +12,8 @@ import numpy.typing as npt
 
 from KPrismLib.errors import InvalidImage, InvalidMask
 from KPrismLib.imaging import itk_volumes, pictures
+from KPrismLib.imaging.dicom_headers import is_segmentation
+from KPrismLib.imaging.dicom_seg_reading import read_dicom_seg
 from KPrismLib.imaging.geometry import Matrix
 from KPrismLib.imaging.reading import existing, read_volume
 from KPrismLib.imaging.segment_fields import read_segment_fields
@@ -89,15 +91,24 @@ class LabelVolume:
         return flat
 
 
-def read_label_volume(path: str | Path) -> LabelVolume:
+def read_label_volume(path: str | Path, *, image: Volume | None = None) -> LabelVolume:
     """Read a mask: any image format of whole numbers, or a ``.seg.nrrd`` with names and overlapping segments.
+
+    Args:
+        path: the mask.
+        image: what it was drawn on, to whose grid a DICOM segmentation comes; other formats bring their own.
 
     Raises:
         InvalidImage: the file cannot be read.
         InvalidMask: it can, but is no label map.
+        GeometryMismatch: a DICOM segmentation of another grid than that of ``image``.
     """
     source = existing(path)
     name = source.name.lower()
+    if image is not None and is_segmentation(source):
+        found = read_dicom_seg(source, image)
+        layers = _whole_numbers(np.stack(found.layers), source.name)
+        return LabelVolume(layers, found.labels, found.places, image.ijk_to_ras, image.is_picture, source)
     if name.endswith(".nrrd"):
         return _read_nrrd(source)
     if name.endswith(pictures.SUFFIXES):

@@ -252,5 +252,5 @@ def test_a_folder_without_dicom_says_what_to_give(tmp_path, content):
 def test_dicom_that_is_no_image_is_refused():
     with pytest.raises(InvalidImage, match="without an image"):
         read_volume(get_testdata_file("test-SR.dcm"))
-    with pytest.raises(InvalidImage, match=r"3D Slicer and save it as \.seg\.nrrd"):
+    with pytest.raises(InvalidImage, match="give it as the mask of the image"):
         read_volume(get_testdata_file("liver_1frame.dcm"))
