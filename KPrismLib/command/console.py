@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,10 +49,12 @@ def check_writable(path: Path) -> None:
     """Say before long work, not after it, that its result would have no place.
 
     Raises:
-        CannotWrite: the folder is missing, or the name is that of a folder.
+        CannotWrite: the folder is missing or read-only, or the name is that of a folder.
     """
     if not path.absolute().parent.is_dir():
         raise CannotWrite(f"Cannot write {path.name}: the folder {path.parent} does not exist; create it first.")
+    if not os.access(path.absolute().parent, os.W_OK):
+        raise CannotWrite(f"Cannot write {path.name}: the folder {path.parent} is read-only; choose another folder.")
     if path.is_dir():
         raise CannotWrite(f"Cannot write {path.name}: there is a folder of that name; choose another file name.")
 

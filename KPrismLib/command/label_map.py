@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from KPrismLib.encoded_image import EncodedImage, ReferenceSet, Segmentation
+from KPrismLib.imaging.kinds import foreign_reference, kind_of
 from KPrismLib.imaging.planes import SlicePlacement, pixel_spacing
 from KPrismLib.imaging.segmentation_file import Segment
 from KPrismLib.imaging.volume import Volume
@@ -29,12 +30,14 @@ class Knowledge:
         classes: their classes, or empty.
         reference: their example, or None.
         prompts: clicks and scribbles, in order; only with a single structure.
+        kinds: of the images that the example is from, as ``kind_of`` gives them.
     """
 
     segments: Sequence[Segment]
     classes: tuple[str, ...] = ()
     reference: ReferenceSet | None = None
     prompts: tuple[Prompt, ...] = ()
+    kinds: frozenset[str | None] = frozenset()
 
 
 @dataclass(eq=False)
@@ -49,6 +52,7 @@ class LabelMap:
         probability: float32 ``(segments, k, j, i)``, if it was asked for.
         milliseconds: of all predictions, encoding included; ``encode_milliseconds`` of encoding alone, or None where
             slices were encoded and segmented in batches.
+        remark: what the user should know, or "".
     """
 
     array: npt.NDArray[np.uint8]
@@ -58,6 +62,7 @@ class LabelMap:
     probability: npt.NDArray[np.float32] | None = None
     milliseconds: float = field(default=0.0)
     encode_milliseconds: float | None = field(default=0.0)
+    remark: str = ""
 
     def count(self, segment: Segment) -> int:
         """Voxels of a segment."""
@@ -87,6 +92,8 @@ def predict(
         InvalidPrompt: a click outside the slice, or contradictory clicks.
     """
     result = LabelMap(np.zeros(volume.shape, np.uint8), knowledge.segments, places, window)
+    kind = kind_of(volume.modality, window, colour=volume.is_colour)
+    result.remark = foreign_reference(kind, knowledge.kinds)
     if keep_probability:
         result.probability = np.zeros((len(knowledge.segments), *volume.shape), np.float32)
     if len(places) > 1 and knowledge.classes and not knowledge.prompts:

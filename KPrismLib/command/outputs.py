@@ -51,7 +51,10 @@ class Outputs:
             if path is None:
                 continue
             if not path.name.lower().endswith(endings):
-                raise CannotWrite(f"Cannot write {path.name}: give the file one of the endings {', '.join(endings)}.")
+                raise CannotWrite(
+                    f"Cannot write {path.name}: give the file one of the endings {', '.join(endings)}, or, for many "
+                    "images, the name of a folder, without ending."
+                )
             check_writable(path)
             if path.resolve() in taken:
                 raise CannotWrite(f"Cannot write {path.name}: it is also {taken[path.resolve()]}; choose another name.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from KPrismLib.command.outputs import Outputs
 from KPrismLib.command.references import ReferenceFile, read_drawing
 from KPrismLib.command.segment_request import NAMELESS, Request, segment_called
 from KPrismLib.command.segment_run import facts_of, file_facts, size_text
-from KPrismLib.command.slices import ALL, MIDDLE, choose_plane, choose_slices
+from KPrismLib.command.slices import ALL, choose_plane, choose_slices
 from KPrismLib.errors import InvalidConfig, InvalidMask, InvalidPrompt
 from KPrismLib.imaging.planes import SlicePlacement
 from KPrismLib.imaging.reading import read_volume
@@ -30,6 +30,9 @@ from KPrismLib.predictor import Predictor
 from KPrismLib.volumes import Propagation, VolumeStack
 
 _Mask = npt.NDArray[np.bool_]
+
+#: Sentences name at most so many slices.
+_LISTED = 5
 
 
 @dataclass(frozen=True)
@@ -88,17 +91,19 @@ def run(
     volume = read_volume(image, series_uid=series_uid)
     outputs.check_fits(volume)
     stack = VolumeStack(volume, choose_plane(volume, request.plane))
-    starts = choose_slices(volume, stack.plane, request.slices or (ALL if carry.mask is not None else MIDDLE))
     first, last = carry.first or 0, len(stack) - 1 if carry.last is None else carry.last
+    # What is wrong is told before the model is loaded.
     for end in (first, last):
-        stack.place(end)  # a slice that does not exist is told before the model is loaded
+        stack.place(end)
+    middle = str((first + last) // 2)
+    starts = choose_slices(volume, stack.plane, request.slices or (middle if carry.mask is None else ALL))
+    drawn = None if carry.mask is None else _drawn_seeds(carry, image, volume, starts)
+    _check_within([start.index for start in starts] if drawn is None else drawn[1], first, last)
     window = window_for(volume.array, rule=request.window, modality=volume.modality)
     predictor = Predictor.load(model, device=device)
     start = time.perf_counter()
-    segment, seeds = (
-        _segmented_seed(request, volume, starts[0], predictor, window)
-        if carry.mask is None
-        else _drawn_seeds(carry, image, volume, starts)
+    segment, seeds, remark = (
+        (*drawn, "") if drawn is not None else _segmented_seed(request, volume, starts[0], predictor, window)
     )
     propagation = Propagation(predictor, stack, window=window)
     labels = np.zeros(volume.shape, np.uint8)
@@ -110,6 +115,7 @@ def run(
             stack.place(found.index).paste(found.mask, into=labels)
             step()
     result = LabelMap(labels, [segment], [stack.place(index) for index in sorted(propagation.results)], window)
+    result.remark = remark
     result.milliseconds, result.encode_milliseconds = (time.perf_counter() - start) * 1000, None
     outputs.write(result, volume, request.prompts)
     facts = {
@@ -125,8 +131,8 @@ def run(
 
 def _segmented_seed(
     request: Request, volume: Volume, place: SlicePlacement, predictor: Predictor, window: IntensityWindow
-) -> tuple[Segment, dict[int, _Mask]]:
-    """The slice that ``--slice`` names, segmented by what the request says."""
+) -> tuple[Segment, dict[int, _Mask], str]:
+    """The slice that ``--slice`` names, segmented by what the request says, and what the user should know of it."""
     if request.slices is None:
         say(f"Starting from {place.plane.value} slice {place.index}, the middle; --slice N takes another.")
     found = predict(predictor, volume, [place], request.knowledge(predictor), window=window)
@@ -136,7 +142,7 @@ def _segmented_seed(
             f"Nothing was found in {place.plane.value} slice {place.index}, so there is nothing to carry on; choose "
             "another --slice, or add clicks."
         )
-    return found.segments[0], {place.index: mask}
+    return found.segments[0], {place.index: mask}, found.remark
 
 
 def _drawn_seeds(
@@ -151,6 +157,16 @@ def _drawn_seeds(
         where = f"{places[0].plane.value} slice {places[0].index}"  # of all slices together a mask is never empty
         raise InvalidMask(f"{carry.mask.name} shows nothing in {where}; choose another --slice, or leave it out.")
     return segment_called(name or NAMELESS, 1), seeds
+
+
+def _check_within(seeds: Collection[int], first: int, last: int) -> None:
+    """Raise InvalidConfig when the range holds no slice to start from."""
+    if not any(first <= index <= last for index in seeds):
+        started = ", ".join(str(index) for index in sorted(seeds)[:_LISTED]) + (" ..." if len(seeds) > _LISTED else "")
+        raise InvalidConfig(
+            f"The structure is known in slice {started}, outside the range {first} to {last}; widen --from and --to, "
+            "or choose another --slice."
+        )
 
 
 def _propagation_facts(propagation: Propagation) -> dict[str, Any]:
@@ -181,6 +197,8 @@ def _tell(facts: Mapping[str, Any], output: Path) -> None:
         say(f"Stopped at slice {end['slice']}: {end['reason']}.")
     (segment,) = facts["segments"]
     say(f"{segment['name']}: {size_text(segment, 2)}")
+    if facts["warning"]:
+        say(facts["warning"])
     if carried["least_certain"] is not None:
         say(f"Least certain: slice {carried['least_certain']}; look at it first.")
     say(f"Wrote {output} ({facts['milliseconds']:.0f} ms on {facts['device']}, window {facts['window']['rule']}).")

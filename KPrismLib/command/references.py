@@ -15,7 +15,8 @@ from KPrismLib.command.slices import choose_plane
 from KPrismLib.encoded_image import ReferenceSet
 from KPrismLib.errors import InvalidConfig, InvalidReference
 from KPrismLib.imaging.geometry import same_grid
-from KPrismLib.imaging.labels import LabelVolume, binary_mask, read_label_volume
+from KPrismLib.imaging.kinds import kind_of
+from KPrismLib.imaging.labels import LabelVolume, binary_mask, listed_labels, read_label_volume
 from KPrismLib.imaging.planes import pixel_spacing, placement
 from KPrismLib.imaging.reading import read_volume
 from KPrismLib.imaging.volume import Volume
@@ -60,8 +61,8 @@ class ReferenceFile:
 
 def encode_references(
     predictor: Predictor, files: Sequence[ReferenceFile], *, plane: str | None, window: str
-) -> tuple[ReferenceSet, str | None]:
-    """The support set, and the name of the structure where the first mask has one.
+) -> tuple[ReferenceSet, str | None, frozenset[str | None]]:
+    """The support set, the name of the structure where the first mask has one, and what kinds of image there are.
 
     Raises:
         InvalidImage, InvalidMask: a file that cannot be read or used.
@@ -69,6 +70,7 @@ def encode_references(
     """
     parts: list[EncodedReference] = []
     names: list[str | None] = []
+    kinds: set[str | None] = set()
     for file in files:
         volume = read_volume(file.image)
         mask, name = read_drawing(volume, file)
@@ -76,14 +78,16 @@ def encode_references(
         normal = placement(volume, view, 0).normal_axis
         index = _largest(mask, normal) if file.slice is None else file.slice
         place = placement(volume, view, index)
+        chosen = window_for(volume.array, rule=window, modality=volume.modality)
         encoded = predictor.reference(
             [(place.extract(volume.array), place.extract(mask))],
-            window=window_for(volume.array, rule=window, modality=volume.modality),
+            window=chosen,
             spacing=pixel_spacing(volume, place),
         )
         parts.extend(encoded.parts)
         names.append(name)
-    return predictor.combine(parts), names[0]
+        kinds.add(kind_of(volume.modality, chosen, colour=volume.is_colour))
+    return predictor.combine(parts), names[0], frozenset(kinds)
 
 
 def read_drawing(volume: Volume, file: ReferenceFile) -> tuple[npt.NDArray[np.bool_], str | None]:
@@ -93,10 +97,14 @@ def read_drawing(volume: Volume, file: ReferenceFile) -> tuple[npt.NDArray[np.bo
         InvalidImage, InvalidMask: the mask cannot be read, or has no such label.
         InvalidReference, GeometryMismatch: it does not belong to the image.
     """
+    if file.image.resolve() == file.mask.resolve():
+        raise InvalidReference(
+            f"{file.mask.name} is given both as image and as mask; give the mask drawn on the image."
+        )
     labels = read_label_volume(file.mask, image=volume)
     _check_pair(volume, labels, file)
     if file.label is None and len(labels.labels) > 1:
-        listed = ", ".join(f"{number} ({name})" for number, name in sorted(labels.labels.items()))
+        listed = listed_labels(labels.labels)
         say(f"{file.mask.name} has the labels {listed}; all together are taken (choose one: {file.label_option}).")
     return binary_mask(labels, file.label), _name_of(labels, file.label)
 

@@ -72,8 +72,9 @@ class Request:
             UnknownClass: and the errors of :func:`~KPrismLib.command.references.encode_references`.
         """
         if self.references:
-            references, name = encode_references(predictor, self.references, plane=self.plane, window=self.window)
-            return Knowledge([segment_called(name or NAMELESS, 1)], reference=references, prompts=self.prompts)
+            support, name, kinds = encode_references(predictor, self.references, plane=self.plane, window=self.window)
+            segments = [segment_called(name or NAMELESS, 1)]
+            return Knowledge(segments, reference=support, prompts=self.prompts, kinds=kinds)
         names = known_classes(self.classes, predictor.classes)
         segments = [segment_called(name, label) for label, name in enumerate(names or (NAMELESS,), start=1)]
         return Knowledge(segments, classes=names, prompts=self.prompts)

@@ -94,7 +94,7 @@ def facts_of(result: LabelMap, volume: Volume, predictor: Predictor) -> dict[str
         "mask_area": sum(pixels),
         "mask_mm2": pixel and sum(pixels) * pixel,
         "mask_mm3": voxel and sum(pixels) * voxel,
-        "warning": None if any(pixels) else NOTHING_FOUND,
+        "warning": " ".join(filter(None, (result.remark, "" if any(pixels) else NOTHING_FOUND))) or None,
         "encode_milliseconds": None if result.encode_milliseconds is None else round(result.encode_milliseconds, 3),
         "milliseconds": round(result.milliseconds, 3),
     }

@@ -21,9 +21,9 @@ def choose_plane(volume: Volume, name: str | None) -> Plane:
         except ValueError:
             known = ", ".join(plane.value for plane in Plane)
             raise InvalidConfig(f"There is no plane {name!r}; choose one of {known}.") from None
-    if volume.is_picture or volume.shape[0] > 1:
+    if volume.is_picture:
         return Plane.AXIAL
-    return next(plane for plane in Plane if placement(volume, plane, 0).normal_axis == 0)
+    return next((plane for plane in Plane if slice_count(volume, plane) == 1), Plane.AXIAL)
 
 
 def choose_slices(volume: Volume, plane: Plane, wanted: str) -> list[SlicePlacement]:

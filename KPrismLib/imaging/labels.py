@@ -21,6 +21,8 @@ from KPrismLib.imaging.volume import Volume
 from KPrismLib.imaging.voxel_values import labels_in
 
 _LARGEST_LABEL = 65535
+#: Sentences name at most so many labels.
+_LISTED = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +140,7 @@ def binary_mask(volume: LabelVolume, label: int | str | None = None) -> npt.NDAr
     layer, value = volume.places[_number_of(volume, label, name)]
     mask = volume.layers[layer] == value
     if not mask.any():
-        raise InvalidMask(f"{name} has no voxel of {label!r}; it has {_listed(volume)}.")
+        raise InvalidMask(f"{name} has no voxel of {label!r}; it has {listed_labels(volume.labels)}.")
     return mask
 
 
@@ -147,16 +149,21 @@ def _number_of(volume: LabelVolume, label: int | str, name: str) -> int:
         wanted = label.strip().casefold()
         named = [number for number, text in volume.labels.items() if text.casefold() == wanted]
         if len(named) > 1:
-            raise InvalidMask(f"{name} has {len(named)} labels called {label!r}; choose by number: {_listed(volume)}.")
+            raise InvalidMask(
+                f"{name} has {len(named)} labels called {label!r}; choose by number: {listed_labels(volume.labels)}."
+            )
         if named:
             return named[0]
     if (not isinstance(label, str) or label.strip().isdecimal()) and int(label) in volume.labels:
         return int(label)
-    raise InvalidMask(f"{name} has no label {label!r}; it has {_listed(volume)}.")
+    raise InvalidMask(f"{name} has no label {label!r}; it has {listed_labels(volume.labels)}.")
 
 
-def _listed(volume: LabelVolume) -> str:
-    return ", ".join(f"{number} ({text})" for number, text in sorted(volume.labels.items())) or "no labels at all"
+def listed_labels(labels: Mapping[int, str]) -> str:
+    """Labels with their names, for a sentence; the first of them where there are very many."""
+    texts = [f"{number} ({text})" for number, text in sorted(labels.items())]
+    more = f" and {len(texts) - _LISTED} more" if len(texts) > _LISTED else ""
+    return ", ".join(texts[:_LISTED]) + more or "no labels at all"
 
 
 def _read_picture(source: Path) -> LabelVolume:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +83,27 @@ def test_mask_without_the_label(refused, volume, volume_mask) -> None:
 def test_empty_mask(refused, picture, tmp_path) -> None:
     empty = save_picture(tmp_path / "empty.png", np.zeros((40, 50), np.uint8))
     assert "empty" in refused(picture, "--reference", picture, empty)
+
+
+def test_the_image_itself_is_no_mask(refused, volume) -> None:
+    assert "given both as image and as mask" in refused(volume, "--reference", volume, volume)
+
+
+def test_a_mask_of_very_many_labels_is_listed_in_part(refused, kprism, weights, volume, tmp_path) -> None:
+    many = save_volume(tmp_path / "many.nii", np.arange(3000, dtype=np.uint16).reshape(5, 30, 20))
+    sentence = refused(volume, "--reference", volume, many, "--reference-label", "9999")
+    assert sentence.endswith("20 (label 20) and 2979 more.")
+    assert len(sentence) < 400
+
+
+def test_a_read_only_folder_is_told_before_the_work(refused, volume, monkeypatch) -> None:
+    monkeypatch.setattr("os.access", lambda _, mode, **__: mode != os.W_OK)
+    monkeypatch.setattr("KPrismLib.command.segment_run.read_volume", lambda *_, **__: pytest.fail("it began to work"))
+    assert "is read-only; choose another folder" in refused(volume, "--class", "liver")
+
+
+def test_an_ending_that_is_none(refused, volume) -> None:
+    assert "or, for many images, the name of a folder" in refused(volume, "--class", "liver", output="results.v2")
 
 
 def test_slice_of_the_reference_without_the_structure(refused, volume, volume_mask) -> None:

@@ -108,6 +108,8 @@ def test_a_class_names_the_structure(propagate, monkeypatch) -> None:
     assert "Starting from axial slice 2, the middle" in result.err
     assert facts["propagation"]["from"] == [2]
     assert facts["segments"][0]["name"] == "Liver"
+    _, facts, _ = propagate("--class", "liver", "--from", 3, "--json")
+    assert facts["propagation"]["from"] == [3]  # the middle of the range
 
 
 def test_an_empty_slice_has_nothing_to_carry_on(propagate, monkeypatch) -> None:
@@ -147,7 +149,10 @@ def test_what_does_not_go_together_is_a_sentence(propagate, kprism, volume, volu
     assert "choose one from 0 to 4" in refused(*drawn, "--to", 9)
     assert "choose one from 0 to 4" in refused(*drawn, "--from", -1)
     assert "shows nothing in axial slice 1" in refused(*drawn, "--slice", 1)
-    assert "No accepted slice from 0 to 1" in refused(*drawn, "--to", 1)
+    assert "known in slice 2, 3, outside the range 0 to 1" in refused(*drawn, "--to", 1)
+    assert "known in slice 4, outside the range 1 to 2" in refused(
+        "--class", "liver", "--slice", 4, "--from", 1, "--to", 2
+    )
     assert "leave out --probability" in refused(*drawn, "--probability", tmp_path / "p.nii.gz")
     assert "Nothing says what to segment" in refused()
     shifted = save_volume(tmp_path / "short.nii", np.ones((4, 30, 20), np.uint8))

@@ -15,8 +15,11 @@ from KPrismLib.command.segment import split_pairs
 from KPrismLib.imaging.labels import read_label_volume
 from KPrismLib.imaging.planes import Plane, placement
 from KPrismLib.imaging.reading import read_volume
+from KPrismLib.imaging.segmentation_file import Segment, write_segmentation
 from KPrismLib.intensity import window_for
 from KPrismLib.volumes.merging import merge
+from Testing.engine.command.tiny_inputs import save_picture, save_volume
+from Testing.engine.imaging.tiny_dicom import save_slice
 
 
 def test_class_on_a_picture_is_what_the_predictor_says(kprism, picture, weights, tmp_path) -> None:
@@ -177,6 +180,59 @@ def test_a_single_coronal_slice_is_shown_in_its_own_plane(kprism, weights, tmp_p
     arguments = ("--class", "liver", "--model", weights, "--json")
     result = kprism("segment", tmp_path / "coronal.nii", "-o", tmp_path / "o.png", *arguments)
     assert json.loads(result.out)["plane"] == "coronal"
+
+
+def test_one_slice_in_any_axis_of_the_file_is_its_own_plane(kprism, volume, weights, tmp_path) -> None:
+    upright = nibabel.load(volume)
+    for axis, plane in enumerate(("sagittal", "coronal", "axial")):
+        flat = np.take(np.asarray(upright.dataobj), [9, 9, 3][axis], axis=axis)
+        nibabel.save(nibabel.Nifti1Image(np.expand_dims(flat, axis), upright.affine), tmp_path / "one.nii.gz")
+        result = kprism("segment", tmp_path / "one.nii.gz", "-o", tmp_path / "o.nii.gz", "--class", "liver",
+                        "--model", weights, "--json")  # fmt: skip
+        facts = json.loads(result.out)
+        assert facts["plane"] == plane
+        assert facts["slices"] == [0]
+
+
+def test_a_reference_of_another_modality_is_told(kprism, volume, volume_mask, weights, tmp_path, rng) -> None:
+    air = np.full((3, 30, 20), -1000, np.int16)
+    air[:, 5:20, 4:15] = rng.integers(0, 300, (3, 15, 11))
+    ct, colour = save_volume(tmp_path / "ct.nii.gz", air), save_picture(tmp_path / "c.png", np.eye(30, dtype=np.uint8))
+    Image.fromarray(rng.integers(0, 255, (30, 30, 3), np.uint8)).save(tmp_path / "photo.png")
+    arguments = ("--model", weights, "--json", "--reference")
+    told = kprism("segment", ct, "-o", tmp_path / "o.nii.gz", *arguments, tmp_path / "photo.png", colour)
+    sentence = "The image is CT but a reference is a colour picture"
+    assert json.loads(told.out)["warning"].startswith(sentence)
+    people = kprism("segment", ct, "-o", tmp_path / "o.nii.gz", *arguments[:2], *arguments[3:], tmp_path / "photo.png",
+                    colour)  # fmt: skip
+    assert sentence in people.err
+    many = kprism("segment", ct, "-o", tmp_path / "many", *arguments, tmp_path / "photo.png", colour)
+    assert json.loads(many.out)["cases"][0]["warning"].startswith(sentence)
+    unknown = kprism("segment", ct, "-o", tmp_path / "o.nii.gz", *arguments, volume, volume_mask)
+    assert "reference is" not in str(json.loads(unknown.out)["warning"])
+
+
+def test_a_dicom_segmentation_that_was_written_serves_as_reference(kprism, weights, tmp_path, rng) -> None:
+    def noisy(data) -> None:
+        data.PixelData = rng.integers(1000, 1300, (128, 128)).astype(np.int16).tobytes()
+
+    folder = tmp_path / "series"
+    folder.mkdir()
+    for number in range(3):
+        save_slice(folder, number, (0, 0, 2 * number), edit=noisy)
+    image = read_volume(folder)
+    labels = np.zeros(image.shape, np.uint8)
+    labels[2, 30:80, 40:60] = 1
+    masks = [tmp_path / "mask.dcm", tmp_path / "mask.seg.nrrd"]
+    for path in masks:
+        write_segmentation(path, labels, [Segment.of_class("spleen", 1)], image)
+    found = []
+    for mask in masks:
+        result = kprism("segment", folder, "-o", tmp_path / "o.nii.gz", "--model", weights, "--json", "--reference",
+                        folder, mask)  # fmt: skip
+        assert json.loads(result.out)["segments"][0]["name"] == "Spleen"
+        found.append((tmp_path / "o.nii.gz").read_bytes())
+    assert found[0] == found[1]
 
 
 def test_pairs_are_split_wherever_they_stand() -> None:

@@ -1,0 +1,37 @@
+"""What made an image, as far as anything says so, and whether a reference was made by something else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from KPrismLib.intensity import IntensityWindow
+
+COLOUR = "a colour picture"
+_X_RAY = {"CR": "X-ray", "DX": "X-ray", "XR": "X-ray", "RG": "X-ray", "RF": "X-ray"}
+
+
+def kind_of(modality: str | None, window: IntensityWindow, *, colour: bool) -> str | None:
+    """Modality ("CT", "MR", ...) or :data:`COLOUR`; None when nothing says what made an image.
+
+    Args:
+        modality: as in DICOM, also with a remark ("CT (abdomen)"); None when unknown.
+        window: of the image; that of CT says what NIfTI files do not.
+        colour: whether the image has colours.
+    """
+    if colour:
+        return COLOUR
+    code = (modality or "").strip().upper()[:2]
+    if code:
+        return _X_RAY.get(code, code)
+    return "CT" if window.rule.startswith("ct-") else None
+
+
+def foreign_reference(image: str | None, references: Iterable[str | None]) -> str:
+    """One sentence when a reference is of another kind than the image; "" when none is, or nobody knows."""
+    other = sorted({kind for kind in references if kind is not None} - {image})
+    if image is None or not other:
+        return ""
+    return (
+        f"The image is {image} but a reference is {' and '.join(other)}, so look at the result with care; "
+        f"references of the same kind are safer."
+    )
