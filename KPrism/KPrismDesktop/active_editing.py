@@ -69,12 +69,14 @@ class ActiveEditing:
         self._markers.close()
         self.session.close()
 
-    def enter(self, widget: Any) -> None:
-        """The pointer is in a slice view."""
-        if self._view is None or widget != self._view:
+    def enter(self, widget: Any) -> bool:
+        """The pointer is in a slice view; -> whether it was in another one before."""
+        new = self._view is None or widget != self._view
+        if new:
             self._view = widget
             self._warm_up.later()
         self._markers.enter(widget)
+        return bool(new)
 
     def view_changed(self, widget: Any, node: Any) -> None:
         """A view shows another slice, or the same one elsewhere."""

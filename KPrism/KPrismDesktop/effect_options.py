@@ -7,11 +7,14 @@ from typing import Any, Protocol
 
 import qt
 
+from KPrismDesktop.option_rows import OptionRows, side_by_side
+from KPrismDesktop.propagation_options import PropagationListener, PropagationOptions
+
 #: Values of the effect's "Guide" parameter, with their titles.
 GUIDES = {"clicks": "Clicks", "class": "Class", "reference": "Reference"}
 
 
-class OptionsListener(Protocol):
+class OptionsListener(PropagationListener, Protocol):
     """What the options tell the effect."""
 
     def onGuideChosen(self, guide: str) -> None:
@@ -39,17 +42,20 @@ class OptionsListener(Protocol):
         """Plain clicks remove, or add again."""
 
 
-class EffectOptions:
+class EffectOptions(OptionRows):
     """The widgets in the effect's options frame.
 
     Args:
         effect: the scripted effect.
         listener: what is told.
+
+    Attributes:
+        propagation: the part for whole volumes.
     """
 
     def __init__(self, effect: Any, listener: OptionsListener) -> None:
+        super().__init__()
         self._listener = listener
-        self._connections: list[tuple[Any, str, Callable[..., None]]] = []
         self._guides: dict[str, Any] = {}
         row = qt.QHBoxLayout()
         for guide, title in GUIDES.items():
@@ -74,7 +80,7 @@ class EffectOptions:
         self.name_segment.objectName = "KPrismNameSegment"
         self.name_segment.setToolTip("Give the segment the name, colour and terminology of the class.")
         self._connect(self.name_segment, "clicked()", listener.onNameSegment)
-        self._class_row = _box(self.classes, self.name_segment)
+        self._class_row = side_by_side(self.classes, self.name_segment)
         effect.addOptionsWidget(self._class_row)
 
         self.references = qt.QListWidget()
@@ -92,7 +98,7 @@ class EffectOptions:
         self.remove_reference = qt.QPushButton("Remove")
         self.remove_reference.objectName = "KPrismRemoveReference"
         self._connect(self.remove_reference, "clicked()", self._on_remove)
-        self._reference_row = _box(self.add_reference, self.remove_reference)
+        self._reference_row = side_by_side(self.add_reference, self.remove_reference)
         effect.addOptionsWidget(self.references)
         effect.addOptionsWidget(self._reference_row)
 
@@ -106,6 +112,8 @@ class EffectOptions:
         self.erasing.setToolTip("For pens and tablets; with a mouse, hold Ctrl (Cmd on a Mac) to remove.")
         self._connect(self.erasing, "toggled(bool)", listener.onErasingChanged)
         effect.addOptionsWidget(self.erasing)
+
+        self.propagation = PropagationOptions(effect, listener)
 
         self.status = qt.QLabel()
         self.status.objectName = "KPrismStatus"
@@ -158,14 +166,9 @@ class EffectOptions:
         self.install.setVisible(installable)
 
     def close(self) -> None:
-        """Tell the listener nothing any more; connections that last keep it alive after its editor is gone."""
-        for widget, signal, slot in self._connections:
-            widget.disconnect(signal, slot)
-        self._connections = []
-
-    def _connect(self, widget: Any, signal: str, slot: Callable[..., None]) -> None:
-        widget.connect(signal, slot)
-        self._connections.append((widget, signal, slot))
+        """Tell the listener nothing any more."""
+        super().close()
+        self.propagation.close()
 
     def _choose(self, guide: str) -> Callable[[], None]:
         return lambda: self._listener.onGuideChosen(guide)
@@ -177,13 +180,3 @@ class EffectOptions:
     def _on_remove(self) -> None:
         if self.references.currentRow >= 0:
             self._listener.onRemoveReference(self.references.currentRow)
-
-
-def _box(*widgets: Any) -> Any:
-    """Widgets side by side, as one widget that can be hidden."""
-    box = qt.QWidget()
-    layout = qt.QHBoxLayout(box)
-    layout.setContentsMargins(0, 0, 0, 0)
-    for widget in widgets:
-        layout.addWidget(widget)
-    return box

@@ -9,22 +9,26 @@ from typing import TYPE_CHECKING, Any
 
 import slicer
 
-from KPrismDesktop.confidence_strip import strip
+from KPrismDesktop.confidence_view import ConfidenceView
+from KPrismDesktop.desktop_run import DesktopRun
 from KPrismDesktop.model_section import ModelSection
-from KPrismDesktop.panel_run import PanelRun
-from KPrismDesktop.pixmaps import pixmap
 from KPrismDesktop.qt_pump import QtPump
+from KPrismDesktop.run_progress import RunProgress
 from KPrismDesktop.scene_link import SceneLink
-from KPrismDesktop.slice_views import show_slice, shown_slice
+from KPrismDesktop.slice_range import SliceRange
+from KPrismDesktop.slice_views import shown_slice
 from KPrismLib.errors import InvalidPrompt, InvalidReference, KPrismError
 from KPrismLogic.classes_through_volume import ClassesThroughVolume
+from KPrismLogic.editor_undo import keep_state
 from KPrismLogic.readiness import classes_of
 from KPrismLogic.runner import ThreadRunner
+from KPrismLogic.segment_editing import LogicEditor
 from KPrismLogic.segment_propagation import SegmentPropagation
 from KPrismLogic.segments import find_or_add_segment, find_segment
 from KPrismLogic.slice_plane import NORMAL_AXES, SlicePlane
 from KPrismLogic.slice_stack import SliceStack
 from KPrismLogic.target import Target
+from KPrismLogic.temporary_editor import temporary_editor
 
 if TYPE_CHECKING:
     from KPrismLogic.logic import KPrismLogic
@@ -45,19 +49,19 @@ class ModulePanel:
         self.ui = slicer.util.childWidgetVariables(self.widget)
         self.widget.setMRMLScene(slicer.mrmlScene)
         self._runner = ThreadRunner(QtPump())
-        self._run: PanelRun | None = None
+        self._run: DesktopRun | None = None
         self._propagation: SegmentPropagation | None = None
         self._model = ModelSection(self.ui, logic.engine, self._show_classes)
         self._scene = SceneLink(self.ui, self._forget_scene)
         ui = self.ui
         ui.planeBox.addItems(list(NORMAL_AXES))
-        ui.rangeWidget.decimals = 2
-        ui.rangeWidget.suffix = " mm"
-        ui.confidenceLabel.setMinimumWidth(1)
+        self._slices = SliceRange(ui.rangeWidget)
+        self._confidence = ConfidenceView(ui.confidenceLabel, ui.leastCertainButton)
+        self._progress = RunProgress(ui.progressBar, ui.cancelButton)
         ui.segmentButton.connect("clicked()", self._on_segment)
         ui.propagateButton.connect("clicked()", self._on_propagate)
         ui.classVolumeButton.connect("clicked()", self._on_class_volume)
-        ui.leastCertainButton.connect("clicked()", self._on_least_certain)
+        ui.leastCertainButton.connect("clicked()", self._confidence.go)
         ui.cancelButton.connect("clicked()", self._on_cancel)
         ui.planeBox.connect("currentIndexChanged(int)", self._show_range)
         ui.volumeSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._show_range)
@@ -104,12 +108,10 @@ class ModulePanel:
         """Carry the shown slice of the segment through its neighbours."""
         with self._telling():
             target = self._target(find_segment)
-            run = self._propagation
-            if run is None or not run.fits(target):
-                self._propagation = run = SegmentPropagation(target)
-            else:
-                run.accept(target.plane)
-            first, last = self._range(run.stack)
+            with _panel_editor(target) as editor:
+                run = SegmentPropagation.continued(self._propagation, target, editor.geometry())
+            self._propagation = run
+            first, last = self._slices.chosen(run.stack)
             pieces = functools.partial(run.pieces, first=first, last=last)
             self._begin().through_volume(target, run.stack, pieces, last - first + 1, run.record)
             self._show_confidence()
@@ -120,32 +122,26 @@ class ModulePanel:
             class_name = self._class_name()
             target = self._target(lambda segmentation, name: find_or_add_segment(segmentation, name, class_name))
             stack = SliceStack.through(target.volume, target.plane)
-            first, last = self._range(stack)
+            first, last = self._slices.chosen(stack)
             run = ClassesThroughVolume(stack, target.segmentation, [class_name], [target.segment_id])
             pieces = functools.partial(run.pieces, first=first, last=last)
             self._begin().through_volume(target, stack, pieces, last - first + 1)
-
-    def _on_least_certain(self) -> None:
-        index = None if self._propagation is None else self._propagation.least_certain()
-        if self._propagation is not None and index is not None:
-            show_slice(self._propagation.stack.planes[index])
 
     def _on_cancel(self) -> None:
         if self._run is not None:
             self._run.cancel()
 
-    def _begin(self) -> PanelRun:
+    def _begin(self) -> DesktopRun:
         missing = self._model.missing()
         if missing:
             raise InvalidPrompt(missing)
-        self._run = PanelRun(self._logic.engine, self._runner, self._on_progress, self._on_finished)
+        self._run = DesktopRun(_panel_editor, self._logic.engine, self._runner, self._on_progress, self._on_finished)
         self._show_running(True)
         self._say("Working …" if self._logic.model.loaded else "Loading the model …")
         return self._run
 
     def _on_progress(self, piece: Piece, done: int, count: int) -> None:
-        self.ui.progressBar.setMaximum(max(count, 1))
-        self.ui.progressBar.setValue(done)
+        self._progress.step(done, count)
         self._say(f"{done} of at most {count} slices …")
         if piece.confidence is not None and self._propagation is not None:
             self._propagation.written(piece)
@@ -189,12 +185,6 @@ class ModulePanel:
             return None
         return shown_slice(SlicePlane.of_volume(volume, self.ui.planeBox.currentText))
 
-    def _range(self, stack: SliceStack) -> tuple[int, int]:
-        # The widget rounds to what it shows, and its ends mean the ends of the volume.
-        low, high = float(self.ui.rangeWidget.minimumValue), float(self.ui.rangeWidget.maximumValue)
-        slack = stack.grid.step_along(stack.planes[0].normal) / 2
-        return stack.within(low - slack, high + slack)
-
     def _show_range(self, *_: Any) -> None:
         volume = self.ui.volumeSelector.currentNode()
         possible = volume is not None and volume.GetImageData() is not None
@@ -202,32 +192,19 @@ class ModulePanel:
         if possible:
             with self._telling():
                 stack = SliceStack.through(volume, SlicePlane.of_volume(volume, self.ui.planeBox.currentText))
-                low, high = stack.offset(0), stack.offset(len(stack) - 1)
-                self.ui.rangeWidget.setRange(low, high)
-                # Not more than the range, which the widget rounds; it complains otherwise.
-                length = float(self.ui.rangeWidget.maximum) - float(self.ui.rangeWidget.minimum)
-                step = stack.grid.step_along(stack.planes[0].normal)
-                self.ui.rangeWidget.singleStep = min(step, length) if length else step
-                self.ui.rangeWidget.setValues(low, high)
+                self._slices.show(stack)
 
     def _show_classes(self) -> None:
         self.ui.classBox.clear()
         self.ui.classBox.addItems(list(classes_of(self._logic.model.name)))
 
     def _show_confidence(self) -> None:
-        run = self._propagation
-        self.ui.confidenceLabel.setVisible(run is not None)
-        self.ui.leastCertainButton.setEnabled(run is not None and run.least_certain() is not None)
-        if run is not None:
-            self.ui.confidenceLabel.setPixmap(pixmap(strip(len(run.stack), run.confidence, run.accepted)))
+        self._confidence.show(self._propagation)
 
     def _show_running(self, running: bool) -> None:
-        self.ui.progressBar.setVisible(running)
-        self.ui.cancelButton.setVisible(running)
+        self._progress.show(running)
         for button in (self.ui.segmentButton, self.ui.propagateButton, self.ui.classVolumeButton):
             button.setEnabled(not running)
-        if running:
-            self.ui.progressBar.setMaximum(0)  # Busy, until the first slice is there.
 
     @contextmanager
     def _telling(self) -> Iterator[None]:
@@ -241,3 +218,10 @@ class ModulePanel:
 
     def _say(self, sentence: str) -> None:
         self.ui.statusLabel.setText(sentence)
+
+
+@contextmanager
+def _panel_editor(target: Target) -> Iterator[LogicEditor]:
+    """Writes everywhere and over nothing, and keeps its state for the Segment Editor's undo."""
+    with temporary_editor(target.volume, target.segmentation, target.segment_id, None) as parameters:
+        yield LogicEditor(parameters, keep_state)

@@ -22,7 +22,7 @@ from KPrismLogic.slice_plane import SlicePlane
 from KPrismLogic.slice_stack import SliceStack
 from KPrismLogic.target import Target
 from KPrismLogic.temporary_editor import temporary_editor
-from KPrismLogic.volume_run import Piece, Pieces, VolumeRun
+from KPrismLogic.volume_run import Piece, Pieces, VolumeRun, most_in_doubt
 
 if TYPE_CHECKING:
     import slicer
@@ -37,15 +37,16 @@ class VolumeResult:
 
     Attributes:
         confidence: in [0, 1], of each written slice by its offset in mm; None where nothing says how sure the model is.
+        area: pixels of each written slice by its offset.
     """
 
     confidence: Mapping[float, float | None]
+    area: Mapping[float, int]
 
     @property
     def leastCertain(self) -> float | None:
-        """Offset in mm of the slice to look at next; None when no slice has a confidence."""
-        known = {offset: value for offset, value in self.confidence.items() if value is not None}
-        return min(known, key=lambda offset: known[offset], default=None)
+        """Offset in mm of the slice to look at next, where most pixels are in doubt; None without a confidence."""
+        return most_in_doubt(self.confidence, self.area)
 
 
 class KPrismLogic:
@@ -195,10 +196,9 @@ class KPrismLogic:
             run.accept(other)
         start, end = run.stack.within(first, last)
         pieces = functools.partial(run.pieces, first=start, last=end)
-        confidence = self._run(
+        return self._run(
             volumeNode, segmentationNode, segment_id, run.stack, pieces, end - start + 1, progress, editorNode
         )
-        return VolumeResult(confidence)
 
     def segmentVolume(
         self,
@@ -234,10 +234,9 @@ class KPrismLogic:
         start, end = stack.within(first, last)
         run = ClassesThroughVolume(stack, segmentationNode, classes)
         pieces = functools.partial(run.pieces, first=start, last=end)
-        confidence = self._run(
+        return self._run(
             volumeNode, segmentationNode, run.segment_ids[0], stack, pieces, end - start + 1, progress, editorNode
         )
-        return VolumeResult(confidence)
 
     def _run(
         self,
@@ -249,12 +248,14 @@ class KPrismLogic:
         count: int,
         progress: Callable[[int, int], bool | None],
         rules: Any,
-    ) -> dict[float, float | None]:
-        """Run to the end; -> confidence of each written slice by its offset."""
-        written: dict[float, float | None] = {}
+    ) -> VolumeResult:
+        """Run to the end."""
+        confidence: dict[float, float | None] = {}
+        area: dict[float, int] = {}
 
         def on_piece(piece: Piece, done: int) -> bool:
-            written[stack.offset(piece.index)] = piece.confidence
+            where = stack.offset(piece.index)
+            confidence[where], area[where] = piece.confidence, piece.area
             return progress(done, count) is not False
 
         def on_end(error: Exception | None) -> None:
@@ -267,7 +268,7 @@ class KPrismLogic:
                 editor, self.engine, DirectRunner(), volume, segmentation, stack, progress=on_piece, finished=on_end
             )
             run.start(pieces)
-        return written
+        return VolumeResult(confidence, area)
 
     def _controller(self, parameters: Any, report: Callable[[Answer], None]) -> SliceController:
         editor = LogicEditor(parameters, self._save_state)

@@ -6,12 +6,16 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from KPrismLib.errors import InvalidReference
 from KPrismLogic.slice_stack import SliceStack
-from KPrismLogic.slice_voxels import segment_in_slice
-from KPrismLogic.volume_run import Piece, WrittenSlices
+from KPrismLogic.slice_voxels import segment_in_slice, voxels_in
+from KPrismLogic.volume_run import Piece, WrittenSlices, most_in_doubt
 
 if TYPE_CHECKING:
+    import slicer
+
     from KPrismLib.intensity import IntensityWindow
     from KPrismLib.predictor import Predictor
     from KPrismLib.volumes import Propagation, SliceResult
@@ -38,11 +42,32 @@ class SegmentPropagation:
         self.stack = SliceStack.through(target.volume, target.plane)
         self._accepted: dict[int, Mask] = {}
         self._confidence: dict[int, float] = {}
+        self._areas: dict[int, int] = {}
         #: What is written, for every run.
         self.record = WrittenSlices()
         self._engine: tuple[Predictor, Propagation] | None = None
         self._known: set[int] = set()  # what of the accepted slices the engine has been told
         self.accept(target.plane)
+
+    @classmethod
+    def continued(
+        cls, earlier: SegmentPropagation | None, target: Target, geometry: slicer.vtkOrientedImageData | None
+    ) -> SegmentPropagation:
+        """The earlier one with the target's slice accepted and all that changed since, if it fits; else a new one.
+
+        Args:
+            earlier: of an earlier run, or None.
+            target: as for the class.
+            geometry: the grid on which the segment is edited.
+
+        Raises:
+            InvalidReference, InvalidImage, GeometryMismatch: as for the class.
+        """
+        if earlier is None or not earlier.fits(target):
+            return cls(target)
+        earlier.accept_changed(geometry)
+        earlier.accept(target.plane)
+        return earlier
 
     @property
     def accepted(self) -> tuple[int, ...]:
@@ -76,14 +101,38 @@ class SegmentPropagation:
         if not mask.any() and not self._accepted:
             name = self.target.segment().GetName()
             raise InvalidReference(f"This slice holds nothing of {name}; show a slice in which it is segmented.")
+        self._accept(index, mask)
+        return index
+
+    def accept_changed(self, geometry: slicer.vtkOrientedImageData | None) -> None:
+        """Vouch for the slices that somebody changed after they were written, and look again at the accepted ones.
+
+        Oblique slices share voxels, so that in one of them nobody can tell who changed what.
+
+        Args:
+            geometry: the grid on which the segment is edited; None changes nothing.
+        """
+        segmentation, segment_id = self.target.segmentation, self.target.segment_id
+        if geometry is None:
+            return
+        for index in sorted({*self._accepted, *self._confidence}):
+            image = self.stack.image(index)
+            if index not in self._accepted:
+                voxels = voxels_in(image, segmentation, geometry)
+                if self.record.is_ours(voxels, segment_id, voxels.read(segmentation, segment_id)):
+                    continue
+            mask = segment_in_slice(image, segmentation, segment_id)
+            if index not in self._accepted or not np.array_equal(mask, self._accepted[index]):
+                self._accept(index, mask)
+
+    def _accept(self, index: int, mask: Mask) -> None:
         self._accepted[index] = mask
         self._confidence.pop(index, None)
         self._known.discard(index)
-        return index
 
     def least_certain(self) -> int | None:
-        """The written slice to look at next, or None."""
-        return min(self._confidence, key=lambda index: (self._confidence[index], index), default=None)
+        """The written slice to look at next, where most pixels are in doubt, or None."""
+        return most_in_doubt(self._confidence, self._areas)
 
     def pieces(self, predictor: Predictor, window: IntensityWindow, first: int, last: int) -> Iterator[Piece]:
         """What to write into the slices ``first`` to ``last``, nearest to the accepted ones first; for any thread.
@@ -113,6 +162,7 @@ class SegmentPropagation:
         """A piece was written."""
         if piece.confidence is not None and piece.index not in self._accepted:
             self._confidence[piece.index] = piece.confidence
+            self._areas[piece.index] = piece.area
 
     def _piece(self, result: SliceResult) -> Piece:
         return Piece(result.index, {self.target.segment_id: result.mask}, result.confidence)

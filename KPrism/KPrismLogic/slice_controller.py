@@ -154,6 +154,22 @@ class SliceController:
         prompts = dialogue.prompts if dialogue is not None else ()
         return [(prompt, [shown.image.ras_at(*point) for point in prompt.points]) for prompt in prompts]
 
+    def answered(self, target: Target, planes: Sequence[SlicePlane]) -> list[SlicePlane]:
+        """Those of some planes in which the segment still is what was made of it there.
+
+        Raises:
+            KPrismError: volume or segment are gone.
+        """
+        dialogues = self._states.dialogues(target.segment())
+        found = []
+        for plane in planes if dialogues else ():
+            shown = self._store.slice(target.volume, plane)
+            if shown.source.key in dialogues:
+                content = self._store.content(shown, target, self._editor.geometry())
+                if content.any() and self._dialogue(target, shown, content) is not None:
+                    found.append(plane)
+        return found
+
     def close(self) -> None:
         """Drop everything that waits or runs; nothing is written any more."""
         self._waiting.clear()

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 #: World axis (0 R, 1 A, 2 S) along the normal of each anatomical plane.
 NORMAL_AXES = {"axial": 2, "coronal": 1, "sagittal": 0}
 
+#: Cosine of the angle to its axis up to which a plane still has that axis' name.
+_ALONG_AXIS = 1 - 1e-6
+
 # For each normal axis, the world directions in which columns and rows of the picture run, as radiologists hold it:
 # patient right, or anterior, on the left; anterior, or superior, up. The engine's ``imaging.planes`` does the same.
 _RIGHTWARDS = {2: (-1.0, 0.0, 0.0), 1: (-1.0, 0.0, 0.0), 0: (0.0, -1.0, 0.0)}
@@ -48,6 +51,11 @@ class SlicePlane:
             raise InvalidImage(f"There is no plane through {tuple(place)} across {tuple(direction)}.")
         direction = unit(direction)
         return cls(place, direction * np.sign(direction[_largest(direction)]))
+
+    @property
+    def name(self) -> str:
+        """One of ``axial``, ``coronal``, ``sagittal`` and ``oblique``."""
+        return next((name for name, axis in NORMAL_AXES.items() if self.normal[axis] > _ALONG_AXIS), "oblique")
 
     @classmethod
     def of_view(cls, view: slicer.vtkMRMLSliceNode) -> SlicePlane:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from KPrismLib.errors import InvalidImage, KPrismError
 from KPrismLogic.labelmaps import Mask, fingerprint
@@ -37,6 +37,27 @@ class Piece:
     masks: Mapping[str, Mask]
     confidence: float | None = None
 
+    @property
+    def area(self) -> int:
+        """Pixels of all masks."""
+        return sum(int(mask.sum()) for mask in self.masks.values())
+
+
+Where = TypeVar("Where", int, float)
+
+
+def most_in_doubt(confidence: Mapping[Where, float | None], area: Mapping[Where, int]) -> Where | None:
+    """Of slices the one to look at next, as the engine has it; None when no slice has a confidence.
+
+    Args:
+        confidence: in [0, 1] by slice; None where nothing says how sure the model is.
+        area: pixels of the mask by slice.
+    """
+    from KPrismLib.volumes.slice_result import pixels_in_doubt
+
+    doubt = {where: pixels_in_doubt(sure, area[where]) for where, sure in confidence.items() if sure is not None}
+    return max(doubt, key=lambda where: (doubt[where], -where), default=None)
+
 
 class WrittenSlices:
     """What runs wrote into slices, to know what somebody changed there since: that is never written over.
@@ -45,19 +66,26 @@ class WrittenSlices:
     """
 
     def __init__(self) -> None:
-        self._states: dict[tuple[int, str], tuple[bytes, bytes]] = {}  # before and after, by layer and segment
+        # By layer and segment: all that runs found or left there, and what the last of them found and left.
+        self._states: dict[tuple[int, str], set[bytes]] = {}
+        self._last: dict[tuple[int, str], tuple[bytes, bytes]] = {}
 
     def is_ours(self, voxels: SliceVoxels, segment_id: str, content: Mask) -> bool:
-        """Whether a segment holds what a run wrote, or what undo brought back from before."""
+        """Whether a segment holds what a run wrote, or what undo brought back from before a run."""
         states = None if voxels.layer is None else self._states.get((voxels.layer, segment_id))
         return states is None or fingerprint(content) in states
+
+    def is_undone(self, voxels: SliceVoxels, segment_id: str, content: Mask) -> bool:
+        """Whether a segment holds what the last run found, and changed."""
+        states = None if voxels.layer is None else self._last.get((voxels.layer, segment_id))
+        return states is not None and states[0] != states[1] and fingerprint(content) == states[0]
 
     def wrote(self, voxels: SliceVoxels, segment_id: str, before: Mask, after: Mask) -> None:
         """A run wrote a slice."""
         if voxels.layer is not None:
-            key = voxels.layer, segment_id
-            first = self._states.get(key, (fingerprint(before),))[0]
-            self._states[key] = first, fingerprint(after)
+            key, states = (voxels.layer, segment_id), (fingerprint(before), fingerprint(after))
+            self._states.setdefault(key, set()).update(states)
+            self._last[key] = states
 
 
 #: Makes the pieces; called beside the main thread, as is every step of what it returns.
@@ -97,6 +125,7 @@ class VolumeRun:
         self._progress, self._finished = progress, finished
         self._iterator: Iterator[Piece] | None = None
         self._running = False
+        self._last: list[tuple[SliceVoxels, str]] = []  # where the last piece was written
         self.done = 0
 
     def start(self, pieces: Pieces) -> None:
@@ -150,8 +179,11 @@ class VolumeRun:
         if geometry is None:
             raise InvalidImage("The segmentation has no geometry; choose a source volume first.")
         voxels = voxels_in(image, self._segmentation, geometry)
+        if any(self._record.is_undone(*one, one[0].read(self._segmentation, one[1])) for one in self._last):
+            raise NoLongerWanted("The segment was undone meanwhile; the rest was not segmented.")
         if self.done == 0:
             self._editor.save_state()
+        self._last = []
         for segment_id, mask in piece.masks.items():
             if self._segmentation.GetSegmentation().GetSegment(segment_id) is None:
                 raise NoLongerWanted("The segment was deleted; the rest was not segmented.")
@@ -160,6 +192,7 @@ class VolumeRun:
                 write_mask(self._editor, segment_id, voxels, mask & image.inside, content)
                 after = voxels.read(self._segmentation, segment_id)
                 self._record.wrote(voxels, segment_id, content, after)
+                self._last.append((voxels, segment_id))
         self.done += 1
         return self._progress(piece, self.done)
 

@@ -15,12 +15,14 @@ from KPrismDesktop.qt_pump import QtPump
 
 if TYPE_CHECKING:
     from KPrismDesktop.active_editing import ActiveEditing
+    from KPrismDesktop.effect_propagation import EffectPropagation
     from KPrismLogic.guide import Guide
 
 _HELP = """<html>Segment the shown slice with K-Prism.<p>
 <b>Click</b> what belongs to the segment, <b>Ctrl+click</b> (Cmd on a Mac) what does not, or drag a scribble.<br>
 <b>Class</b> and <b>Reference</b> give a mask at once, again with <b>Enter</b>; clicks refine it.
-Undo takes a click back with its mask.<p>
+Undo takes a click back with its mask.<br>
+<b>Propagate</b> carries the shown slice through the volume, in one step of undo.<p>
 For research use only.</html>"""
 
 
@@ -39,6 +41,7 @@ class KPrismEffect(AbstractScriptedSegmentEditorEffect):
         self._runner: Any = None
         self._states: Any = None
         self._shelf: Any = None
+        self._propagation: EffectPropagation | None = None
         self._pointer = Pointer(self._draw)
         self._placing = False
 
@@ -61,6 +64,11 @@ class KPrismEffect(AbstractScriptedSegmentEditorEffect):
         """Whether a click waits for its mask."""
         return self._active is not None and self._active.session.controller.busy
 
+    @property
+    def propagating(self) -> bool:
+        """Whether a slice is being carried through the volume."""
+        return self._propagation is not None and self._propagation.busy
+
     def prompts_in(self, widget: Any) -> int:
         """How many clicks and scribbles the slice that a view shows has."""
         return 0 if self._active is None else len(self._active.session.markers(self.scriptedEffect.viewNode(widget)))
@@ -70,6 +78,7 @@ class KPrismEffect(AbstractScriptedSegmentEditorEffect):
 
     def activate(self) -> None:
         from KPrismDesktop.active_editing import ActiveEditing
+        from KPrismDesktop.effect_propagation import EffectPropagation
         from KPrismLogic.guide import ReferenceShelf
         from KPrismLogic.prompt_states import PromptStates
         from KPrismLogic.runner import ThreadRunner
@@ -80,6 +89,8 @@ class KPrismEffect(AbstractScriptedSegmentEditorEffect):
         if self._runner is None:
             self._runner, self._states, self._shelf = ThreadRunner(QtPump()), PromptStates(), ReferenceShelf()
         if self._options is not None:
+            if self._propagation is None:
+                self._propagation = EffectPropagation(self.scriptedEffect, self._options.propagation)
             self._active = ActiveEditing(
                 self.scriptedEffect, self._options, self._runner, self._states, self._guide_kind
             )
@@ -88,11 +99,15 @@ class KPrismEffect(AbstractScriptedSegmentEditorEffect):
     def deactivate(self) -> None:
         self._pointer.cancel()
         if self._active is not None:
+            if self._propagation is not None:
+                self._propagation.rest()
             self._active.close()
             self._active = None
 
     def cleanup(self) -> None:
         self.deactivate()
+        if self._propagation is not None:
+            self._propagation.close()
         if self._options is not None:
             self._options.close()
 
@@ -102,7 +117,8 @@ class KPrismEffect(AbstractScriptedSegmentEditorEffect):
     def processInteractionEvents(self, callerInteractor: Any, eventId: int, viewWidget: Any) -> bool:
         if self._active is None or self._placing or viewWidget.className() != "qMRMLSliceWidget":
             return False
-        self._active.enter(viewWidget)
+        if self._active.enter(viewWidget):
+            self._follow()
         if eventId == vtk.vtkCommand.KeyPressEvent:
             return self._on_key(callerInteractor.GetKeySym())
         return bool(self._pointer.handle(callerInteractor, eventId, viewWidget))
@@ -110,6 +126,7 @@ class KPrismEffect(AbstractScriptedSegmentEditorEffect):
     def processViewNodeEvents(self, callerViewNode: Any, _eventId: int, viewWidget: Any) -> None:
         if self._active is not None:
             self._active.view_changed(viewWidget, callerViewNode)
+            self._follow()
 
     def setMRMLDefaults(self) -> None:
         if self.scriptedEffect.parameterSetNode() is None:
@@ -121,6 +138,7 @@ class KPrismEffect(AbstractScriptedSegmentEditorEffect):
     def sourceVolumeNodeChanged(self) -> None:
         if self._active is not None:
             self._active.nodes_changed()
+            self._follow()
 
     def referenceGeometryChanged(self) -> None:
         self.sourceVolumeNodeChanged()
@@ -138,6 +156,7 @@ class KPrismEffect(AbstractScriptedSegmentEditorEffect):
             self._options.show_state(self._guide_kind(), self._parameter("Class"), self._erasing())
             if self._active is not None:
                 self._active.show_status()
+                self._follow()
 
     def updateMRMLFromGUI(self) -> None:
         """Each option writes its own parameter when it is used."""
@@ -151,7 +170,7 @@ class KPrismEffect(AbstractScriptedSegmentEditorEffect):
         self.onSegmentShownSlice()
 
     def onNameSegment(self) -> None:
-        if self._active is not None:
+        if self._active is not None and self._free():
             with self._active.telling():
                 self._active.session.name_segment(self._parameter("Class"))
 
@@ -173,9 +192,22 @@ class KPrismEffect(AbstractScriptedSegmentEditorEffect):
         if not guide:
             missing = "Choose a class first." if self._guide_kind() == "class" else "Add a reference slice first."
             self._active.say(missing)
-        elif self._active.ready() and self.scriptedEffect.confirmCurrentSegmentVisible():
+        elif self._free() and self._active.ready() and self.scriptedEffect.confirmCurrentSegmentVisible():
             with self._active.telling():
                 self._active.session.show_guide(self._active.shown_view(), guide)
+
+    def onPropagate(self) -> None:
+        active, propagation = self._active, self._propagation
+        if active is None or propagation is None or not active.ready():
+            return
+        if self.busy:
+            active.say("A click is still waiting for its mask; press Propagate again when it is there.")
+        elif self.scriptedEffect.confirmCurrentSegmentVisible():
+            propagation.start(active)
+
+    def onCancel(self) -> None:
+        if self._propagation is not None:
+            self._propagation.cancel()
 
     def onInstall(self) -> None:
         from KPrismDesktop.installation import install_missing
@@ -196,10 +228,25 @@ class KPrismEffect(AbstractScriptedSegmentEditorEffect):
 
     def _draw(self, widget: Any, positions: list[tuple[int, int]], modified: bool) -> None:
         active = self._active
-        if active is not None and active.ready() and self.scriptedEffect.confirmCurrentSegmentVisible():
+        if (
+            active is not None
+            and self._free()
+            and active.ready()
+            and self.scriptedEffect.confirmCurrentSegmentVisible()
+        ):
             with active.telling():
                 view = self.scriptedEffect.viewNode(widget)
                 active.session.draw(view, positions, modified == self._erasing(), self._guide())
+
+    def _free(self) -> bool:
+        """Whether nothing else writes; a run and clicks would take turns in one undo list."""
+        if self.propagating and self._active is not None:
+            self._active.say("Press Cancel first: a slice is being propagated.")
+        return not self.propagating
+
+    def _follow(self) -> None:
+        if self._active is not None and self._propagation is not None:
+            self._propagation.follow(self._active)
 
     def _parameter(self, name: str) -> str:
         return str(self.scriptedEffect.parameter(name)) if self.scriptedEffect.parameterDefined(name) else ""

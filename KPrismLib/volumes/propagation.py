@@ -22,7 +22,7 @@ from KPrismLib.volumes.confidence import confidence_from
 from KPrismLib.volumes.descriptor import similarity
 from KPrismLib.volumes.encoded_stack import EncodedStack
 from KPrismLib.volumes.reference_choice import choose_references
-from KPrismLib.volumes.slice_result import SliceResult
+from KPrismLib.volumes.slice_result import SliceResult, pixels_in_doubt
 from KPrismLib.volumes.stack import Stack
 from KPrismLib.volumes.walk import End, Walk
 
@@ -188,15 +188,11 @@ class Propagation:
         return self._passes(first, last)
 
     def least_certain(self) -> int | None:
-        """The slice to look at next: where most pixels are in doubt, (1 - confidence) x (area + 1).
-
-        A large structure that is hardly certain comes before a tiny one that is not: correcting it helps more, and its
-        neighbours with it. None when there is nothing but accepted slices.
-        """
+        """The slice to look at next, where most pixels are in doubt; None when there are only accepted slices."""
         open_ = [result for result in self.results.values() if not result.accepted]
         if not open_:
             return None
-        doubt = {result.index: (1 - result.confidence) * (1 + int(result.mask.sum())) for result in open_}
+        doubt = {result.index: pixels_in_doubt(result.confidence, int(result.mask.sum())) for result in open_}
         return max(open_, key=lambda result: (doubt[result.index], -result.index)).index
 
     def _passes(self, first: int, last: int) -> Iterator[SliceResult]:

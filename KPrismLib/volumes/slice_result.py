@@ -31,3 +31,16 @@ class SliceResult:
     def shows(self) -> bool:
         """Whether the structure is in the slice."""
         return bool(self.mask.any())
+
+
+def pixels_in_doubt(confidence: float, area: int) -> float:
+    """How many pixels of a slice are in doubt: (1 - confidence) x (area + 1).
+
+    A large structure that is hardly certain comes before a tiny one that is not: correcting it helps more, and its
+    neighbours with it.
+
+    Args:
+        confidence: of the slice, in [0, 1].
+        area: pixels of its mask.
+    """
+    return (1 - confidence) * (1 + area)

@@ -17,7 +17,7 @@ from KPrismLogic.slice_image import cut
 from KPrismLogic.slice_plane import SlicePlane
 from KPrismLogic.slice_stack import SliceStack
 from KPrismLogic.target import NoLongerWanted
-from KPrismLogic.volume_run import VolumeRun
+from KPrismLogic.volume_run import VolumeRun, most_in_doubt
 from Testing.slicer.flood_predictor import FloodPredictor
 from Testing.slicer.scenes import GEOMETRIES, Bench, body, fill, geometry, segmentation_node, view_plane, volume_node
 
@@ -271,6 +271,75 @@ def test_corrected_slice_is_accepted_and_others_follow_it(bench, session):
     assert np.array_equal(bench.array()[8], SPLEEN[8])
     assert bench.array()[10][SPLEEN[10]].all()
     assert bench.predictor.predictions > computed
+
+
+def test_slices_that_were_changed_since_are_examples_though_another_is_shown(bench, session):
+    session.start().wait()
+    corrected = bench.array()
+    corrected[8] = SPLEEN[8]
+    corrected[4, :2, :2] = True
+    fill(bench.editor, bench.segmentation, "Liver", corrected)
+    run = SegmentPropagation.continued(session.propagation, bench.target(session.plane(6)), bench.editor.geometry())
+    assert run is session.propagation
+    assert run.accepted == (4, 6, 8)
+    session.start().wait()
+    found = bench.array()
+    assert np.array_equal(found[[4, 8]], corrected[[4, 8]])
+    assert found[10][SPLEEN[10]].all()  # from the slice that was corrected, not from the one that is shown
+
+
+def test_an_accepted_slice_counts_as_it_is_drawn_now(bench, session):
+    session.start().wait()
+    again = bench.array()
+    again[6] = SPLEEN[6]
+    fill(bench.editor, bench.segmentation, "Liver", again)
+    SegmentPropagation.continued(session.propagation, bench.target(session.plane(7)), bench.editor.geometry())
+    session.start().wait()
+    assert bench.array()[3][SPLEEN[3]].all()
+
+
+def test_another_segment_or_stack_begins_anew(bench, session):
+    geometry_, mine = bench.editor.geometry(), session.propagation
+    assert SegmentPropagation.continued(None, bench.target(session.plane(6)), geometry_) is not mine
+    sagittal = SlicePlane.of_volume(bench.volume, "sagittal").moved_to(bench.ras(6, 6, 7))
+    assert SegmentPropagation.continued(mine, bench.target(sagittal), geometry_) is not mine
+
+
+def test_after_the_second_run_is_undone_its_slices_are_written_again(bench, session):
+    session.start().wait()
+    corrected = bench.array()
+    corrected[8] = SPLEEN[8]
+    fill(bench.editor, bench.segmentation, "Liver", corrected)
+    bench.editor.save_state()
+    session.propagation.accept(session.plane(8))
+    session.start().wait()
+    second = bench.array()
+    assert not np.array_equal(second, corrected)
+    bench.undo()
+    assert np.array_equal(bench.array(), corrected)
+    SegmentPropagation.continued(session.propagation, bench.target(session.plane(8)), bench.editor.geometry())
+    assert session.propagation.accepted == (6, 8)
+    session.start().wait()
+    assert np.array_equal(bench.array(), second)
+
+
+def test_undo_during_a_run_ends_it(bench, session):
+    before = bench.array()
+
+    def undo_at_the_third():
+        if len(session.written) == 3:
+            bench.undo()
+
+    session.start(progress=undo_at_the_third).wait()
+    assert isinstance(session.ends[0], NoLongerWanted)
+    assert "undone meanwhile" in str(session.ends[0])
+    assert np.array_equal(bench.array(), before)
+
+
+def test_the_slice_to_look_at_next_is_where_most_pixels_are_in_doubt():
+    confidence, area = {0: 0.5, 1: 0.9, 2: 0.9, 3: None}, {0: 3, 1: 900, 2: 900, 3: 10**6}
+    assert most_in_doubt(confidence, area) == 1
+    assert most_in_doubt({3: None}, area) is None
 
 
 @pytest.mark.parametrize(

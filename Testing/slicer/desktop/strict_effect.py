@@ -6,6 +6,7 @@ import time
 import types
 from typing import Any
 
+import numpy as np
 import slicer
 import vtk
 
@@ -223,7 +224,7 @@ def modules(desktop_of: Any) -> dict[str, types.ModuleType]:
     base.AbstractScriptedSegmentEditorEffect = AbstractScriptedSegmentEditorEffect  # type: ignore[attr-defined]
     effects = types.ModuleType("qSlicerSegmentationsEditorEffectsPythonQt")
     effects.qSlicerSegmentEditorScriptedEffect = lambda _: ScriptedEffect(desktop_of())  # type: ignore[attr-defined]
-    return {"qt": QtModule(), base.__name__: base, effects.__name__: effects}
+    return {"qt": QtModule(), "ctk": QtModule("ctk"), base.__name__: base, effects.__name__: effects}
 
 
 class AbstractEffect:
@@ -252,3 +253,16 @@ def settle() -> None:
 def written(desktop: Desktop, segment_id: str = "Liver") -> Any:
     """bool (k, j, i): what a segment of the desktop's segmentation holds."""
     return segment_array(desktop.bench.editor, desktop.bench.segmentation, segment_id)
+
+
+def xy_of(desktop: Desktop, k: int, j: int, i: int, view: str = "Red") -> tuple[int, int]:
+    """Where a view shows a voxel of the desktop's volume."""
+    matrix = desktop.views[view].mrmlSliceNode().GetXYToRAS()
+    array = np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])
+    x, y = (np.linalg.inv(array) @ (*desktop.bench.ras(k, j, i), 1))[:2]
+    return round(x), round(y)
+
+
+def widget_named(name: str) -> Any:
+    """The widget that was made first with an object name."""
+    return next(one for one in Strict.made if one._values.get("objectName") == name)

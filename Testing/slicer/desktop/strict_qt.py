@@ -261,16 +261,19 @@ def strict_class(name: str, behaviour: type | None = None) -> Any:
 
 
 class QtModule(types.ModuleType):
-    """``import qt``."""
+    """``import qt``, or ``import ctk``, whose classes begin with its name."""
 
-    def __init__(self) -> None:
-        super().__init__("qt")
-        self.Qt = types.SimpleNamespace(CrossCursor="CrossCursor", MatchContains="MatchContains")
+    def __init__(self, name: str = "qt") -> None:
+        super().__init__(name)
+        if name == "qt":
+            self.Qt = types.SimpleNamespace(
+                CrossCursor="CrossCursor", MatchContains="MatchContains", AlignTop="AlignTop"
+            )
         self._classes: dict[str, Any] = {}
 
     def __getattr__(self, name: str) -> Any:
-        if name not in slicer_names():
-            raise AttributeError(f"qt has no {name!r} in the list of Slicer's names")
+        if name not in slicer_names() or name.startswith("ctk") != (self.__name__ == "ctk"):
+            raise AttributeError(f"{self.__name__} has no {name!r} in the list of Slicer's names")
         if name not in self._classes:
             self._classes[name] = strict_class(name)
         return self._classes[name]

@@ -8,30 +8,18 @@ import slicer
 
 from KPrismLogic.matrices import matrix_from_array
 from KPrismLogic.model import shared_model
-from Testing.slicer.desktop.strict_effect import ThreeDWidget, settle, timers, written
+from Testing.slicer.desktop.strict_effect import ThreeDWidget, settle, timers, widget_named, written, xy_of
 from Testing.slicer.desktop.strict_qt import Strict
 from Testing.slicer.scenes import SIZE, body, fill, geometry, rotation, segmentation_node, under_transform
 
 
-def _xy(desktop, k, j, i, view="Red"):
-    matrix = np.array(
-        [[desktop.views[view].mrmlSliceNode().GetXYToRAS().GetElement(r, c) for c in range(4)] for r in range(4)]
-    )
-    x, y = (np.linalg.inv(matrix) @ (*desktop.bench.ras(k, j, i), 1))[:2]
-    return round(x), round(y)
-
-
-def _widget(effect, name):
-    return next(one for one in Strict.made if one._values.get("objectName") == name)
-
-
 def test_click_in_red_writes_the_structure_and_undo_takes_it_back(desktop, effect):
-    assert desktop.click(effect, _xy(desktop, 6, 6, 7))
+    assert desktop.click(effect, xy_of(desktop, 6, 6, 7))
     settle()
     expected = np.zeros(body().shape, bool)
     expected[6] = body()[6] == 100
     assert np.array_equal(written(desktop), expected)
-    assert "ms" in _widget(effect, "KPrismStatus").text
+    assert "ms" in widget_named("KPrismStatus").text
     desktop.logic.Undo()
     settle()
     assert not written(desktop).any()
@@ -40,7 +28,7 @@ def test_click_in_red_writes_the_structure_and_undo_takes_it_back(desktop, effec
 
 
 def test_click_in_yellow_writes_a_sagittal_slice(desktop, effect):
-    desktop.click(effect, _xy(desktop, 6, 6, 7, "Yellow"), view="Yellow")
+    desktop.click(effect, xy_of(desktop, 6, 6, 7, "Yellow"), view="Yellow")
     settle()
     assert np.array_equal(written(desktop)[:, :, 7], (body() == 100)[:, :, 7])
     assert written(desktop).sum() == (body() == 100)[:, :, 7].sum()
@@ -67,11 +55,11 @@ def test_click_in_a_view_turned_to_the_volume_under_a_transform(desktop, effect,
     node.SetSliceToRASByNTP(0, 0, 1, -1, 0, 0, *bench.ras(6, 6, 7), 0)
     node.RotateToVolumePlane(bench.volume)
     node.JumpSliceByOffsetting(*bench.ras(6, 6, 7))
-    assert desktop.click(effect, _xy(desktop, 6, 6, 7))
+    assert desktop.click(effect, xy_of(desktop, 6, 6, 7))
     settle()
     expected = np.zeros(body().shape, bool)
     expected[6] = body()[6] == 100
-    assert np.array_equal(written(desktop), expected), _widget(effect, "KPrismStatus").text
+    assert np.array_equal(written(desktop), expected), widget_named("KPrismStatus").text
     assert effect.self().prompts_in(desktop.views["Red"]) == 1
     desktop.logic.Undo()
     settle()
@@ -81,21 +69,21 @@ def test_click_in_a_view_turned_to_the_volume_under_a_transform(desktop, effect,
 
 
 def test_ctrl_click_removes_and_the_toggle_turns_it_round(desktop, effect):
-    desktop.click(effect, _xy(desktop, 6, 6, 7))
-    desktop.click(effect, _xy(desktop, 6, 6, 14))
+    desktop.click(effect, xy_of(desktop, 6, 6, 7))
+    desktop.click(effect, xy_of(desktop, 6, 6, 14))
     # The control key's own press carries another value than the click's.
-    desktop.event(effect, "KeyPressEvent", _xy(desktop, 6, 7, 14), ctrl=67108864)
-    desktop.click(effect, _xy(desktop, 6, 7, 14), ctrl=1)
+    desktop.event(effect, "KeyPressEvent", xy_of(desktop, 6, 7, 14), ctrl=67108864)
+    desktop.click(effect, xy_of(desktop, 6, 7, 14), ctrl=1)
     settle()
     assert np.array_equal(written(desktop)[6], body()[6] == 100)
-    _widget(effect, "KPrismErasing").setChecked(True)
-    desktop.click(effect, _xy(desktop, 6, 7, 7))
+    widget_named("KPrismErasing").setChecked(True)
+    desktop.click(effect, xy_of(desktop, 6, 7, 7))
     settle()
     assert not written(desktop).any()
 
 
 def test_drag_is_one_scribble_and_one_undo_state(desktop, effect):
-    start, end = _xy(desktop, 6, 6, 7), _xy(desktop, 6, 6, 14)
+    start, end = xy_of(desktop, 6, 6, 7), xy_of(desktop, 6, 6, 14)
     assert desktop.event(effect, "LeftButtonPressEvent", start)
     for share in np.linspace(0, 1, 8):
         place = tuple(int(a + (b - a) * share) for a, b in zip(start, end, strict=True))
@@ -109,7 +97,7 @@ def test_drag_is_one_scribble_and_one_undo_state(desktop, effect):
 
 
 def test_events_that_are_not_for_the_effect_are_left(desktop, effect):
-    xy = _xy(desktop, 6, 6, 7)
+    xy = xy_of(desktop, 6, 6, 7)
     assert not desktop.event(effect, "MouseMoveEvent", xy)
     assert not desktop.event(effect, "MouseWheelForwardEvent", xy)
     assert not desktop.event(effect, "LeftButtonPressEvent", xy, shift=1)
@@ -121,7 +109,7 @@ def test_events_that_are_not_for_the_effect_are_left(desktop, effect):
 
 
 def test_double_click_is_answered_and_counts_as_one_click(desktop, effect):
-    xy = _xy(desktop, 6, 6, 7)
+    xy = xy_of(desktop, 6, 6, 7)
     desktop.click(effect, xy)
     assert desktop.event(effect, "LeftButtonDoubleClickEvent", xy)
     assert desktop.event(effect, "LeftButtonReleaseEvent", xy)
@@ -132,7 +120,7 @@ def test_double_click_is_answered_and_counts_as_one_click(desktop, effect):
 
 def test_markers_follow_clicks_slices_and_undo(desktop, effect):
     node = desktop.views["Red"].mrmlSliceNode()
-    xy = _xy(desktop, 6, 6, 7)
+    xy = xy_of(desktop, 6, 6, 7)
     desktop.click(effect, xy)
     settle()
 
@@ -159,18 +147,18 @@ def test_markers_follow_clicks_slices_and_undo(desktop, effect):
 
 
 def test_class_segments_at_once_and_names_the_segment(desktop, effect, monkeypatch):
-    box = _widget(effect, "KPrismClass")
+    box = widget_named("KPrismClass")
     box.clear()
     box.addItems(["liver", "spleen"])
     effect.self().onGuideChosen("class")
-    assert _widget(effect, "KPrismSegmentSlice").visible
+    assert widget_named("KPrismSegmentSlice").visible
     box.fire("activated(int)", 1)
     settle()
     assert np.array_equal(written(desktop)[6], body()[6] == 200)
-    _widget(effect, "KPrismNameSegment").click()
+    widget_named("KPrismNameSegment").click()
     segment = desktop.bench.segmentation.GetSegmentation().GetSegment("Liver")
     assert segment.GetName() == "Spleen"
-    desktop.click(effect, _xy(desktop, 6, 6, 7))
+    desktop.click(effect, xy_of(desktop, 6, 6, 7))
     settle()
     assert np.array_equal(written(desktop)[6], body()[6] > 0)
 
@@ -179,42 +167,42 @@ def test_reference_is_added_used_and_removed(desktop, effect):
     fill(desktop.bench.editor, desktop.bench.segmentation, "Liver", body() == 200)
     desktop.event(effect, "MouseMoveEvent", (5, 5))
     effect.self().onGuideChosen("reference")
-    _widget(effect, "KPrismSegmentSlice").click()
-    assert "reference" in _widget(effect, "KPrismStatus").text
-    _widget(effect, "KPrismAddReference").click()
-    references = _widget(effect, "KPrismReferences")
+    widget_named("KPrismSegmentSlice").click()
+    assert "reference" in widget_named("KPrismStatus").text
+    widget_named("KPrismAddReference").click()
+    references = widget_named("KPrismReferences")
     assert references.count == 1
     assert references.item(0)._values["toolTip"] == "Liver in CT"
     assert references.item(0)._values["icon"]._given
     desktop.parameters.SetSelectedSegmentID("Other")
     node = desktop.views["Red"].mrmlSliceNode()
     node.SetSliceToRASByNTP(0, 0, 1, -1, 0, 0, *desktop.bench.ras(8, 6, 7), 0)
-    _widget(effect, "KPrismSegmentSlice").click()
+    widget_named("KPrismSegmentSlice").click()
     settle()
     assert np.array_equal(written(desktop, "Other")[8], body()[8] == 200)
     references.setCurrentRow(0)
-    _widget(effect, "KPrismRemoveReference").click()
+    widget_named("KPrismRemoveReference").click()
     assert references.count == 0
 
 
 def test_what_is_wrong_stands_in_the_status_line(desktop, effect, monkeypatch):
     effect.self().onAddReference()
-    assert "nothing of Liver" in _widget(effect, "KPrismStatus").text
+    assert "nothing of Liver" in widget_named("KPrismStatus").text
     desktop.parameters.SetSelectedSegmentID("")
-    desktop.click(effect, _xy(desktop, 6, 6, 7))
-    assert "segment" in _widget(effect, "KPrismStatus").text
+    desktop.click(effect, xy_of(desktop, 6, 6, 7))
+    assert "segment" in widget_named("KPrismStatus").text
     shared_model().unload()
     monkeypatch.setattr("KPrismLogic.readiness.find_spec", lambda name: None)
-    desktop.click(effect, _xy(desktop, 6, 6, 7))
-    assert "press Install" in _widget(effect, "KPrismStatus").text
-    assert _widget(effect, "KPrismInstall").visible
+    desktop.click(effect, xy_of(desktop, 6, 6, 7))
+    assert "press Install" in widget_named("KPrismStatus").text
+    assert widget_named("KPrismInstall").visible
     settle()
     assert not written(desktop).any()
 
 
 def test_hidden_segment_that_is_not_confirmed_is_left_alone(desktop, effect):
     desktop.confirmation = 0
-    desktop.click(effect, _xy(desktop, 6, 6, 7))
+    desktop.click(effect, xy_of(desktop, 6, 6, 7))
     settle()
     assert desktop.confirmations == 1
     assert not written(desktop).any()
@@ -223,13 +211,13 @@ def test_hidden_segment_that_is_not_confirmed_is_left_alone(desktop, effect):
 def test_result_for_a_slice_that_is_no_longer_shown_is_dropped(desktop, effect):
     gate = threading.Event()
     shared_model().predictor().before_prediction = lambda: gate.wait(20)
-    desktop.click(effect, _xy(desktop, 6, 6, 7))
+    desktop.click(effect, xy_of(desktop, 6, 6, 7))
     node = desktop.views["Red"].mrmlSliceNode()
     node.SetSliceToRASByNTP(0, 0, 1, -1, 0, 0, *desktop.bench.ras(8, 6, 7), 0)
     gate.set()
     settle()
     assert not written(desktop).any()
-    assert "nothing was changed" in _widget(effect, "KPrismStatus").text
+    assert "nothing was changed" in widget_named("KPrismStatus").text
 
 
 @pytest.mark.parametrize("when", ["running", "idle"])
@@ -238,7 +226,7 @@ def test_leaving_leaves_nothing_behind(desktop, effect, when):
     nodes = desktop.scene.GetNumberOfNodes()
     gate = threading.Event()
     shared_model().predictor().before_prediction = lambda: gate.wait(20)
-    desktop.click(effect, _xy(desktop, 6, 6, 7))
+    desktop.click(effect, xy_of(desktop, 6, 6, 7))
     if when == "idle":
         gate.set()
         settle()
@@ -255,15 +243,15 @@ def test_leaving_leaves_nothing_behind(desktop, effect, when):
     assert desktop.scene.GetNumberOfNodes() <= nodes + 1  # Slicer's subject hierarchy
     assert np.array_equal(written(desktop), before)
     desktop.activate(effect)
-    desktop.click(effect, _xy(desktop, 6, 6, 7))
+    desktop.click(effect, xy_of(desktop, 6, 6, 7))
     settle()
     assert written(desktop).any()
 
 
 def test_clicks_are_remembered_while_another_effect_is_used(desktop, effect):
-    desktop.click(effect, _xy(desktop, 6, 6, 7))
+    desktop.click(effect, xy_of(desktop, 6, 6, 7))
     settle()
-    desktop.click(effect, _xy(desktop, 6, 6, 14))
+    desktop.click(effect, xy_of(desktop, 6, 6, 14))
     settle()
     desktop.deactivate(effect)
     desktop.activate(effect)
@@ -275,7 +263,7 @@ def test_clicks_are_remembered_while_another_effect_is_used(desktop, effect):
 def test_scene_closed_and_second_editor(desktop, effect):
     gate = threading.Event()
     shared_model().predictor().before_prediction = lambda: gate.wait(20)
-    desktop.click(effect, _xy(desktop, 6, 6, 7))
+    desktop.click(effect, xy_of(desktop, 6, 6, 7))
     other = effect.self().clone()
     other.self().icon()
     other.self().setupOptionsFrame()
@@ -291,10 +279,10 @@ def test_markup_placement_gets_the_clicks(desktop, effect):
     node = slicer.vtkMRMLInteractionNode()
     node.SetCurrentInteractionMode(node.Place)
     effect.self().interactionNodeModified(node)
-    assert not desktop.click(effect, _xy(desktop, 6, 6, 7))
+    assert not desktop.click(effect, xy_of(desktop, 6, 6, 7))
     node.SetCurrentInteractionMode(node.ViewTransform)
     effect.self().interactionNodeModified(node)
-    assert desktop.click(effect, _xy(desktop, 6, 6, 7))
+    assert desktop.click(effect, xy_of(desktop, 6, 6, 7))
     settle()
     assert written(desktop).any()
 
@@ -306,14 +294,14 @@ def test_clicks_arrive_after_the_effect_was_left_during_placement(desktop, effec
     desktop.deactivate(effect)
     # The placement ends now, but only active effects are told of it.
     desktop.activate(effect)
-    assert desktop.click(effect, _xy(desktop, 6, 6, 7))
+    assert desktop.click(effect, xy_of(desktop, 6, 6, 7))
     settle()
     assert written(desktop).any()
 
 
 def test_views_that_are_gone_are_not_touched(desktop, effect):
     """As at the end of Slicer, when the main window may go before the editor."""
-    desktop.click(effect, _xy(desktop, 6, 6, 7))
+    desktop.click(effect, xy_of(desktop, 6, 6, 7))
     settle()
     desktop.event(effect, "MouseMoveEvent", (5, 5), view="Yellow")
     for view in desktop.views.values():
@@ -328,11 +316,11 @@ def test_views_that_are_gone_are_not_touched(desktop, effect):
 
 def test_pausing_over_a_slice_makes_its_first_click_cheap(desktop, effect):
     predictor = shared_model().predictor()
-    desktop.event(effect, "MouseMoveEvent", _xy(desktop, 6, 6, 7))
+    desktop.event(effect, "MouseMoveEvent", xy_of(desktop, 6, 6, 7))
     settle()
     encoded = len(predictor.encoded)
     assert encoded == 3  # the slice and its neighbours
-    desktop.click(effect, _xy(desktop, 6, 6, 7))
+    desktop.click(effect, xy_of(desktop, 6, 6, 7))
     assert len(predictor.encoded) == encoded
     settle()
     assert written(desktop).any()
@@ -343,9 +331,9 @@ def test_click_while_the_model_loads_is_kept(desktop, effect, monkeypatch):
     flood = model.predictor()
     model.unload()
     monkeypatch.setattr("KPrismLib.predictor.Predictor.load", lambda *_, **__: gate.wait(20) and flood)
-    desktop.click(effect, _xy(desktop, 6, 6, 7))
-    assert "loading the model" in _widget(effect, "KPrismStatus").text
-    desktop.click(effect, _xy(desktop, 6, 6, 14))
+    desktop.click(effect, xy_of(desktop, 6, 6, 7))
+    assert "loading the model" in widget_named("KPrismStatus").text
+    desktop.click(effect, xy_of(desktop, 6, 6, 14))
     assert not written(desktop).any()
     gate.set()
     settle()
@@ -354,7 +342,7 @@ def test_click_while_the_model_loads_is_kept(desktop, effect, monkeypatch):
 
 
 def test_enter_asks_for_the_guide_again_and_other_keys_are_left(desktop, effect, monkeypatch):
-    xy = _xy(desktop, 6, 6, 7)
+    xy = xy_of(desktop, 6, 6, 7)
     desktop.interactor.SetKeySym("Return")
     assert not desktop.event(effect, "KeyPressEvent", xy)
     effect.self().onGuideChosen("class")
@@ -375,7 +363,7 @@ def test_markers_follow_a_segmentation_that_a_script_chooses(desktop, effect):
     other = segmentation_node(desktop.scene, bench.volume)
     desktop.parameters.SetAndObserveSegmentationNode(other)
     desktop.logic.SetSegmentationNode(other)
-    desktop.click(effect, _xy(desktop, 6, 6, 7))
+    desktop.click(effect, xy_of(desktop, 6, 6, 7))
     settle()
     assert effect.self().prompts_in(desktop.views["Red"]) == 1
     bench.segmentation.GetSegmentation().InvokeEvent(slicer.vtkSegmentation.SegmentModified)

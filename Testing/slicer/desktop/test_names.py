@@ -58,7 +58,7 @@ def _owners(tree: ast.AST, path: Path) -> dict[str, str]:
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
             made = ast.unparse(node.value.func)
             for target in node.targets:
-                if made.startswith(("qt.", "slicer.q")):
+                if made.startswith(("qt.", "ctk.", "slicer.q")):
                     owners[ast.unparse(target)] = made.split(".")[1]
                 elif made == "slicer.app.layoutManager":
                     owners[ast.unparse(target)] = "layoutManager"
@@ -95,8 +95,8 @@ def _unknown(path: Path) -> list[str]:
             continue
         owner = ast.unparse(node.value)
         check(owner, node.attr, node.lineno)
-        if owner == "qt" and node.attr != "Qt" and node.attr not in names:
-            wrong.append(f"qt.{node.attr}, line {node.lineno}")
+        if owner in ("qt", "ctk") and node.attr != "Qt" and node.attr not in names:
+            wrong.append(f"{owner}.{node.attr}, line {node.lineno}")
         if owner.startswith("qt.Q") and owner != "qt.Qt" and node.attr not in names[owner.split(".")[1]]:
             wrong.append(f"{owner}.{node.attr}, line {node.lineno}")
         if owner.endswith(".completer()") and node.attr not in names["QCompleter"]:

@@ -1,17 +1,15 @@
-"""One run of the module panel, in one slice or through a volume, beside the main thread."""
+"""One run that a user started, in one slice or through a volume, beside the main thread."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from typing import TYPE_CHECKING
 
 from KPrismLib.errors import KPrismError
-from KPrismLogic.editor_undo import keep_state
 from KPrismLogic.guide import Guide
-from KPrismLogic.segment_editing import LogicEditor
+from KPrismLogic.segment_editing import Editor
 from KPrismLogic.slice_controller import Request, SliceController
-from KPrismLogic.temporary_editor import temporary_editor
 from KPrismLogic.volume_run import Piece, Pieces, VolumeRun, WrittenSlices
 
 if TYPE_CHECKING:
@@ -21,10 +19,11 @@ if TYPE_CHECKING:
     from KPrismLogic.target import Target
 
 
-class PanelRun:
+class DesktopRun:
     """Runs once.
 
     Args:
+        editor_of: gives the editor that writes to a target, for as long as the run lasts.
         engine: what answers.
         runner: runs the model beside the main thread.
         progress: called with each slice of a volume that was written, how many those are, and of how many.
@@ -33,12 +32,13 @@ class PanelRun:
 
     def __init__(
         self,
+        editor_of: Callable[[Target], AbstractContextManager[Editor]],
         engine: SliceEngine,
         runner: Runner,
         progress: Callable[[Piece, int, int], None],
         finished: Callable[[str], None],
     ) -> None:
-        self._engine, self._runner = engine, runner
+        self._editor_of, self._engine, self._runner = editor_of, engine, runner
         self._progress, self._finished = progress, finished
         self._resources = ExitStack()
         self._controller: SliceController | None = None
@@ -52,7 +52,11 @@ class PanelRun:
             InvalidImage: the nodes are in no scene.
         """
         self._controller = SliceController(
-            self._editor(target), self._engine, self._runner, report=self._on_written, fail=self._on_failed
+            self._resources.enter_context(self._editor_of(target)),
+            self._engine,
+            self._runner,
+            report=self._on_written,
+            fail=self._on_failed,
         )
         self._controller.ask(Request(target, Guide(class_name), anew=True))
 
@@ -82,7 +86,7 @@ class PanelRun:
             else:
                 self._on_failed(error)
 
-        editor = self._editor(target)
+        editor = self._resources.enter_context(self._editor_of(target))
         run = self._volume_run = VolumeRun(
             editor,
             self._engine,
@@ -103,10 +107,6 @@ class PanelRun:
             self._volume_run.cancel()
         else:
             self._end("Stopped; nothing was changed.")
-
-    def _editor(self, target: Target) -> LogicEditor:
-        rules = temporary_editor(target.volume, target.segmentation, target.segment_id, None)
-        return LogicEditor(self._resources.enter_context(rules), keep_state)
 
     def _on_written(self, answer: Answer) -> None:
         self._end(answer.remark or f"Done in {answer.milliseconds:.0f} ms.")

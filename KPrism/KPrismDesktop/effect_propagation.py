@@ -1,0 +1,145 @@
+"""Propagate, as the effect offers it: through the editor's own rules and undo."""
+
+from __future__ import annotations
+
+import functools
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
+
+from KPrismDesktop.desktop_run import DesktopRun
+from KPrismDesktop.effect_editor import EffectEditor
+from KPrismDesktop.qt_pump import QtPump
+from KPrismLib.errors import KPrismError
+from KPrismLogic.runner import ThreadRunner
+from KPrismLogic.segment_propagation import SegmentPropagation
+from KPrismLogic.slice_engine import shared_engine
+from KPrismLogic.slice_stack import SliceStack
+from KPrismLogic.target import NoLongerWanted
+
+if TYPE_CHECKING:
+    from KPrismDesktop.active_editing import ActiveEditing
+    from KPrismDesktop.propagation_options import PropagationOptions
+    from KPrismLogic.target import Target
+    from KPrismLogic.volume_run import Piece
+
+
+class EffectPropagation:
+    """The runs of one effect; it outlives activations, so that what another effect corrected is taken up.
+
+    Args:
+        effect: the scripted effect.
+        options: the widgets.
+    """
+
+    def __init__(self, effect: Any, options: PropagationOptions) -> None:
+        self._effect, self._options = effect, options
+        # Not the runner of clicks: cancelling drops all that a runner has.
+        self._runner = ThreadRunner(QtPump())
+        self._run: DesktopRun | None = None
+        self._propagation: SegmentPropagation | None = None
+        self._shown: SliceStack | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a run is under way."""
+        return self._run is not None
+
+    def follow(self, active: ActiveEditing) -> None:
+        """Offer the slices of the plane that the pointer's view shows, and how sure the model was of them."""
+        if self.busy:
+            return
+        try:
+            target = active.session.target(active.shown_view())
+            if self._shown is None or not self._shown.fits(target.volume, target.plane):
+                self._shown = SliceStack.through(target.volume, target.plane)
+                self._options.slices.show(self._shown)
+        except KPrismError:
+            self._shown = None
+            self._options.show_plane("")
+            self._options.confidence.show(None)
+            return
+        self._options.show_plane(target.plane.name)
+        run = self._propagation
+        self._options.confidence.show(run if run is not None and run.fits(target) else None)
+
+    def start(self, active: ActiveEditing) -> None:
+        """Carry the shown slice of the selected segment through the range; what is wrong is said in the status line."""
+        if self.busy:
+            return
+        self.follow(active)
+        try:
+            self._start(active)
+        except KPrismError as error:
+            self.cancel()
+            active.say(str(error))
+
+    def _start(self, active: ActiveEditing) -> None:
+        target = active.session.target(active.shown_view())
+        editor = _RunEditor(self._effect, target)
+        run = self._propagation = SegmentPropagation.continued(self._propagation, target, editor.geometry())
+        for plane in active.session.answered(target, run.stack.planes):
+            run.accept(plane)
+        first, last = self._options.slices.chosen(run.stack)
+        pieces = functools.partial(run.pieces, first=first, last=last)
+        self._run = DesktopRun(
+            lambda _: nullcontext(editor),
+            shared_engine(),
+            self._runner,
+            functools.partial(self._on_progress, active, run),
+            functools.partial(self._on_finished, active),
+        )
+        self._options.allow(False)
+        self._options.progress.show(True)
+        self._options.confidence.show(run)
+        active.say("propagating …")
+        self._run.through_volume(target, run.stack, pieces, last - first + 1, run.record)
+
+    def cancel(self) -> None:
+        """End the run now; what is written stays."""
+        if self._run is not None:
+            self._run.cancel()
+
+    def rest(self) -> None:
+        """The effect is left: nothing runs, and what belongs to a volume that is gone is forgotten."""
+        self.cancel()
+        self._runner.close()
+        if self._propagation is not None and self._propagation.target.volume.GetScene() is None:
+            self._propagation = self._shown = None
+            self._options.confidence.show(None)
+
+    def close(self) -> None:
+        """Leave nothing behind."""
+        self.rest()
+        self._propagation = self._shown = None
+
+    def _on_progress(self, active: ActiveEditing, run: SegmentPropagation, piece: Piece, done: int, count: int) -> None:
+        run.written(piece)
+        self._options.progress.step(done, count)
+        self._options.confidence.show(run)
+        active.say(f"{done} of at most {count} slices …")
+
+    def _on_finished(self, active: ActiveEditing, sentence: str) -> None:
+        self._run = None
+        self._options.progress.show(False)
+        active.say(sentence)
+        self.follow(active)
+
+
+class _RunEditor(EffectEditor):
+    """Writes to one target only, however long the run lasts."""
+
+    def __init__(self, effect: Any, target: Target) -> None:
+        super().__init__(effect)
+        self._target = target
+
+    def geometry(self) -> Any:
+        """See :class:`EffectEditor`.
+
+        Raises:
+            NoLongerWanted: the editor edits something else by now.
+        """
+        node = self._effect.parameterSetNode()
+        ours = self._target.segmentation, self._target.volume
+        if node is None or (node.GetSegmentationNode(), node.GetSourceVolumeNode()) != ours:
+            raise NoLongerWanted("Another volume or segmentation was chosen; the rest was not segmented.")
+        return super().geometry()

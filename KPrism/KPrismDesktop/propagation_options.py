@@ -1,0 +1,88 @@
+"""The options of the effect for carrying a slice through the volume."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import ctk
+import qt
+
+from KPrismDesktop.confidence_view import ConfidenceView
+from KPrismDesktop.option_rows import OptionRows, side_by_side
+from KPrismDesktop.run_progress import RunProgress
+from KPrismDesktop.slice_range import SliceRange
+
+
+class PropagationListener(Protocol):
+    """What these options tell the effect."""
+
+    def onPropagate(self) -> None:
+        """The shown slice is to be carried through the range."""
+
+    def onCancel(self) -> None:
+        """The run is to end now."""
+
+
+class PropagationOptions(OptionRows):
+    """The widgets; nothing is possible at first.
+
+    Args:
+        effect: the scripted effect.
+        listener: what is told.
+
+    Attributes:
+        slices: the range of slices.
+        confidence: the strip, and the way to the least certain slice.
+        progress: how far a run is.
+    """
+
+    def __init__(self, effect: Any, listener: PropagationListener) -> None:
+        super().__init__()
+        self._range = ctk.ctkRangeWidget()
+        self._range.objectName = "KPrismRange"
+        # Above the slider: beside it they would take half of the narrow frame.
+        self._range.spinBoxAlignment = qt.Qt.AlignTop
+        self._range.setToolTip("From which slice to which Propagate goes; slices outside stay as they are.")
+        self.slices = SliceRange(self._range)
+        effect.addLabeledOptionsWidget("Slices:", self._range)
+
+        self._propagate = qt.QPushButton("Propagate")
+        self._propagate.objectName = "KPrismPropagate"
+        self._propagate.setToolTip(
+            "Take what is segmented in the shown slice as example for its neighbours, both ways, until the structure "
+            "ends. Slices that you clicked or changed are examples too, and stay."
+        )
+        self._connect(self._propagate, "clicked()", listener.onPropagate)
+        least_certain = qt.QPushButton("Go to least certain")
+        least_certain.objectName = "KPrismLeastCertain"
+        least_certain.setToolTip("Show the slice to look at next. Correct it and propagate again: others follow.")
+        effect.addOptionsWidget(side_by_side(self._propagate, least_certain))
+
+        bar, cancel = qt.QProgressBar(), qt.QPushButton("Cancel")
+        bar.objectName, cancel.objectName = "KPrismProgress", "KPrismCancel"
+        self._connect(cancel, "clicked()", listener.onCancel)
+        self.progress = RunProgress(bar, cancel)
+        effect.addOptionsWidget(side_by_side(bar, cancel))
+
+        strip = qt.QLabel()
+        strip.objectName = "KPrismConfidence"
+        strip.setToolTip(
+            "How sure the model is, first slice to last: blue accepted, green sure, red unsure, grey none."
+        )
+        self.confidence = ConfidenceView(strip, least_certain)
+        self._connect(least_certain, "clicked()", self.confidence.go)
+        effect.addOptionsWidget(strip)
+
+        self.progress.show(False)
+        self.confidence.show(None)
+        self.show_plane("")
+
+    def show_plane(self, plane: str) -> None:
+        """Say of which plane the range and the button are; "" when there is nothing to propagate."""
+        self._propagate.setText(f"Propagate ({plane})" if plane else "Propagate")
+        self.allow(bool(plane))
+
+    def allow(self, possible: bool) -> None:
+        """Whether a run may be started."""
+        self._range.setEnabled(possible)
+        self._propagate.setEnabled(possible)

@@ -1,0 +1,311 @@
+"""Propagate in the effect: live, stoppable, one undo state, through the editor's own rules."""
+
+import threading
+
+import numpy as np
+import pytest
+import slicer
+
+from KPrismLogic.model import shared_model
+from Testing.slicer.desktop.strict_effect import settle, timers, widget_named, written, xy_of
+from Testing.slicer.scenes import body, fill, segment_array, segmentation_node, view_plane, volume_node
+
+LIVER, SPLEEN = body() == 100, body() == 200
+
+pytestmark = pytest.mark.usefixtures("flood_propagation")
+
+
+@pytest.fixture
+def gate():
+    """Holds the model at its first prediction until it is opened."""
+
+    class Gate:
+        def __init__(self):
+            self.reached, self._open = threading.Event(), threading.Event()
+
+        def close(self):
+            def hold():
+                self.reached.set()
+                assert self._open.wait(20)
+
+            shared_model().predictor().before_prediction = hold
+
+        def open(self):
+            shared_model().predictor().before_prediction = None
+            self._open.set()
+
+    gate = Gate()
+    yield gate
+    gate._open.set()
+
+
+def _draw(desktop, *layers):
+    """The structure in some layers; Red shows the first of them, and the pointer is there."""
+    known = np.zeros(body().shape, bool)
+    known[list(layers)] = LIVER[list(layers)]
+    fill(desktop.bench.editor, desktop.bench.segmentation, "Liver", known)
+    return known
+
+
+def _show(desktop, effect, k):
+    node = desktop.views["Red"].mrmlSliceNode()
+    node.SetSliceToRASByNTP(0, 0, 1, -1, 0, 0, *desktop.bench.ras(k, 6, 7), 0)
+    effect.self().processViewNodeEvents(node, 33, desktop.views["Red"])
+    desktop.event(effect, "MouseMoveEvent", xy_of(desktop, k, 6, 7))
+
+
+def _height(desktop, k):
+    return float(desktop.bench.ras(k, 6, 7)[2])
+
+
+def _press(name):
+    widget_named(name).click()
+
+
+def _status():
+    return widget_named("KPrismStatus").text
+
+
+def test_the_shown_slice_goes_through_the_volume_in_one_undo_state(desktop, effect):
+    known = _draw(desktop, 6)
+    _show(desktop, effect, 6)
+    assert not widget_named("KPrismConfidence").visible
+    assert not widget_named("KPrismCancel").visible
+    _press("KPrismPropagate")
+    assert widget_named("KPrismCancel").visible
+    assert widget_named("KPrismProgress").visible
+    assert not widget_named("KPrismPropagate").enabled
+    settle()
+    assert np.array_equal(written(desktop), LIVER)
+    assert "slices written" in _status()
+    assert not widget_named("KPrismCancel").visible
+    assert widget_named("KPrismPropagate").enabled
+    assert widget_named("KPrismConfidence").visible
+    desktop.logic.Undo()
+    assert np.array_equal(written(desktop), known)
+    assert not desktop.logic.CanUndo()
+
+
+def test_slices_appear_one_by_one(desktop, effect, monkeypatch):
+    from KPrismDesktop.run_progress import RunProgress
+
+    _draw(desktop, 6)
+    _show(desktop, effect, 6)
+    seen = []
+    monkeypatch.setattr(
+        RunProgress,
+        "step",
+        lambda _, done, count: seen.append((done, count, int(written(desktop).any(axis=(1, 2)).sum()))),
+    )
+    _press("KPrismPropagate")
+    settle()
+    layers = int(LIVER.any(axis=(1, 2)).sum())
+    # The slices beside the structure, where nothing of it was found, count as written too.
+    assert [(done, count) for done, count, _ in seen] == [(number, 14) for number in range(1, len(seen) + 1)]
+    assert sorted({shown for *_, shown in seen}) == list(range(2, layers + 1))
+
+
+def test_only_the_range_is_written(desktop, effect):
+    _draw(desktop, 6)
+    _show(desktop, effect, 6)
+    widget_named("KPrismRange").setValues(_height(desktop, 5), _height(desktop, 8))
+    _press("KPrismPropagate")
+    settle()
+    expected = np.zeros(body().shape, bool)
+    expected[5:9] = LIVER[5:9]
+    assert np.array_equal(written(desktop), expected)
+    # Scrolling in the plane keeps the range; another plane has one of its own.
+    _show(desktop, effect, 7)
+    assert widget_named("KPrismRange").minimumValue == pytest.approx(_height(desktop, 5), abs=0.01)
+    desktop.event(effect, "MouseMoveEvent", (5, 5), view="Yellow")
+    assert widget_named("KPrismRange").minimumValue == widget_named("KPrismRange").minimum
+
+
+@pytest.mark.parametrize("plane", ["sagittal", "oblique"])
+def test_any_plane(desktop, effect, plane):
+    fill(desktop.bench.editor, desktop.bench.segmentation, "Liver", np.zeros(body().shape, bool))
+    node = desktop.views["Yellow"].mrmlSliceNode()
+    if plane == "oblique":
+        cut = view_plane("oblique", desktop.bench.ras(6, 6, 7))
+        node.SetSliceToRASByNTP(*cut.normal, *cut.rightwards, *desktop.bench.ras(6, 6, 7), 0)
+    desktop.click(effect, xy_of(desktop, 6, 6, 7, "Yellow"), view="Yellow")
+    settle()
+    one = written(desktop)
+    assert widget_named("KPrismPropagate").text == f"Propagate ({plane})"
+    _press("KPrismPropagate")
+    settle()
+    found = written(desktop)
+    if plane == "sagittal":
+        assert np.array_equal(found, LIVER)
+    else:
+        assert (found & LIVER).sum() > 0.8 * LIVER.sum()
+    desktop.logic.Undo()
+    assert np.array_equal(written(desktop), one)
+
+
+def test_cancel_keeps_what_is_written_and_propagate_goes_on(desktop, effect, gate):
+    known = _draw(desktop, 6)
+    _show(desktop, effect, 6)
+    gate.close()
+    _press("KPrismPropagate")
+    assert gate.reached.wait(20)
+    _press("KPrismCancel")
+    assert "Stopped: 0 slices written." in _status()
+    gate.open()
+    settle()
+    assert np.array_equal(written(desktop), known)
+    _press("KPrismPropagate")
+    settle()
+    assert np.array_equal(written(desktop), LIVER)
+
+
+def test_the_least_certain_slice_is_shown_corrected_and_taken_up(desktop, effect):
+    _draw(desktop, 6)
+    _show(desktop, effect, 6)
+    shared_model().predictor().doubtful = lambda image: not (image.pixels == 200).any()
+    assert not widget_named("KPrismLeastCertain").enabled
+    _press("KPrismPropagate")
+    settle()
+    assert widget_named("KPrismLeastCertain").enabled
+    _press("KPrismLeastCertain")
+    shown = desktop.views["Red"].mrmlSliceNode().GetSliceToRAS().GetElement(2, 3)
+    layer = min(range(14), key=lambda k: abs(_height(desktop, k) - shown))
+    assert not SPLEEN[layer].any()
+    _show(desktop, effect, layer)
+    corrected = written(desktop)
+    corrected[layer, :2, :2] = True
+    fill(desktop.bench.editor, desktop.bench.segmentation, "Liver", corrected)
+    desktop.deactivate(effect)  # as when another effect corrects
+    desktop.activate(effect)
+    desktop.event(effect, "MouseMoveEvent", xy_of(desktop, layer, 6, 7))
+    assert widget_named("KPrismConfidence").visible
+    _press("KPrismPropagate")
+    settle()
+    assert np.array_equal(written(desktop)[layer], corrected[layer])
+    assert effect.self()._propagation._propagation.accepted == tuple(sorted((layer, 6)))
+
+
+def test_slices_that_were_clicked_are_examples_and_stay(desktop, effect):
+    for k, value in ((4, 7), (8, 14)):
+        _show(desktop, effect, k)
+        desktop.click(effect, xy_of(desktop, k, 6, value))
+        settle()
+    clicked = written(desktop)
+    assert np.array_equal(clicked[8], SPLEEN[8])
+    _show(desktop, effect, 4)
+    _press("KPrismPropagate")
+    settle()
+    found = written(desktop)
+    assert np.array_equal(found[[4, 8]], clicked[[4, 8]])
+    assert np.array_equal(found[10], SPLEEN[10])
+    assert np.array_equal(found[3], LIVER[3])
+
+
+def test_editing_waits_for_the_end_of_the_run(desktop, effect, gate):
+    _draw(desktop, 6)
+    _show(desktop, effect, 6)
+    gate.close()
+    _press("KPrismPropagate")
+    assert gate.reached.wait(20)
+    desktop.click(effect, xy_of(desktop, 6, 6, 14))
+    assert "Press Cancel first" in _status()
+    effect.self().onGuideChosen("class")
+    effect.self().scriptedEffect.setParameter("Class", "spleen")
+    effect.self().onSegmentShownSlice()
+    effect.self().onNameSegment()
+    _press("KPrismPropagate")
+    gate.open()
+    settle()
+    assert np.array_equal(written(desktop), LIVER)
+    desktop.logic.Undo()
+    assert not desktop.logic.CanUndo()
+
+
+def test_the_editors_rules_hold(desktop, effect):
+    _draw(desktop, 6)
+    _show(desktop, effect, 6)
+    other = np.zeros(body().shape, bool)
+    other[8, 4:8, 4:8] = True
+    fill(desktop.bench.editor, desktop.bench.segmentation, "Other", other)
+    desktop.parameters.SetMaskMode(slicer.vtkMRMLSegmentationNode.EditAllowedOutsideAllSegments)
+    _press("KPrismPropagate")
+    settle()
+    assert np.array_equal(segment_array(desktop.bench.editor, desktop.bench.segmentation, "Other"), other)
+    assert np.array_equal(written(desktop), LIVER & ~other)
+
+
+def test_leaving_ends_the_run_and_leaves_nothing_behind(desktop, effect, gate):
+    known = _draw(desktop, 6)
+    _show(desktop, effect, 6)
+    gate.close()
+    _press("KPrismPropagate")
+    assert gate.reached.wait(20)
+    desktop.deactivate(effect)
+    assert not effect.self().propagating
+    gate.open()
+    settle()
+    assert np.array_equal(written(desktop), known)
+    assert timers() == []
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("K-Prism")]
+
+
+@pytest.mark.parametrize("what", ["segmentation", "volume", "scene"])
+def test_choosing_something_else_ends_the_run(desktop, effect, gate, what):
+    bench, known = desktop.bench, _draw(desktop, 6)
+    _show(desktop, effect, 6)
+    gate.close()
+    _press("KPrismPropagate")
+    assert gate.reached.wait(20)
+    if what == "segmentation":
+        other = segmentation_node(desktop.scene, bench.volume)
+        desktop.parameters.SetAndObserveSegmentationNode(other)
+    elif what == "volume":
+        desktop.parameters.SetAndObserveSourceVolumeNode(volume_node(desktop.scene, body(), np.eye(4), name="Other"))
+    else:
+        desktop.scene.Clear(False)
+        effect._parameters = None
+        effect.self().setMRMLDefaults()
+    gate.open()
+    settle()
+    assert not effect.self().propagating
+    assert "the rest was not segmented" in _status()
+    if what == "segmentation":
+        assert np.array_equal(segment_array(bench.editor, bench.segmentation, "Liver"), known)
+        assert not segment_array(bench.editor, other, "Liver").any()
+    desktop.deactivate(effect)
+    if what == "scene":
+        assert effect.self()._propagation._propagation is None
+
+
+def test_what_is_wrong_stands_in_the_status_line(desktop, effect, monkeypatch):
+    _show(desktop, effect, 6)
+    _press("KPrismPropagate")
+    assert "holds nothing of Liver" in _status()
+    _draw(desktop, 6)
+    widget_named("KPrismRange").setValues(_height(desktop, 9), _height(desktop, 11))
+    monkeypatch.setattr(widget_named("KPrismRange").__class__, "setRange", lambda *_: None)
+    _press("KPrismPropagate")
+    settle()
+    assert "No accepted slice" in _status()
+    assert not effect.self().propagating
+    desktop.confirmation = 0
+    _press("KPrismPropagate")
+    assert not effect.self().propagating
+    desktop.parameters.SetSelectedSegmentID("")
+    effect.self().updateGUIFromMRML()
+    assert not widget_named("KPrismPropagate").enabled
+    assert widget_named("KPrismPropagate").text == "Propagate"
+
+
+def test_the_strip_is_that_of_the_selected_segment(desktop, effect):
+    _draw(desktop, 6)
+    _show(desktop, effect, 6)
+    _press("KPrismPropagate")
+    settle()
+    desktop.parameters.SetSelectedSegmentID("Other")
+    effect.self().updateGUIFromMRML()
+    assert not widget_named("KPrismConfidence").visible
+    assert not widget_named("KPrismLeastCertain").enabled
+    desktop.parameters.SetSelectedSegmentID("Liver")
+    effect.self().updateGUIFromMRML()
+    assert widget_named("KPrismConfidence").visible
