@@ -20,7 +20,7 @@ class ConfidenceView:
         self._label, self._button = strip_label, least_certain
         # The strip is stretched to the label; it must not keep the label from getting narrower.
         self._label.setMinimumWidth(1)
-        self._label.setScaledContents(True)
+        self._label.scaledContents = True
         self._run: SegmentPropagation | None = None
 
     def show(self, run: SegmentPropagation | None) -> None:
@@ -34,6 +34,11 @@ class ConfidenceView:
             from KPrismDesktop.pixmaps import pixmap
 
             self._label.setPixmap(pixmap(strip(len(run.stack), run.confidence, run.accepted)))
+
+    def turn_to(self, run: SegmentPropagation | None) -> None:
+        """Show this propagation instead of another one; views ask with every step of scrolling."""
+        if run is not self._run:
+            self.show(run)
 
     def go(self) -> None:
         """Let the views show the slice to look at next, if there is one."""

@@ -56,11 +56,11 @@ class EffectPropagation:
         except KPrismError:
             self._shown = None
             self._options.show_plane("")
-            self._options.confidence.show(None)
+            self._options.confidence.turn_to(None)
             return
         self._options.show_plane(target.plane.name)
         run = self._propagation
-        self._options.confidence.show(run if run is not None and run.fits(target) else None)
+        self._options.confidence.turn_to(run if run is not None and run.fits(target) else None)
 
     def start(self, active: ActiveEditing) -> None:
         """Carry the shown slice of the selected segment through the range; what is wrong is said in the status line."""

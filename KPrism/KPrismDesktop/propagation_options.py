@@ -31,32 +31,33 @@ class PropagationOptions(OptionRows):
         listener: what is told.
 
     Attributes:
-        slices: the range of slices.
+        range, propagate: the widget of the range, and the button.
+        slices: what the range means.
         confidence: the strip, and the way to the least certain slice.
         progress: how far a run is.
     """
 
     def __init__(self, effect: Any, listener: PropagationListener) -> None:
         super().__init__()
-        self._range = ctk.ctkRangeWidget()
-        self._range.objectName = "KPrismRange"
+        self.range = ctk.ctkRangeWidget()
+        self.range.objectName = "KPrismRange"
         # Above the slider: beside it they would take half of the narrow frame.
-        self._range.spinBoxAlignment = qt.Qt.AlignTop
-        self._range.setToolTip("From which slice to which Propagate goes; slices outside stay as they are.")
-        self.slices = SliceRange(self._range)
-        effect.addLabeledOptionsWidget("Slices:", self._range)
+        self.range.spinBoxAlignment = qt.Qt.AlignTop
+        self.range.setToolTip("From which slice to which Propagate goes; slices outside stay as they are.")
+        self.slices = SliceRange(self.range)
+        effect.addLabeledOptionsWidget("Slices:", self.range)
 
-        self._propagate = qt.QPushButton("Propagate")
-        self._propagate.objectName = "KPrismPropagate"
-        self._propagate.setToolTip(
+        self.propagate = qt.QPushButton("Propagate")
+        self.propagate.objectName = "KPrismPropagate"
+        self.propagate.setToolTip(
             "Take what is segmented in the shown slice as example for its neighbours, both ways, until the structure "
             "ends. Slices that you clicked or changed are examples too, and stay."
         )
-        self._connect(self._propagate, "clicked()", listener.onPropagate)
+        self._connect(self.propagate, "clicked()", listener.onPropagate)
         least_certain = qt.QPushButton("Go to least certain")
         least_certain.objectName = "KPrismLeastCertain"
         least_certain.setToolTip("Show the slice to look at next. Correct it and propagate again: others follow.")
-        effect.addOptionsWidget(side_by_side(self._propagate, least_certain))
+        effect.addOptionsWidget(side_by_side(self.propagate, least_certain))
 
         bar, cancel = qt.QProgressBar(), qt.QPushButton("Cancel")
         bar.objectName, cancel.objectName = "KPrismProgress", "KPrismCancel"
@@ -79,10 +80,10 @@ class PropagationOptions(OptionRows):
 
     def show_plane(self, plane: str) -> None:
         """Say of which plane the range and the button are; "" when there is nothing to propagate."""
-        self._propagate.setText(f"Propagate ({plane})" if plane else "Propagate")
+        self.propagate.setText(f"Propagate ({plane})" if plane else "Propagate")
         self.allow(bool(plane))
 
     def allow(self, possible: bool) -> None:
         """Whether a run may be started."""
-        self._range.setEnabled(possible)
-        self._propagate.setEnabled(possible)
+        self.range.setEnabled(possible)
+        self.propagate.setEnabled(possible)

@@ -128,7 +128,30 @@ def effect() -> None:
         widget = slicer.app.layoutManager().sliceWidget(name)
         _check(python.prompts_in(widget) == 0, f"undo left the prompt in {name}")
     _check(not _slices(volume, segmentation, segment_id), "undo did not restore the empty segment")
+    _propagate(editor, volume, segmentation, segment_id)
     editor.setActiveEffectByName("")
+
+
+def _propagate(editor: Any, volume: Any, segmentation: Any, segment_id: str) -> None:
+    """A slice that is drawn goes through a range, in one undo state."""
+    drawn = slicer.util.arrayFromVolume(volume) >= 200
+    drawn[np.arange(len(drawn)) != 6] = False
+    slicer.util.updateSegmentBinaryLabelmapFromArray(drawn.astype(np.uint8), segmentation, segment_id, volume)
+    slicer.app.layoutManager().sliceWidget("Red").mrmlSliceNode().JumpSliceByOffsetting(0.0, 0.0, 0.0)
+    # Chosen anew, the effect takes the first view, whichever the pointer was in before.
+    editor.setActiveEffectByName("")
+    editor.setActiveEffectByName("K-Prism")
+    python = editor.activeEffect().self()
+    options = python.options.propagation
+    _check(options.propagate.text == "Propagate (axial)", f"the button says: {options.propagate.text}")
+    options.range.setValues(-3.0, 6.0)
+    options.propagate.click()
+    _wait(lambda: not python.propagating)
+    said = python.options.status.text
+    _check("slices written" in said, f"the effect says: {said}")
+    _check(_slices(volume, segmentation, segment_id) <= {5, 6, 7, 8}, "slices outside the range were written")
+    editor.undo()
+    _check(_slices(volume, segmentation, segment_id) == {6}, "one undo did not take the run back")
 
 
 def _scene() -> tuple[Any, Any]:

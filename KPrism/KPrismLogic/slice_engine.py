@@ -144,7 +144,19 @@ class SliceEngine:
         predictor = self._ready()
         session = self._session(predictor, question)
         mask = session.mask
-        return Answer(mask, (time.perf_counter() - began) * 1000, str(predictor.device), remark)
+        spent = (time.perf_counter() - began) * 1000
+        remark = remark or self._foreign(question)
+        return Answer(mask, spent, str(predictor.device), remark)
+
+    def _foreign(self, question: Question) -> str:
+        """A sentence when a reference is of another modality than the slice; else ""."""
+        from KPrismLib.imaging.kinds import foreign_reference, kind_of
+
+        def kind(source: SliceSource) -> str | None:
+            return kind_of(source.modality, self._window_for(source), colour=source.pixels.ndim == 3)
+
+        references = question.guide.references
+        return foreign_reference(kind(question.source), [kind(one.source) for one in references]) if references else ""
 
     def _ready(self) -> Predictor:
         predictor = self.model.predictor()

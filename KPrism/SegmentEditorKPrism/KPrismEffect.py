@@ -35,7 +35,7 @@ class KPrismEffect(AbstractScriptedSegmentEditorEffect):
         scriptedEffect.perSegment = True
         scriptedEffect.requireSegments = True
         AbstractScriptedSegmentEditorEffect.__init__(self, scriptedEffect)
-        self._options: EffectOptions | None = None
+        self.options: EffectOptions | None = None
         self._active: ActiveEditing | None = None
         # Made when the effect is chosen for the first time: Slicer makes an effect for every editor, used or not.
         self._runner: Any = None
@@ -74,7 +74,7 @@ class KPrismEffect(AbstractScriptedSegmentEditorEffect):
         return 0 if self._active is None else len(self._active.session.markers(self.scriptedEffect.viewNode(widget)))
 
     def setupOptionsFrame(self) -> None:
-        self._options = EffectOptions(self.scriptedEffect, self)
+        self.options = EffectOptions(self.scriptedEffect, self)
 
     def activate(self) -> None:
         from KPrismDesktop.active_editing import ActiveEditing
@@ -88,11 +88,11 @@ class KPrismEffect(AbstractScriptedSegmentEditorEffect):
         self._placing = False
         if self._runner is None:
             self._runner, self._states, self._shelf = ThreadRunner(QtPump()), PromptStates(), ReferenceShelf()
-        if self._options is not None:
+        if self.options is not None:
             if self._propagation is None:
-                self._propagation = EffectPropagation(self.scriptedEffect, self._options.propagation)
+                self._propagation = EffectPropagation(self.scriptedEffect, self.options.propagation)
             self._active = ActiveEditing(
-                self.scriptedEffect, self._options, self._runner, self._states, self._guide_kind
+                self.scriptedEffect, self.options, self._runner, self._states, self._guide_kind
             )
         self.updateGUIFromMRML()
 
@@ -108,8 +108,8 @@ class KPrismEffect(AbstractScriptedSegmentEditorEffect):
         self.deactivate()
         if self._propagation is not None:
             self._propagation.close()
-        if self._options is not None:
-            self._options.close()
+        if self.options is not None:
+            self.options.close()
 
     def createCursor(self, _widget: Any) -> Any:
         return qt.QCursor(qt.Qt.CrossCursor)
@@ -152,8 +152,8 @@ class KPrismEffect(AbstractScriptedSegmentEditorEffect):
         self._placing = interactionNode.GetCurrentInteractionMode() == interactionNode.Place
 
     def updateGUIFromMRML(self) -> None:
-        if self._options is not None and self.scriptedEffect.parameterSetNode() is not None:
-            self._options.show_state(self._guide_kind(), self._parameter("Class"), self._erasing())
+        if self.options is not None and self.scriptedEffect.parameterSetNode() is not None:
+            self.options.show_state(self._guide_kind(), self._parameter("Class"), self._erasing())
             if self._active is not None:
                 self._active.show_status()
                 self._follow()
@@ -269,5 +269,5 @@ class KPrismEffect(AbstractScriptedSegmentEditorEffect):
     def _show_references(self) -> None:
         from KPrismDesktop.thumbnails import thumbnail
 
-        if self._options is not None:
-            self._options.show_references([(thumbnail(one), one.title) for one in self._shelf])
+        if self.options is not None:
+            self.options.show_references([(thumbnail(one), one.title) for one in self._shelf])

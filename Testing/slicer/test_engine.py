@@ -1,5 +1,7 @@
 """What is kept between questions, and what keeping it saves."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,10 @@ from KPrismLib.errors import InvalidReference, OutOfMemory
 from KPrismLogic.guide import Guide, ReferenceShelf, ReferenceSlice
 from KPrismLogic.recently_used import RecentlyUsed
 from KPrismLogic.slice_controller import Request
+from KPrismLogic.slice_engine import Question
+from KPrismLogic.slice_image import cut
 from KPrismLogic.slice_plane import SlicePlane
+from KPrismLogic.slice_source import SliceSource
 from Testing.slicer.scenes import Bench, body, fill, geometry, segmentation_node, volume_node
 
 
@@ -163,3 +168,15 @@ def test_recently_used_forgets_the_oldest():
     assert store.get("a") == "A"
     store.capacity = 1
     assert len(store) == 1
+
+
+def test_a_reference_of_another_modality_is_told(bench):
+    shown = SliceSource.of(bench.volume, cut(bench.volume, _axial(bench, 6)))
+    known = ReferenceSlice.of_segment(bench.volume, bench.segmentation, "Other", _axial(bench, 6))
+
+    def remark(image, reference):
+        guide = Guide(references=(replace(known, source=replace(known.source, modality=reference)),))
+        return bench.engine.answer(Question(replace(shown, modality=image), guide)).remark
+
+    assert "The image is CT but a reference is MR" in remark("CT", "MR")
+    assert remark("CT", "CT") == remark("CT", None) == remark(None, "MR") == ""

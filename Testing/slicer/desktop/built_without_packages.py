@@ -24,8 +24,8 @@ def build() -> None:
         effect = desktop.start_up()
         desktop.activate(effect)
         assert desktop.click(effect, (10, 10))
-        assert "press Install" in effect.self()._options.status.text
-        assert effect.self()._options.install.visible
+        assert "press Install" in effect.self().options.status.text
+        assert effect.self().options.install.visible
         desktop.deactivate(effect)
 
         import KPrism
