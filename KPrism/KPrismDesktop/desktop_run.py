@@ -81,7 +81,9 @@ class DesktopRun:
             return True
 
         def on_end(error: Exception | None) -> None:
-            if error is None:
+            if error is None and run.done == 0 and not self._cancelled:
+                self._end("Done: in this range there was nothing left to segment.")
+            elif error is None:
                 self._end(f"{'Stopped' if self._cancelled else 'Done'}: {run.done} slices written.")
             else:
                 self._on_failed(error)

@@ -16,6 +16,7 @@ from KPrismLib.imaging import itk_volumes, nifti, pictures
 from KPrismLib.imaging.dicom import read_dicom_files
 from KPrismLib.imaging.dicom_headers import SEGMENTATION, DicomHeader, is_dicom, read_header
 from KPrismLib.imaging.dicom_headers import SUFFIXES as DICOM_SUFFIXES
+from KPrismLib.imaging.dicom_stack import stacked
 from KPrismLib.imaging.reading import read_volume
 from KPrismLib.imaging.volume import Volume
 
@@ -68,9 +69,10 @@ def find_cases(
 ) -> list[Case]:
     """Every image in ``inputs``, in a stable order, with names that differ.
 
-    A folder is searched with all its subfolders. Its DICOM files are grouped into series, folder by folder; files that
-    are no images, segmentations (``.seg.nrrd``, DICOM SEG) and hidden files are passed over. DICOM pictures, which do
-    not say where they lie in the patient, are one case each.
+    A folder is searched with all its subfolders. Its DICOM files are grouped into series, also where a series lies in
+    parts in several folders; copies of a series are cases of their own. Files that are no images, segmentations
+    (``.seg.nrrd``, DICOM SEG) and hidden files are passed over. DICOM pictures, which do not say where they lie in the
+    patient, are one case each.
 
     Args:
         inputs: files and folders.
@@ -95,7 +97,32 @@ def find_cases(
             f"There is no image in {', '.join(str(path) for path in inputs)}; K-Prism reads pictures, NIfTI, NRRD, "
             "MetaImage and DICOM."
         )
-    return _with_own_names(found)
+    return _with_own_names(_rejoined(found))
+
+
+def _rejoined(cases: Sequence[Case]) -> Iterator[Case]:
+    """The same cases; a series that lies in parts in several folders is one, a copy of a series stays its own."""
+    parts: dict[str | None, list[Case]] = {}
+    for case in cases:
+        parts.setdefault(case.series_uid, []).append(case)
+    for case in cases:
+        series = parts[case.series_uid]
+        if case.series_uid in (None, "") or len(series) == 1 or not _make_one_volume(series):
+            yield case
+        elif case is series[0]:
+            common = os.path.commonpath([part.name for part in series])
+            files = tuple(path for part in series for path in part.files)
+            yield Case(Path(common).as_posix() if common else case.name, files, case.series_uid)
+
+
+def _make_one_volume(series: Sequence[Case]) -> bool:
+    """Whether all files together are evenly spaced slices; not so copies, or patients with one made-up UID."""
+    headers = [read_header(path) for part in series for path in part.files]
+    known = [header for header in headers if header is not None and header.position is not None]
+    try:
+        return len(known) == len(headers) and bool(stacked(known))
+    except InvalidImage:
+        return False
 
 
 def _in_folder(root: Path, prefix: str, leave_out: Sequence[Path], after_file: Callable[[], None]) -> Iterator[Case]:

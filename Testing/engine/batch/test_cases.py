@@ -57,6 +57,19 @@ def test_series_of_one_tree_are_cases_of_their_own(tmp_path) -> None:
     assert _names(tmp_path / "p1" / "CT") == ["CT"]
 
 
+def test_a_series_in_several_folders_is_one_case_and_a_copy_is_another(tmp_path) -> None:
+    for number in range(6):
+        save_slice(_made(tmp_path / "p1" / f"part{number // 3}"), number, (0, 0, 2 * number), uid=f"{UID}.1")
+        for copy in ("a", "b"):
+            save_slice(_made(tmp_path / "p2" / copy), number, (0, 0, 2 * number), uid=f"{UID}.2")
+        # Two patients to whom an anonymiser gave one UID.
+        save_slice(_made(tmp_path / "p3" / str(number // 3)), number, (0, 0, 2 * number + number // 3), uid=f"{UID}.3")
+    cases = find_cases([tmp_path])
+    found = {case.name: len(case.files) for case in cases}
+    assert found == {"p1": 6, "p2/a": 6, "p2/b": 6, "p3/0": 3, "p3/1": 3}
+    assert cases[0].read().shape[0] == 6
+
+
 def test_one_file_is_called_by_its_name(tmp_path) -> None:
     shutil.copy(get_testdata_file("CT_small.dcm"), tmp_path / "ct.dcm")
     shutil.copy(get_testdata_file("MR_small.dcm"), tmp_path / "IM7")
@@ -119,3 +132,8 @@ def test_looking_is_told(tmp_path) -> None:
     looked = []
     find_cases([tmp_path], after_file=lambda: looked.append(1))
     assert len(looked) == 2
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

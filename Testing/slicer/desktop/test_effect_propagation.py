@@ -297,6 +297,17 @@ def test_what_is_wrong_stands_in_the_status_line(desktop, effect, monkeypatch):
     assert widget_named("KPrismPropagate").text == "Propagate"
 
 
+def test_a_range_of_one_slice_has_nothing_left_to_segment(desktop, effect):
+    known = _draw(desktop, 6)
+    _show(desktop, effect, 6)
+    widget_named("KPrismRange").setValues(_height(desktop, 6), _height(desktop, 6))
+    _press("KPrismPropagate")
+    settle()
+    assert "nothing left to segment" in _status()
+    assert np.array_equal(written(desktop), known)
+    assert not desktop.logic.CanUndo()
+
+
 def test_the_strip_is_that_of_the_selected_segment(desktop, effect):
     _draw(desktop, 6)
     _show(desktop, effect, 6)
