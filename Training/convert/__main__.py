@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +12,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from KPrismLib.command.failures import explained
 from KPrismLib.errors import InvalidDataset, KPrismError
 from KPrismLib.imaging.atomic_file import write_atomically
 from Training.convert import registry
@@ -34,11 +37,11 @@ def main(
     """Turn the official download of a public dataset into a dataset folder.
 
     Exit status: 0 when the folder is there, 1 when files are missing, renamed, doubled or damaged, 2 for a wrong
-    folder, name or option, 3 when the target cannot be written.
+    folder, name or option, 3 when the target cannot be written or a file not be read.
     """
     # Paths must come out whole, also into a pipe: no highlighting, no wrapping.
     out, err = Console(highlight=False, soft_wrap=True), Console(stderr=True, highlight=False, soft_wrap=True)
-    try:
+    with _explained(err):
         if name == "list":
             for line in _list():
                 out.print(line, markup=False)
@@ -46,7 +49,7 @@ def main(
         if source is None or target is None:
             raise InvalidDataset(f"Name the download and the dataset folder to write: {name} SOURCE TARGET.")
         chosen = registry.converter(name)
-        with Progress(console=err, transient=True) as bar:
+        with Progress(console=err, transient=True, disable=not err.is_terminal) as bar:
             task = bar.add_task(chosen.about.name)
             outcome = convert(
                 chosen,
@@ -56,10 +59,7 @@ def main(
                 store=store,
                 progress=lambda done, total, case: bar.update(task, completed=done, total=total, description=case),
             )
-    except KPrismError as error:
-        err.print(str(error), markup=False)
-        raise typer.Exit(2 if isinstance(error, InvalidDataset) else 3) from error
-    _show(outcome, target, out, err)
+        _show(outcome, target, out, err)
     if not outcome.ok:
         err.print(
             "No dataset.json was written. Fetch what is missing and run the same command again: finished cases are "
@@ -67,6 +67,20 @@ def main(
             markup=False,
         )
         raise typer.Exit(1)
+
+
+@contextmanager
+def _explained(err: Console) -> Iterator[None]:
+    """Sentences instead of tracebacks, and the exit status of :func:`main`."""
+    with explained():
+        try:
+            yield
+        except KPrismError as error:
+            err.print(str(error), markup=False)
+            raise typer.Exit(2 if isinstance(error, InvalidDataset) else 3) from error
+        except OSError as error:
+            err.print(f"{error.filename or 'A file'} cannot be read: {error.strerror or error}.", markup=False)
+            raise typer.Exit(3) from error
 
 
 def _show(outcome: Outcome, target: Path, out: Console, err: Console) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -128,7 +129,8 @@ def _check_complete(source: Source, cases: list[Case], about: About) -> None:
     """A download that stopped half way may have no gaps: its cases are counted, or named where they are numbered."""
     present = {case.id for case in cases}
     for case_id in about.ids:
-        if case_id not in present and not any(case_id in str(finding) for finding in source.findings):
+        named = re.compile(rf"{re.escape(case_id)}(?!\d)")  # volume-1 is not named where volume-10 is
+        if case_id not in present and not any(named.search(str(finding)) for finding in source.findings):
             source.note(Kind.MISSING, case_id)
     found = Counter(case.split for case in cases)
     for split, expected in about.complete.items():

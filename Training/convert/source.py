@@ -61,7 +61,8 @@ class Source:
         """
         found = self.find_folder(*names)
         if found is None:
-            raise InvalidDataset(self._wrong)
+            # Of half a download it helps to know which half is there.
+            raise InvalidDataset(f"{self._wrong[:-1]}; there is no folder {names[0]}.")
         return found
 
     def find_folder(self, *names: str) -> Path | None:
@@ -105,7 +106,7 @@ class Source:
         matches = ((re.fullmatch(pattern, child.name), child) for child in sorted(folder.iterdir()) if child.is_dir())
         found = {match[1]: child for match, child in matches if match}
         if not found:
-            raise InvalidDataset(self._wrong)
+            raise InvalidDataset(f"{self._wrong[:-1]}; {self.relative(folder)} holds none of its folders.")
         return found
 
     def files(self, folders: Path | Iterable[Path], pattern: str) -> dict[str, Path]:
@@ -194,11 +195,12 @@ class Source:
 
     def _strangers(self, folder: Path) -> list[Path]:
         used = set(self._used[folder])
+        kinds = (*_DATA, *{path.suffix.lower() for path in used})
         return [
             path
             for path in sorted(folder.iterdir())
             if path not in used
-            and path.name.lower().endswith(_DATA)
+            and path.name.lower().endswith(kinds)
             and not path.name.startswith(".")
             and not any(re.fullmatch(pattern, path.name) for pattern in self._official)
             and path.is_file()

@@ -6,9 +6,11 @@ import typer
 from typer.testing import CliRunner
 
 from KPrismLib.intensity import RULES
+from Testing.training.convert.smallest import DOWNLOADS
 from Testing.training.convert.trees import blob, photograph, save_picture
-from Training.convert import registry
+from Training.convert import conversion, registry
 from Training.convert.__main__ import main
+from Training.convert.conversion import convert
 
 
 def _run(*arguments):
@@ -85,3 +87,32 @@ def test_a_target_that_cannot_be_made_is_exit_3(tmp_path):
     result = _run("bus", download, tmp_path / "file/out", "--allow-missing")
     assert result.exit_code == 3
     assert "choose another folder" in result.output
+
+
+def test_half_a_download_says_which_folder_is_not_there(tmp_path):
+    save_picture(tmp_path / "download/BUS/original/000001.png", photograph(1)[..., 0])
+    result = _run("bus", tmp_path / "download", tmp_path / "out")
+    assert result.exit_code == 2
+    assert "such as 000001.png; there is no folder BUS/GT." in result.output
+
+
+def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(conversion, "stamp", refuse)
+    result = _run("bus", _bus(tmp_path / "download"), tmp_path / "out", "--allow-missing")
+    assert result.exit_code == 3
+    assert "000001.png cannot be read: Permission denied." in result.output
+    assert "Traceback" not in result.output
+
+
+def test_a_missing_case_is_named_although_another_begins_like_it(tmp_path):
+    DOWNLOADS["lits"](tmp_path / "download")
+    batch = tmp_path / "download/Batch"
+    for name in ("volume-1.nii", "segmentation-1.nii"):
+        (batch / name).unlink()
+    (batch / "volume-10.nii").rename(batch / "volume-10x.nii")
+    (batch / "volume-2.nii").touch()
+    found = convert(registry.converter("lits"), tmp_path / "download", tmp_path / "out").findings
+    assert "volume-1" in {finding.subject for finding in found}

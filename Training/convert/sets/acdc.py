@@ -23,7 +23,9 @@ _PARTS = {"training": "validation", "testing": "test"}
 
 
 def _read_info(path: Path) -> dict[str, str]:
-    pairs = (line.split(":", 1) for line in path.read_text(encoding="utf-8").splitlines() if ":" in line)
+    # Another file under this name has no frame numbers, which is noted; no need to fail at its first strange byte.
+    text = path.read_text(encoding="utf-8", errors="replace")
+    pairs = (line.split(":", 1) for line in text.splitlines() if ":" in line)
     return {key.strip(): value.strip() for key, value in pairs}
 
 

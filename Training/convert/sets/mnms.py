@@ -29,7 +29,8 @@ _PARTS = {"Training/Labeled": "train", "Validation": "test", "Testing": "test"}
 
 def _read_table(path: Path) -> dict[str, Mapping[str, str]]:
     """Rows by patient code."""
-    with path.open(encoding="utf-8-sig", newline="") as stream:
+    # Another file under this name lacks the columns, whatever its bytes are.
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
         rows = list(csv.DictReader(stream))
     lacking = [column for column in _COLUMNS if not rows or column not in rows[0]]
     if lacking:
@@ -41,6 +42,8 @@ def _cases(source: Source) -> list[Case]:
     tables = source.files(source.folders_with(_TABLE), f"({_TABLE})")
     # Named after their dates: the last one is the corrected one.
     rows = _read_table(tables[max(tables)])
+    for name in sorted(tables.keys() - {max(tables)}):
+        source.note(Kind.REMARK, tables[name], f"not read, {max(tables)} is")
     cases = []
     for part, split in _PARTS.items():
         for patient, folder in source.sub_folders(source.folder(part), r"([A-Z0-9]{6})").items():

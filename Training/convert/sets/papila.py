@@ -70,6 +70,7 @@ def average_outline(masks: list[npt.NDArray[np.bool_]]) -> npt.NDArray[np.bool_]
 def _cases(source: Source) -> list[Case]:
     images = source.files(source.folder("FundusImages"), r"(RET\d{3}O[DS])\.jpe?g")
     home = source.folder("ExpertsSegmentations/Contours")
+    source.know(r"RET\d{3}O[DS]_cup_exp\d\.txt")
     contours = [source.files(home, rf"(RET\d{{3}}O[DS])_disc_{expert}\.txt") for expert in _EXPERTS]
     first, second = (source.pairs(images, found) for found in contours)
     files = {key: (*first[key], second[key][1]) for key in sorted(first.keys() & second.keys())}
