@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from KPrismLib.command.console import made_folder, say
-from KPrismLib.errors import DeviceUnavailable, InvalidDataset, InvalidWeights
+from KPrismLib.errors import DeviceUnavailable, InvalidConfig, InvalidDataset, InvalidWeights
 from KPrismLib.training.config import TrainingConfig
 from KPrismLib.training.log import TrainingLog
 from KPrismLib.training.loop import CHECKPOINT_NAME, Trainer, make_fabric
@@ -54,8 +54,14 @@ def run(
     trainer = Trainer(config, folder, fabric, workers=workers)
     if start is not None and not (folder / CHECKPOINT_NAME).exists():
         _start_from(trainer, start, str(weights))
-    if trainer.resume() and fabric.is_global_zero:
+    goes_on = trainer.resume()
+    require_same_step(trainer)
+    if goes_on and fabric.is_global_zero:
         say(f"Going on from step {trainer.step} of {config.total_steps}.")
+    if trainer.unlearned and fabric.is_global_zero:
+        say(
+            f"No training slice shows {', '.join(trainer.unlearned)}: the network will have the name, but not learn it."
+        )
     log = TrainingLog(folder, total=config.total_steps, done=trainer.step, active=fabric.is_global_zero)
     trainer.run(log, until=until)
     if fabric.is_global_zero:
@@ -84,6 +90,19 @@ def set_aside(folder: Path) -> None:
         for path in left:
             path.rename(target / path.name)
         say(f"The earlier run is now in {target}.")
+
+
+def require_same_step(trainer: Trainer) -> None:
+    """Refuse to start where a machine did not find the checkpoint that another one found.
+
+    Raises:
+        InvalidConfig: the processes stand at different steps.
+    """
+    first = int(trainer.fabric.broadcast(trainer.step))
+    if not trainer.fabric.strategy.reduce_boolean_decision(trainer.step == first):  # all must raise, or some would wait
+        raise InvalidConfig(
+            f"Not all machines see the checkpoint in {trainer.folder}; give an --output folder that they share."
+        )
 
 
 def _known(accelerator: str) -> str:

@@ -24,7 +24,9 @@ def progress_bar(console: Console | None = None) -> Iterator[Callable[[int, int,
         ...     report = evaluate(predictor, folders, progress=progress)
     """
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=console or Console(stderr=True)) as bar:
+    console = console or Console(stderr=True)
+    # In a log file a bar is lines of litter.
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("Evaluating", total=None)
 
         def show(done: int, total: int, dataset: str) -> None:

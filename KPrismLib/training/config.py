@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from KPrismLib.errors import InvalidConfig
+from KPrismLib.network.config import named_config
 from KPrismLib.training.ablations import merged
 from KPrismLib.training.augmentation import AugmentationConfig
 from KPrismLib.training.modes import Mode
@@ -108,6 +109,9 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         if not self.datasets:
             raise InvalidConfig("The training configuration names no datasets; list folders under `datasets`.")
+        if "classes" in self.network_settings:
+            raise InvalidConfig("The classes of the network are those of the datasets; leave them out of the settings.")
+        named_config(self.network, **self.network_settings)  # a mistake is told now, not after the sets are packed
         if not self.phases:
             raise InvalidConfig("The training configuration has no phases; add a [[phases]] table.")
         if self.accumulate < 1 or self.accumulate != int(self.accumulate):

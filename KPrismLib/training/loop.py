@@ -6,6 +6,7 @@ import dataclasses
 import math
 import time
 from collections.abc import Sequence
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,11 +27,13 @@ from KPrismLib.training.loader import StepBatches, in_order
 from KPrismLib.training.log import TrainingLog
 from KPrismLib.training.objective import Objective
 from KPrismLib.training.packing import PackedDataset, open_pack
-from KPrismLib.training.sampling import Sampler, holds_out
+from KPrismLib.training.sampling import Sampler, check_sets, classes_without_slices, holds_out
 from KPrismLib.training.schedule import learning_rate
 from KPrismLib.training.validation import validate
 
 CHECKPOINT_NAME = "checkpoint.pt"
+#: How long processes wait for each other.
+_PATIENCE = timedelta(hours=6)
 
 
 def network_config(config: TrainingConfig, datasets: list[PackedDataset]) -> NetworkConfig:
@@ -47,6 +50,9 @@ class Trainer:
         folder: for checkpoint, logs and packed data.
         fabric: devices and precision; launched.
         workers: processes that make batches ahead; they change nothing but the time it takes.
+
+    Attributes:
+        unlearned: classes that no training slice shows.
     """
 
     def __init__(self, config: TrainingConfig, folder: Path, fabric: Fabric, *, workers: int = 0) -> None:
@@ -59,6 +65,8 @@ class Trainer:
             datasets = open_pack(
                 [Path(d) for d in config.datasets], folder.parent / "packed", split=config.split, long_side=long_side
             )
+        check_sets(datasets, config.upside_down, "upside_down")
+        self.unlearned = classes_without_slices(datasets)
         self.network_config = network_config(config, datasets)
         torch.manual_seed(config.seed)
         self.network = self._new_network(torch.device("cpu"))
@@ -257,7 +265,8 @@ def make_fabric(config: TrainingConfig, *, accelerator: str = "auto", devices: i
     strategy: str | Strategy = "auto"
     if devices * nodes > 1:
         # Each mode leaves other parts of the network unused.
-        strategy = DDPStrategy(find_unused_parameters=True)
+        # A set that is packed for the first time keeps the others waiting: half an hour, as usual, is not enough.
+        strategy = DDPStrategy(find_unused_parameters=True, timeout=_PATIENCE)
     return Fabric(
         accelerator=accelerator,
         devices=devices,

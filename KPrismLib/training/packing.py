@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
 import time
@@ -62,6 +63,9 @@ class PackedSlice:
     absent: tuple[str, ...] = ()
 
 
+#: Words of a modality; US is what DICOM calls ultrasound.
+_FREE_MODALITIES = frozenset({"dermoscopy", "endoscopy", "pathology", "ultrasound", "us"})
+
 #: A structure of fewer pixels is skipped as a training target: it is mostly annotation noise.
 MINIMUM_PIXELS = 12
 
@@ -107,7 +111,7 @@ def has_free_orientation(modality: str) -> bool:
 
     A photograph of skin has no left and right; in a tomogram a mirrored right kidney would be called a left one.
     """
-    return any(word in modality.lower() for word in ("dermoscopy", "endoscopy", "pathology", "ultrasound"))
+    return any(word in _FREE_MODALITIES for word in re.findall(r"[a-z]+", modality.lower()))
 
 
 def pack_folder(folder: DatasetFolder, split: str, target: Path, *, long_side: int) -> None:
@@ -134,7 +138,6 @@ def pack_folder(folder: DatasetFolder, split: str, target: Path, *, long_side: i
         "long_side": long_side,
         "split": split,
         "name": folder.name,
-        "free_orientation": has_free_orientation(folder.description.modality),
         "classes": classes,
         "slices": entries,
     }
@@ -221,7 +224,7 @@ def open_pack(folders: Iterable[Path], cache: Path, *, split: str, long_side: in
         if not target.exists():
             with _appearing(target, folder.name) as partial:
                 pack_folder(folder, split, partial, long_side=long_side)
-        opened.append(_open_one(target, folder.name))
+        opened.append(_open_one(target, folder))
     return opened
 
 
@@ -269,11 +272,12 @@ def _clear_abandoned(cache: Path) -> None:
                 shutil.rmtree(left_over)
 
 
-def _open_one(target: Path, name: str) -> PackedDataset:
+def _open_one(target: Path, folder: DatasetFolder) -> PackedDataset:
+    name = folder.name
     index = json.loads((target / _INDEX).read_text(encoding="utf-8"))
     return PackedDataset(
         name=name,
-        free_orientation=index["free_orientation"],
+        free_orientation=has_free_orientation(folder.description.modality),
         classes={n: tuple(v) for n, v in index["classes"].items()},
         slices=tuple(
             PackedSlice(name, patient, item, number, height, width, channels, offset, tuple(shown), tuple(absent))

@@ -60,9 +60,9 @@ class Sampler:
         exclude: Collection[str] = (),
     ) -> None:
         self._datasets = list(datasets)
-        unknown = set(weights) - {d.name for d in datasets}
-        if unknown:
-            raise InvalidDataset(f"A weight is given for {', '.join(sorted(unknown))}, which is not among the sets.")
+        check_sets(datasets, weights, "dataset_weights")
+        prefixes = tuple(f"{dataset.name}:" for dataset in datasets)
+        check_sets(datasets, [item for item in exclude if not item.startswith(prefixes)], "exclude")
         self._seed = seed
         self._modes = {m: p for m, p in modes.items() if p > 0}
         self._absent = absent
@@ -138,6 +138,25 @@ class Sampler:
             if neighbours:
                 return neighbours
         return [s for s in slices if s.patient != target.patient]
+
+
+def check_sets(datasets: Sequence[PackedDataset], names: Iterable[str], setting: str) -> None:
+    """Refuse a setting for a set that is not there: it would change nothing, and nobody would know.
+
+    Raises:
+        InvalidDataset: a name that no set has.
+    """
+    unknown = sorted(set(names) - {dataset.name for dataset in datasets})
+    if unknown:
+        there = ", ".join(dataset.name for dataset in datasets)
+        raise InvalidDataset(f"{setting} names {', '.join(unknown)}, which is not among the sets of the run: {there}.")
+
+
+def classes_without_slices(datasets: Sequence[PackedDataset]) -> list[str]:
+    """Classes that a set lists and no slice of any set shows: they have a name in the network and are never learned."""
+    listed = dict.fromkeys(name for dataset in datasets for name in dataset.classes)
+    shown = {name for dataset in datasets for entry in dataset.slices for name in entry.classes}
+    return [name for name in listed if name not in shown]
 
 
 def _patients(slices: Sequence[PackedSlice]) -> int:

@@ -66,13 +66,17 @@ def dice_after(clicks: int) -> Metric:
     return lambda rows: np.array([row.curve[clicks] for row in rows], dtype=np.float64)
 
 
-def clicks_to(threshold: float) -> Metric:
-    """NoC: clicks until Dice reaches a threshold, failures count as the cap of 10."""
+def clicks_made(rows: Sequence[SliceMeasurement]) -> int:
+    """Clicks that all rows have whose class is present; 0 without any."""
+    return min((len(row.curve) - 1 for row in rows if row.present), default=0)
+
+
+def clicks_to(threshold: float, *, cap: int = PAPER_CAP) -> Metric:
+    """NoC: clicks until Dice reaches a threshold; failures count as the cap, or as all clicks where fewer were made."""
 
     def count(rows: Sequence[SliceMeasurement]) -> NDArray[np.float64]:
         curves = [row.curve for row in rows]
-        cap = min(PAPER_CAP, min(map(len, curves)) - 1)
-        return number_of_clicks(curves, threshold, cap=cap).astype(np.float64)
+        return number_of_clicks(curves, threshold, cap=min(cap, clicks_made(rows))).astype(np.float64)
 
     return count
 

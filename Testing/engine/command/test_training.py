@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from KPrismLib.command.train_run import idle_cores, processes, set_aside
+from KPrismLib.command.train_run import idle_cores, processes, require_same_step, set_aside
+from KPrismLib.errors import InvalidConfig
 from KPrismLib.weights import load_weights
 from Testing.engine.command.tiny_inputs import blob, save_picture
 
@@ -169,3 +171,57 @@ def test_an_earlier_run_is_moved_not_lost(tmp_path) -> None:
         assert (tmp_path / f"earlier-{number}" / "checkpoint.pt").exists()
     set_aside(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["earlier-1", "earlier-2"]
+
+
+def test_settings_are_judged_before_the_sets_are_packed(kprism, data, tmp_path) -> None:
+    for change, sentence in (
+        ("network_settings.depth=3", "There is no network setting 'depth'"),
+        ('network_settings.classes=["liver"]', "The classes of the network are those of the datasets"),
+        ("network=huge", "There is no network 'huge'"),
+    ):
+        run = tmp_path / "runs" / "judged"
+        result = kprism("train", tmp_path / "config.toml", "--data", data, "--output", run, "--set", change)
+        assert result.status == 1
+        assert sentence in result.err
+        assert not (tmp_path / "runs").exists()
+
+
+def test_settings_for_sets_that_are_not_there_are_refused(kprism, data, tmp_path) -> None:
+    for change in ('exclude=["Nope:1"]', 'upside_down=["Nope"]', "dataset_weights.Nope=2"):
+        result = kprism(
+            *("train", tmp_path / "config.toml", "--data", data, "--output", tmp_path / "run", "--set", change),
+            *("--accelerator", "cpu"),
+        )
+        assert result.status == 1
+        assert "Nope" in result.err
+        assert "which is not among the sets of the run: TINY." in result.err
+
+
+def test_a_class_that_no_slice_shows_is_told(kprism, data, tmp_path) -> None:
+    path = data / "TINY" / "dataset.json"
+    description = json.loads(path.read_text(encoding="utf-8"))
+    description["labels"]["2"] = "gallbladder"
+    path.write_text(json.dumps(description), encoding="utf-8")
+    result = kprism(
+        *("train", tmp_path / "config.toml", "--data", data, "--output", tmp_path / "run", "--until", 1),
+        *("--accelerator", "cpu"),
+    )
+    assert result.status == 0
+    assert "No training slice shows gallbladder" in result.err
+
+
+def test_machines_that_do_not_share_the_folder_are_told(tmp_path) -> None:
+    class Fabric:
+        """This process stands at step 0, the first one at another."""
+
+        strategy = property(lambda self: self)
+
+        def broadcast(self, step: int) -> int:
+            return step + 4
+
+        def reduce_boolean_decision(self, decision: bool) -> bool:
+            return decision
+
+    trainer = SimpleNamespace(fabric=Fabric(), step=0, folder=tmp_path)
+    with pytest.raises(InvalidConfig, match="give an --output folder that they share"):
+        require_same_step(trainer)

@@ -19,6 +19,7 @@ from KPrismLib.training import packing
 from KPrismLib.training.packing import MINIMUM_PIXELS, has_free_orientation, open_pack
 from Testing.engine.dataset.tiny_dataset import describe, listed, save, write_folder
 from Testing.engine.training.tiny_training import labels, packed, pixels, write_dataset
+from Training.convert import registry
 
 
 def test_pixels_and_labels_survive(tmp_path: Path) -> None:
@@ -268,11 +269,16 @@ def test_a_cache_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("modality", "free"),
-    [("Dermoscopy", True), ("ultrasound (breast)", True), ("Pathology", True), ("CT (abdomen)", False), ("MR", False),
-     ("X-ray", False), ("", False)],
+    [("Dermoscopy", True), ("ultrasound (breast)", True), ("Pathology", True), ("US (breast)", True),
+     ("CT (abdomen)", False), ("MR", False), ("X-ray", False), ("", False)],
 )  # fmt: skip
 def test_only_images_without_sides_may_be_mirrored(tmp_path: Path, modality: str, free: bool) -> None:
     assert has_free_orientation(modality) is free
+
+
+def test_the_modalities_of_the_converters_are_understood() -> None:
+    free = {name for name in registry.names() if has_free_orientation(registry.converter(name).about.modality)}
+    assert free == {"busi", "bus", "kpis", "bkai-poly", "isic2018", "uw-sc"}
 
 
 def test_orientation_is_packed_with_the_set(tmp_path: Path) -> None:

@@ -206,6 +206,8 @@ def test_a_larger_share_keeps_those_who_were_held_out_before() -> None:
 def test_what_leaves_nothing_to_draw_is_told() -> None:
     with pytest.raises(InvalidDataset, match="Nope, which is not among the sets"):
         Sampler([many("A", 2)], weights={"Nope": 1.0}, seed=0)
+    with pytest.raises(InvalidDataset, match="exclude names Nope:0, which is not among the sets of the run: A"):
+        Sampler([many("A", 2)], weights={}, seed=0, exclude=["A:gone", "Nope:0"])
     with pytest.raises(InvalidDataset, match="No training slice"):
         Sampler([many("A", 2)], weights={"A": 0.0}, seed=0)
     with pytest.raises(InvalidDataset, match="No training slice"):

@@ -148,7 +148,7 @@ def _differences(key: str, view: View) -> Table | None:
         rows.append(cells)
     header = ["method"]
     for name in _columns(key):
-        header += [_COLUMNS[name][0], "paper", "agrees?"]
+        header += [_COLUMNS[name][0], "paper", "with the paper?"]
     return Table(header, rows, f"Difference from `{_rows(key)[0]['run']}`, same slices")
 
 

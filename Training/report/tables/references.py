@@ -68,7 +68,7 @@ def table10(view: View) -> Section | None:
             continue
         gained = mean([difference(slices, base, dice_after(0))], seed=view.seed)
         rows.append([*cells, signed_percent(gained), printed(theirs - one), verdict(gained, theirs - one)])
-    header = ["references", "ours [95 %]", "paper", f"against {fewest}, same slices", "paper", "agrees?"]
+    header = ["references", "ours [95 %]", "paper", f"against {fewest}, same slices", "paper", "with the paper?"]
     measured_on = next(iter(found.values()))
     remark = f"Measured on {measured_on.dataset}"
     if measured_on.name != paper_numbers.table("table10")["set"]:
