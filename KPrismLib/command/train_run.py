@@ -31,8 +31,12 @@ def run(
     weights: str | None,
     changes: Sequence[Mapping[str, Any]] = (),
     workers: int | None = None,
+    at_once: int = 1,
 ) -> None:
-    """Train until the last step of the configuration, or ``until``."""
+    """Train until the last step of the configuration, or ``until``.
+
+    Where ``workers`` is left open, the idle cores are shared among ``at_once`` runs.
+    """
     config = TrainingConfig.read(config_file, data, changes=changes)
     missing = [name for name in config.datasets if not (Path(name) / "dataset.json").is_file()]
     if missing:
@@ -50,7 +54,7 @@ def run(
         if not resume and fabric.is_global_zero:
             set_aside(folder)
     if workers is None:
-        workers = idle_cores(os.cpu_count() or 1, count) if fabric.device.type != "cpu" else 0
+        workers = idle_cores(os.cpu_count() or 1, count * at_once) if fabric.device.type != "cpu" else 0
     trainer = Trainer(config, folder, fabric, workers=workers)
     if start is not None and not (folder / CHECKPOINT_NAME).exists():
         _start_from(trainer, start, str(weights))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -32,7 +33,9 @@ def ablations(
         str,
         typer.Option(help="Some runs, commas between: full, or ablations joined by +; default, all that tables need."),
     ] = "",
-    workers: Annotated[int, typer.Option("--workers", min=1, help="Runs at the same time.")] = 1,
+    workers: Annotated[
+        int, typer.Option("--workers", min=1, help="Runs at the same time, each on a GPU of its own if there are.")
+    ] = 1,
     threads: Annotated[int, typer.Option("--threads", min=1, help="Processor threads of each run.")] = 1,
     accelerator: Annotated[str, typer.Option("--accelerator", help="auto, cpu, cuda or mps.")] = "cpu",
     limit: Limit = None,
@@ -48,7 +51,7 @@ def ablations(
     log beside its folder.
     """
     from KPrismLib.errors import KPrismError
-    from Training.report.fleet import Fleet
+    from Training.report.fleet import Fleet, cuda_devices
     from Training.report.measuring import evaluate_ablation, runner
     from Training.report.needs import ABLATION_TABLES, ablation_runs
     from Training.report.options import use_threads
@@ -56,7 +59,7 @@ def ablations(
 
     names = [name.strip() for name in only.split(",") if name.strip()] or list(ablation_runs(*ABLATION_TABLES))
     asked = effort(limit=limit, click_limit=click_limit, volumes=None, clicks=clicks, exemplars=10, seed=seed)
-    trained = TrainingRuns(config, data, runs, accelerator)
+    trained = TrainingRuns(config, data, runs, accelerator, at_once=workers)
     for name in names:
         trained.settings(name)  # a wrong name or setting is told before anything runs
     if len(names) == 1:
@@ -69,12 +72,24 @@ def ablations(
         return
     trained.pack()
     shared = [str(config), "--data", str(data), "--runs", str(runs), "--results", str(results)]
-    shared += ["--threads", str(threads), "--accelerator", accelerator, "--clicks", str(clicks), "--seed", str(seed)]
+    shared += [
+        "--workers",
+        str(workers),
+        "--threads",
+        str(threads),
+        "--accelerator",
+        accelerator,
+        "--clicks",
+        str(clicks),
+        "--seed",
+        str(seed),
+    ]
     for option, value in (("--limit", limit), ("--click-limit", click_limit)):
         shared += [] if value is None else [option, str(value)]
     shared += [*(["--redo"] if redo else []), *([] if evaluation else ["--no-evaluate"])]
     command = [sys.executable, "-m", "Training.report", "ablations", *shared]
-    failed = Fleet(workers, threads, runs).run({name: [*command, "--only", name] for name in names})
+    fleet = Fleet(workers, threads, runs, cuda_devices(accelerator, os.environ))
+    failed = fleet.run({name: [*command, "--only", name] for name in names})
     if failed:
         raise KPrismError(
             f"{len(failed)} of {len(names)} runs failed: {', '.join(failed)}; their logs in {runs} say why. The others "

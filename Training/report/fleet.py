@@ -22,6 +22,7 @@ class _Running:
     process: subprocess.Popen[bytes]
     log: Path
     started: float
+    place: int
 
     @property
     def minutes(self) -> float:
@@ -36,11 +37,13 @@ class Fleet:
         workers: So many at the same time.
         threads: Processor threads of each.
         logs: Folder of the logs, ``NAME.log``.
+        cuda_devices: What ``CUDA_VISIBLE_DEVICES`` may name; those that run at the same time share them out evenly.
     """
 
     workers: int
     threads: int
     logs: Path
+    cuda_devices: Sequence[str] = ()
 
     def run(self, commands: Mapping[str, Sequence[str]]) -> list[str]:
         """Run commands in their order and wait for all of them.
@@ -58,7 +61,8 @@ class Fleet:
             while waiting or running:
                 while waiting and len(running) < self.workers:
                     name = next(iter(waiting))
-                    running.append(self._started(name, waiting.pop(name)))
+                    free = min(set(range(self.workers)) - {each.place for each in running})
+                    running.append(self._started(name, waiting.pop(name), free))
                 time.sleep(_POLL_SECONDS)
                 for each in [each for each in running if each.process.poll() is not None]:
                     running.remove(each)
@@ -76,15 +80,29 @@ class Fleet:
                 each.process.wait()
         return failed
 
-    def _started(self, name: str, command: Sequence[str]) -> _Running:
+    def _started(self, name: str, command: Sequence[str], place: int) -> _Running:
         log = self.logs / f"{name}.log"
         environment = os.environ | dict.fromkeys(_THREAD_VARIABLES, str(self.threads))
-        say(f"{name}: started, log in {log}.")
+        where = ""
+        if self.cuda_devices:
+            environment["CUDA_VISIBLE_DEVICES"] = self.cuda_devices[place % len(self.cuda_devices)]
+            where = f" on CUDA device {environment['CUDA_VISIBLE_DEVICES']}"
+        say(f"{name}: started{where}, log in {log}.")
         with log.open("ab") as stream:
             process = subprocess.Popen(
                 list(command), stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT, env=environment
             )
-        return _Running(name, process, log, time.monotonic())
+        return _Running(name, process, log, time.monotonic(), place)
+
+
+def cuda_devices(accelerator: str, environment: Mapping[str, str]) -> tuple[str, ...]:
+    """The CUDA devices that a kind of accelerator stands for here; none where training goes elsewhere."""
+    import torch
+
+    if accelerator not in ("auto", "cuda", "gpu") or not torch.cuda.is_available():
+        return ()
+    named = [name.strip() for name in environment.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
+    return tuple(named or map(str, range(torch.cuda.device_count())))
 
 
 def _tell_end(each: _Running, waiting: int) -> None:

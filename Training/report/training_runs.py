@@ -29,12 +29,14 @@ class TrainingRuns:
         data: The folder of the datasets; ``None`` for that of the file.
         folder: One folder for each run.
         accelerator: As Lightning Fabric names them.
+        at_once: Runs that share the processor, so that their loaders do not take each other's cores.
     """
 
     config: Path
     data: Path | None
     folder: Path
     accelerator: str = "cpu"
+    at_once: int = 1
 
     def settings(self, run: str) -> TrainingConfig:
         """The configuration of a run.
@@ -97,6 +99,7 @@ class TrainingRuns:
             accelerator=self.accelerator,
             weights=None,
             changes=_changes(run),
+            at_once=self.at_once,
         )
         export([folder / CHECKPOINT_NAME], self.weights(run), json.dumps({"run": run}))
         return self.weights(run)

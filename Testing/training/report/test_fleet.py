@@ -6,9 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from KPrismLib.errors import CannotWrite
-from Training.report.fleet import Fleet
+from Training.report.fleet import Fleet, cuda_devices
 
 
 def _python(code: str) -> list[str]:
@@ -44,6 +45,33 @@ def test_two_at_the_same_time(tmp_path: Path) -> None:
     a, b = str(tmp_path / "a"), str(tmp_path / "b")
     commands = {"a": _python(code.format(a, b)), "b": _python(code.format(b, a))}
     assert Fleet(2, 1, tmp_path).run(commands) == []
+
+
+def test_runs_share_the_devices_out(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    # Three at once on two devices, so that the third goes back to the first; the fourth takes the place that is free.
+    code = (
+        "import os, pathlib, sys, time\n"
+        "folder, name = pathlib.Path({0!r}), {1!r}\n"
+        "(folder / name).write_text(os.environ['CUDA_VISIBLE_DEVICES'])\n"
+        "end = time.monotonic() + 60\n"
+        "while name != 'b' and not (folder / 'd').exists():\n"
+        "    assert time.monotonic() < end\n"
+        "    time.sleep(0.02)\n"
+    )
+    commands = {name: _python(code.format(str(tmp_path), name)) for name in "abcd"}
+    assert Fleet(3, 1, tmp_path / "logs", ("4", "7")).run(commands) == []
+    assert [(tmp_path / name).read_text() for name in "abcd"] == ["4", "7", "4", "7"]
+    assert "d: started on CUDA device 7, log in" in capfd.readouterr().err
+
+
+def test_devices_are_those_that_the_user_left_visible(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert cuda_devices("auto", {"CUDA_VISIBLE_DEVICES": "0,1"}) == ()
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    assert cuda_devices("cuda", {}) == ("0", "1", "2")
+    assert cuda_devices("auto", {"CUDA_VISIBLE_DEVICES": "5, 6"}) == ("5", "6")
+    assert cuda_devices("cpu", {}) == ()
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
