@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -77,9 +78,8 @@ def _table(item: str) -> Callable[..., None]:
             limit=limit, click_limit=click_limit, volumes=volumes, clicks=clicks, exemplars=exemplars, seed=seed
         )
         if place.data:
-            if item == "figure4":
-                provide_gates(place, asked, redo=redo)
-            elif not provide(item, place, asked, redo=redo):
+            provider = provide_gates if item == "figure4" else partial(provide, item)
+            if not provider(place, asked, redo=redo):
                 return
         typer.echo(made_section(item, place, output).markdown())
 

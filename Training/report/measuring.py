@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from KPrismLib.command.console import made_folder, say
+from KPrismLib.command.evaluate import share
 from KPrismLib.errors import InvalidDataset
 from KPrismLib.evaluation.progress import progress_bar
 from KPrismLib.imaging.atomic_file import write_atomically
@@ -64,8 +66,14 @@ def evaluate_ablation(run: Runner, name: str, weights: Path, device: str, effort
     run.provide(model, [Need(ABLATION_SETS, protocol, name) for protocol in protocols])
 
 
-def provide_gates(place: Workplace, effort: Effort, *, redo: bool) -> None:
-    """Read the gates on ACDC, as Figure 4 does."""
+def provide_gates(place: Workplace, effort: Effort, *, redo: bool) -> bool:
+    """Read the gates on ACDC, as Figure 4 does; the first of several processes does it.
+
+    Returns:
+        Whether this is that process.
+    """
+    if share(os.environ).rank > 0:
+        return False
     protocol, model = gates(effort), place.main_model()
     with runner(place, redo=redo) as run:
         for found in find_sets(["ACDC"], run.folders):
@@ -74,6 +82,7 @@ def provide_gates(place: Workplace, effort: Effort, *, redo: bool) -> None:
                 weights = measure_gates(model.predictor, found.folder, protocol, progress=run.progress)
                 facts = facts_of(model, found.folder, protocol, seconds=time.perf_counter() - started)
                 run.results.save(model.name, protocol.name, facts, gates_csv(weights))
+    return True
 
 
 def made_section(item: str, place: Workplace, output: Path | None = None) -> Section:

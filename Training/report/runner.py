@@ -96,18 +96,21 @@ class Runner:
         Under torchrun the processes share the slices of every set, and whoever finishes a set last writes it.
 
         Returns:
-            Whether all is there; False where other processes are still at it.
+            Whether all is there, for one of the processes to go on with; False where others are still at it, or had
+            done it before.
 
         Raises:
             InvalidConfig: Earlier results were made otherwise, and ``redo`` is off.
             InvalidDataset: At the end, if datasets failed.
         """
-        complete, failed = True, []
+        pending, failed, idle = list[tuple[DatasetFolder, Protocol]](), [], True
         for folder, protocol in self._jobs(needs):
             if self.is_done(model, folder, protocol):
                 continue
             try:
-                complete &= self._measure(model, folder, protocol)
+                idle = False
+                if not self._measure(model, folder, protocol):
+                    pending.append((folder, protocol))
             except InvalidDataset as error:
                 say(f"{folder.name}: {error}")
                 failed.append(folder.name)
@@ -115,7 +118,10 @@ class Runner:
             raise InvalidDataset(
                 f"{len(failed)} datasets could not be evaluated: {', '.join(failed)}; the others were."
             )
-        return complete
+        if idle:
+            return share(os.environ).rank == 0
+        # Sets that others still had may be finished by now: the last process of all sees every one of them.
+        return all(self.is_done(model, folder, protocol) for folder, protocol in pending)
 
     def _jobs(self, needs: Iterable[Need]) -> Iterator[tuple[DatasetFolder, Protocol]]:
         """Each dataset once per protocol, whatever number of the paper's sets it stands for."""

@@ -95,6 +95,29 @@ def test_processes_share_a_set_and_the_last_writes_it(tmp_path: Path, monkeypatc
     part = runner.results.part("tiny", "masks", "BUSI")
     assert part is not None
     assert len(part.rows) == 32
+    # Asked again, when there is nothing left to do, one of them shows the table and the other is silent.
+    assert not runner.provide(fake_model(second), [need])
+    monkeypatch.setenv("RANK", "0")
+    assert runner.provide(fake_model(first), [need])
+
+
+def test_the_last_process_of_all_knows_that_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each finishes the set that the other one still had: the first set the second process, the second the first."""
+    folders = [write_pictures(tmp_path, name, patients=8) for name in ("BUSI", "CXR_LUNG")]
+    need = Need(("BUS", "Chest X-ray"), masks(Effort()))
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    answers: list[bool] = []
+
+    def other_process(done: int, total: int, dataset: str) -> None:
+        if dataset == "CXR_LUNG" and not answers:
+            monkeypatch.setenv("RANK", "1")
+            answers.append(_runner(tmp_path, *folders).provide(fake_model(), [need]))
+
+    monkeypatch.setenv("RANK", "0")
+    plain = _runner(tmp_path, *folders)
+    assert Runner(plain.results, plain.folders, progress=other_process).provide(fake_model(), [need])
+    assert answers == [False]
+    assert plain.results.datasets("tiny", "masks") == ["BUSI", "CXR_LUNG"]
 
 
 @pytest.mark.parametrize(
