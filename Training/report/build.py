@@ -122,11 +122,13 @@ def _head(view: View) -> str:
         "Built by `python -m Training.report build` from tables of single measurements. Our numbers are Dice in "
         "percent per (slice, class present in the slice) at the original resolution, the paper's protocol, unless a "
         "table says otherwise; brackets hold 95 % bootstrap intervals over patients. The paper's numbers are for its "
-        "own sets, for a network of 43 M parameters trained on eight GPUs: a goal, no comparison on equal terms.",
+        "own sets and a network of 43 M parameters, 75 epochs on eight GPUs; where sets, network or training "
+        "are others here, they are a goal, no comparison on equal terms.",
         "",
     ]
     if first is not None:
-        lines.append(f"Main model: `{view.model}` (weights {first.digest}), on {first.device}.")
+        training = f"; {first.training}" if first.training else ""
+        lines.append(f"Main model: `{view.model}` (weights {first.digest}{training}), on {first.device}.")
         if len({each.digest for each in facts}) > 1:
             lines.append("**Some tables were measured with other weights of that name: measure them again.**")
         lines += ["", *protocol_lines(facts)]

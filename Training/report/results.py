@@ -40,6 +40,8 @@ class Facts:
         device: Where it ran.
         seconds: How long it took.
         skipped: What could not be evaluated, one sentence each.
+        network: ``base`` or ``small``, as far as the weights say.
+        steps: Of their training, as far as they say; else 0.
     """
 
     dataset: str
@@ -50,6 +52,13 @@ class Facts:
     device: str = ""
     seconds: float = 0.0
     skipped: Sequence[str] = ()
+    network: str = ""
+    steps: int = 0
+
+    @property
+    def training(self) -> str:
+        """How the weights came about, in a few words; empty where they do not say."""
+        return f"network `{self.network}`, {self.steps:,} steps" if self.network and self.steps else ""
 
     def fits(self, protocol: Mapping[str, Any], weights: str) -> bool:
         """Whether the rows are what this protocol and the weights of this digest would give."""

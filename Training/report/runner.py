@@ -220,6 +220,8 @@ def facts_of(
         device=str(model.predictor.device),
         seconds=round(seconds, 1),
         skipped=[_sentence(entry) for entry in skipped],
+        network=str(model.weights.notes.get("network", "")),
+        steps=int(model.weights.notes.get("steps", 0)),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from Testing.engine.evaluation.threshold_predictor import ThresholdPredictor
 from Testing.training.report.tiny_report import WEIGHTS_DIGEST
@@ -17,7 +18,7 @@ class FakePredictor(ThresholdPredictor):
 
 @dataclass
 class FakeWeights:
-    notes: dict[str, list[str]]
+    notes: dict[str, Any]
 
 
 def fake_model(predictor: FakePredictor | None = None, *, name: str = "tiny", digest: str = WEIGHTS_DIGEST) -> Model:
@@ -25,7 +26,7 @@ def fake_model(predictor: FakePredictor | None = None, *, name: str = "tiny", di
     model.__dict__.update(
         predictor=predictor or FakePredictor({"liver": 200, "spleen": 120}),
         digest=digest,
-        weights=FakeWeights({"datasets": ["BUSI"]}),
+        weights=FakeWeights({"datasets": ["BUSI"], "network": "small", "steps": 12}),
         path=Path("tiny.safetensors"),
     )
     return model

@@ -35,6 +35,7 @@ def test_what_was_measured_is_not_measured_again(tmp_path: Path) -> None:
     part = Results(tmp_path / "results").part("tiny", "masks", "BUSI")
     assert part is not None
     assert part.facts.trained_on == ["BUSI"]
+    assert part.facts.training == "network `small`, 12 steps"
     assert len(part.slices(Mode.SEMANTIC)) == len(part.slices(Mode.IN_CONTEXT)) == 8
     assert len(part.slices(Mode.SEMANTIC, ("liver",))) == 4
     assert all(row.references for row in part.rows if row.measurement.mode is Mode.IN_CONTEXT)

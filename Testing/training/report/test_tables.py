@@ -206,6 +206,19 @@ def test_ablations_against_the_full_run(results: Results, view: View) -> None:
     assert (change["in-context Dice ↑"], change["with the paper?1"]) == ("+5.0 [+5.0, +5.0]", "**no**")
 
 
+def test_ablations_say_what_was_trained_and_how_far_clicks_were_counted(results: Results, view: View) -> None:
+    curve = [measured("BUSI", INTERACTIVE, *[0.5] * 6)]
+    store(results, curve, model="ablations/full", protocol=clicks(ALL), network="base", steps=14030)
+    section = ablation_table("table5a", view)
+    assert section is not None
+    assert section.notes[0].startswith("Ours: network `base`, 14,030 steps. The paper's: network `base`, 75 epochs. Of")
+    assert "Only 5 clicks were made" in " ".join(section.notes)
+    store(results, curve, model="ablations/full", protocol=clicks(ALL))  # weights that do not say
+    section = ablation_table("table5a", view)
+    assert section is not None
+    assert section.notes[0].startswith("Of another network or a shorter training only")
+
+
 def test_a_run_for_one_mode_has_no_other_numbers(results: Results, view: View) -> None:
     store(results, [measured("BUSI", IN_CONTEXT, 0.5)], model="ablations/in-context-only", protocol=masks(ALL))
     section = ablation_table("table7a", view)

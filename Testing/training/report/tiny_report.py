@@ -57,6 +57,8 @@ def store(
     protocol: Protocol | None = None,
     trained_on: Sequence[str] = (),
     digest: str = WEIGHTS_DIGEST,
+    network: str = "",
+    steps: int = 0,
 ) -> Path:
     """Put measurements of one set into the results, as the runner would."""
     chosen = protocol or masks(Effort())
@@ -67,6 +69,8 @@ def store(
         weights=str(model or MAIN),
         trained_on=list(trained_on),
         device="cpu",
+        network=network,
+        steps=steps,
     )
     rows = [Row(each, model) for each in measurements]
     return results.save(model, chosen.name, facts, to_csv(rows))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -15,7 +15,7 @@ from Training.report.document import MISSING, Section, Table, printed, signed, s
 from Training.report.needs import ABLATION_SETS, PLAIN_DECODER
 from Training.report.results import ablation_model
 from Training.report.statistics import Metric, Number, dice_after, difference, mean, sample
-from Training.report.tables.clicks import CLICK_METRICS, HEADINGS, shown
+from Training.report.tables.clicks import CLICK_METRICS, HEADINGS, cap_note, shown
 from Training.report.verdict import VERDICT_NOTE, verdict
 from Training.report.view import Measured, View, protocol_lines, remarks
 
@@ -28,8 +28,6 @@ _COLUMNS: Mapping[str, tuple[str, str, Mode, Metric]] = MappingProxyType(
     }
 )
 _NOTES = (
-    "Ours are small networks trained for minutes; what can be compared with the paper is which change helps and which "
-    "hurts, not the numbers themselves.",
     "Each run was trained once. The intervals tell how other patients would change a number, not how another random "
     "start of the training would.",
     "Every number is the mean over the two sets. The paper trains on M&Ms and Breast Cancer and evaluates on ACDC and "
@@ -84,18 +82,28 @@ def ablation_table(key: str, view: View) -> Section | None:
     changes = _differences(key, view)
     if changes is not None:
         tables.append(changes)
-    notes = [*_NOTES, VERDICT_NOTE]
     used = [each for row in present for name in columns for each in _measured(row["run"], name, view)]
+    clicked = [each.slices(Mode.INTERACTIVE) for each in used if each.part.protocol == "clicks"]
     return Section(
         key,
         tables,
         notes=[
-            *notes,
+            _training_note(used),
+            *_NOTES,
+            VERDICT_NOTE,
+            *([cap_note(clicked)] if clicked else []),
             *(line.removeprefix("- ") for line in protocol_lines(each.part.facts for each in used)),
             *remarks(used),
             *paper_numbers.contradictions(key),
         ],
     )
+
+
+def _training_note(used: Sequence[Measured]) -> str:
+    """What the runs were, beside the paper's: only the same training could give the same numbers."""
+    ours = "; ".join(sorted({each.part.facts.training for each in used} - {""}))
+    known = f"Ours: {ours}. The paper's: network `base`, 75 epochs. " if ours else ""
+    return known + "Of another network or a shorter training only which change helps and which hurts can be compared."
 
 
 def _measured(run: str, column: str, view: View) -> list[Measured]:

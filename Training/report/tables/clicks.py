@@ -28,7 +28,7 @@ HEADINGS: Mapping[str, str] = MappingProxyType(
 )
 
 
-def _cap_note(rows: Iterable[Sequence[SliceMeasurement]]) -> str:
+def cap_note(rows: Iterable[Sequence[SliceMeasurement]]) -> str:
     """What a failure counts as; with fewer clicks than the paper's that is less, and the numbers look better."""
     cap = min([PAPER_CAP, *filter(None, map(clicks_made, rows))])
     if cap < PAPER_CAP:
@@ -71,7 +71,7 @@ def table4(view: View) -> Section | None:
                 values = [printed(theirs[name]) for name in CLICK_METRICS]
                 rows.append([group.value, f"{theirs['method']}, paper", "", *values])
     header = ["group", "method", "sets", *HEADINGS.values()]
-    notes = [_cap_note(each.slices(Mode.INTERACTIVE) for each in measured), *remarks(measured)]
+    notes = [cap_note(each.slices(Mode.INTERACTIVE) for each in measured), *remarks(measured)]
     if any(group_of(each) is None for each in measured):
         notes.append(TRAINED_NOTE)
     return Section("table4", [Table(header, rows), *_wide(measured, view), _per_set(measured, view)], notes=notes)
@@ -133,7 +133,7 @@ def table5d(view: View) -> Section | None:
         "table5d",
         [Table(header, rows)],
         notes=[
-            _cap_note([*(start.slices(Mode.INTERACTIVE) for start, _ in pairs)]),
+            cap_note([*(start.slices(Mode.INTERACTIVE) for start, _ in pairs)]),
             *remarks([start for start, _ in pairs]),
             *paper_numbers.contradictions("table5d"),
         ],
