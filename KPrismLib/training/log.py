@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
@@ -12,6 +14,7 @@ from typing import Any, TextIO
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from KPrismLib.errors import CannotWrite
 from KPrismLib.imaging.atomic_file import write_atomically
 
 STEP_FIELDS = ("step", "mode", "size", "loss", "dice", "gradient_norm", "learning_rate", "seconds")
@@ -52,12 +55,13 @@ class TrainingLog:
 
     def __enter__(self) -> TrainingLog:
         if self._active:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            self._steps = self._writer("steps.csv", STEP_FIELDS)
-            self._validations = self._writer("validation.csv", ("step", "name", "dice"))
-            from torch.utils.tensorboard import SummaryWriter
+            with self._writing():
+                self._folder.mkdir(parents=True, exist_ok=True)
+                self._steps = self._writer("steps.csv", STEP_FIELDS)
+                self._validations = self._writer("validation.csv", ("step", "name", "dice"))
+                from torch.utils.tensorboard import SummaryWriter
 
-            self._board = SummaryWriter(str(self._folder))
+                self._board = SummaryWriter(str(self._folder))
         self._progress.start()
         return self
 
@@ -65,19 +69,20 @@ class TrainingLog:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._progress.stop()
-        for stream in self._files:
-            stream.close()
-        if self._board is not None:
-            self._board.close()
+        for stream in (*self._files, *([] if self._board is None else [self._board])):
+            # What ended the run is worth telling, not that its last lines do not fit the full disk either.
+            with self._writing() if error is None else contextlib.suppress(OSError):
+                stream.close()
 
     def step(self, step: int, record: Mapping[str, Any]) -> None:
         """Log one training step."""
         self._recent.append(record["loss"])
         mean = sum(self._recent) / len(self._recent)
-        self._steps.writerow([step, *(_short(record[name]) for name in STEP_FIELDS[1:])])
-        for name in ("loss", "dice", "gradient_norm", "learning_rate"):
-            tag = f"{name}/{record['mode']}" if name in ("loss", "dice") else name
-            self._board.add_scalar(tag, record[name], step)
+        with self._writing():
+            self._steps.writerow([step, *(_short(record[name]) for name in STEP_FIELDS[1:])])
+            for name in ("loss", "dice", "gradient_norm", "learning_rate"):
+                tag = f"{name}/{record['mode']}" if name in ("loss", "dice") else name
+                self._board.add_scalar(tag, record[name], step)
         self._progress.update(self._task, completed=step, description=f"{record['size']} px, loss {mean:.3f}")
         if step % 50 == 0:
             self.flush()
@@ -87,17 +92,34 @@ class TrainingLog:
 
     def validation(self, step: int, dice: Mapping[str, float]) -> None:
         """Log a validation: ``dice`` by name."""
-        for name, value in dice.items():
-            self._validations.writerow([step, name, f"{value:.4f}"])
-            self._board.add_scalar(f"validation/{name}", value, step)
+        with self._writing():
+            for name, value in dice.items():
+                self._validations.writerow([step, name, f"{value:.4f}"])
+                self._board.add_scalar(f"validation/{name}", value, step)
         self.flush()
         main = "  ".join(f"{name} {value:.3f}" for name, value in dice.items() if "/" not in name)
         self._console.print(f"step {step}  validation Dice  {main}")
 
     def flush(self) -> None:
         """Bring what was told so far to the disk; before every checkpoint, so that no row before it can be missing."""
-        for stream in self._files:
-            stream.flush()
+        with self._writing():
+            for stream in self._files:
+                stream.flush()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Say that the disk is full, or whatever it is.
+
+        Raises:
+            CannotWrite: the logs cannot be written.
+        """
+        try:
+            yield
+        except OSError as error:
+            raise CannotWrite(
+                f"The logs in {self._folder} cannot be written: {error.strerror or error}; free some disk space and "
+                "start again: the run continues from the last checkpoint."
+            ) from error
 
     def _writer(self, name: str, header: tuple[str, ...]) -> Any:
         path = self._folder / name

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import io
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from KPrismLib.errors import CannotWrite, TrainingDiverged
 from KPrismLib.training.log import STEP_FIELDS, TrainingLog
 from Testing.engine.training.tiny_training import rows
 
@@ -78,3 +81,24 @@ def test_other_ranks_write_nothing(tmp_path: Path) -> None:
     with TrainingLog(tmp_path / "run", total=4, active=False):
         pass
     assert not (tmp_path / "run").exists()
+
+
+class _FullDisk(io.StringIO):
+    def flush(self) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    close = flush
+
+
+def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
+    log = TrainingLog(tmp_path, total=1)
+    log._files.append(_FullDisk())
+    with pytest.raises(CannotWrite, match="cannot be written: No space left on device; free some disk space"):
+        log.flush()
+
+
+def test_what_ended_a_run_is_told_although_the_disk_is_full(tmp_path: Path) -> None:
+    log = TrainingLog(tmp_path, total=1)
+    log._files.append(_FullDisk())
+    with pytest.raises(TrainingDiverged, match="exploded"), log:
+        raise TrainingDiverged("The loss has exploded.")
