@@ -106,8 +106,9 @@ def evaluate(
     datasets = find_datasets(folders)
     chosen = registry.system(name)
     part = share(os.environ)
+    missing.require(chosen.ABOUT, path or [])
+    missing.require_weights(chosen.ABOUT, weights, random=random_weights)
     setup = _setup(weights, path or [], random_weights, part.device(device), datasets)
-    missing.require(chosen.ABOUT, setup.checkouts)
     segmenter = chosen.open_peer(setup)
     for remark in segmenter.remarks:
         say(remark)

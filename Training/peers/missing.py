@@ -54,6 +54,26 @@ def require(about: About, checkouts: Sequence[Path]) -> None:
         )
 
 
+def require_weights(about: About, weights: Path | None, *, random: bool) -> None:
+    """Make sure that there are weights, or say which are meant.
+
+    Raises:
+        InvalidConfig: neither weights nor random ones.
+    """
+    if weights is not None or random:
+        return
+    if about.is_port:
+        raise InvalidConfig(
+            f"{about.title} needs your port to slices and its weights ({about.weights}): give them with --peer-path "
+            'FOLDER --weights FILE, and name the port in the JSON beside FILE as "factory": "module:function"; '
+            "Training/peers/port.py says what it must do."
+        )
+    raise InvalidConfig(
+        f"{about.title} needs weights ({about.weights}): give them with --weights, or try the machinery with "
+        "--random-weights."
+    )
+
+
 def _is_importable(module: str) -> bool:
     return importlib.util.find_spec(module) is not None
 

@@ -155,7 +155,7 @@ def test_an_interrupted_evaluation_goes_on_where_it_stopped(toy, data, tmp_path,
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ((), "--weights, or ask for --random-weights"),
+        ((), "--weights, or try the machinery with --random-weights"),
         (("--weights", "absent.pt"), "There are no weights at absent.pt"),
         (("--random-weights", "--peer-path", "absent"), "There is no folder absent"),
         (("--random-weights", "--modes", "refine-semantic"), "Toy cannot be evaluated in refine_semantic"),
@@ -196,3 +196,18 @@ def test_processes_share_the_slices_and_the_last_one_writes(data, tmp_path, monk
         assert result.exit_code == 0, result.output
         assert words in " ".join(result.output.split())
     assert (tmp_path / "out.json").exists()
+
+
+def test_without_weights_it_is_said_which(data):
+    for name in ("clip-driven", "iris", "uniseg", "verse"):
+        result = run("evaluate", name, data)
+        about = registry.system(name).ABOUT
+        assert result.exit_code == 1
+        assert f"{about.title} needs your port to slices and its weights ({about.weights})" in result.stderr
+        assert '"factory": "module:function"' in result.stderr
+
+
+def test_without_weights_a_system_that_is_here_names_them(data, toy):
+    result = run("evaluate", "toy", data)
+    assert result.exit_code == 1
+    assert "Toy needs weights (none): give them with --weights, or try" in result.stderr
