@@ -112,11 +112,11 @@ class Runner:
                 if not self._measure(model, folder, protocol):
                     pending.append((folder, protocol))
             except InvalidDataset as error:
-                say(f"{folder.name}: {error}")
+                say(str(error) if str(error).startswith(folder.name) else f"{folder.name}: {error}")
                 failed.append(folder.name)
         if failed:
             raise InvalidDataset(
-                f"{len(failed)} datasets could not be evaluated: {', '.join(failed)}; the others were."
+                f"Not evaluated, for the reasons above: {', '.join(failed)}. Mend them and run the same command again."
             )
         if idle:
             return share(os.environ).rank == 0
