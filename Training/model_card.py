@@ -12,6 +12,8 @@ from typing import Annotated, Any
 
 import typer
 
+from KPrismLib.command.failures import explained
+from KPrismLib.errors import InvalidConfig
 from KPrismLib.imaging.atomic_file import write_atomically
 from KPrismLib.training.config import TrainingConfig
 from KPrismLib.weights import load_weights
@@ -112,25 +114,56 @@ def stage_table(stages: Mapping[str, TrainingConfig]) -> str:
     return "\n".join(lines)
 
 
-def training_commands(names: Iterable[str], shares: str = "") -> str:
-    """The commands that train and export every stage, each from the one before, and the mean of the last ones."""
-    lines, start = [], ""
+def training_commands(names: Iterable[str], means: Mapping[str, Mapping[int, float]] | None = None) -> str:
+    """The commands that train and export every stage, each from the one before or from a mean of earlier ones.
+
+    Args:
+        names: the configuration files, in order.
+        means: shares of stages, by what begins from their mean: the number of a stage, or "small" for what ships.
+
+    Raises:
+        InvalidConfig: a mean names a stage that is not there yet.
+    """
+    means, lines, start, number = means or {}, [], "", 0
     for number, name in enumerate(names, 1):
-        lines.append(f"    kprism train {name} --data DATA --output RUN{number}{start}")
-        lines.append(f"    kprism export RUN{number}/checkpoint.pt -o stage-{number}.safetensors")
-        start = f" --from stage-{number}.safetensors"
-    if shares:
-        stages = len(lines) // 2
-        last = range(stages - shares.count(","), stages + 1)
-        runs = " ".join(f"RUN{number}/checkpoint.pt" for number in last)
-        lines.append(f"    kprism export {runs} --shares {shares} -o small.safetensors")
+        if str(number) in means:
+            start = f"start-{number}.safetensors"
+            lines.append(_export(means[str(number)], number - 1, start))
+        lines.append(f"    kprism train {name} --data DATA --output RUN{number}{f' --from {start}' if start else ''}")
+        start = f"stage-{number}.safetensors"
+        lines.append(_export({number: 1.0}, number, start))
+    if "small" in means:
+        lines.append(_export(means["small"], number, "small.safetensors"))
     return "\n".join(lines)
+
+
+def _export(shares: Mapping[int, float], last: int, output: str) -> str:
+    unknown = [stage for stage in shares if not 1 <= stage <= last]
+    if unknown:
+        raise InvalidConfig(f"There is no stage {unknown[0]} before {output}; stages are 1 to {last}.")
+    runs = " ".join(f"RUN{stage}/checkpoint.pt" for stage in shares)
+    weights = f" --shares {','.join(f'{share:g}' for share in shares.values())}" if len(shares) > 1 else ""
+    return f"    kprism export {runs}{weights} -o {output}"
+
+
+def parse_mean(text: str) -> tuple[str, dict[int, float]]:
+    """``"5=3:0.6,4:0.4"`` to ("5", {3: 0.6, 4: 0.4}).
+
+    Raises:
+        InvalidConfig: the text says something else.
+    """
+    try:
+        target, parts = text.split("=")
+        pairs = [part.split(":") for part in parts.split(",")]
+        return target.strip(), {int(stage): float(share) for stage, share in pairs}
+    except ValueError as error:
+        raise InvalidConfig(f"A mean is given as 5=3:0.6,4:0.4, not as {text!r}.") from error
 
 
 def card(
     *,
     stages: Mapping[str, TrainingConfig],
-    shares: str,
+    means: Mapping[str, Mapping[int, float]],
     notes: Mapping[str, Any],
     parameters: int,
     classes: Iterable[str],
@@ -159,7 +192,7 @@ Only the `train` splits were used; test and external items never. Not trained on
 
 To train it again, with the sets below in one folder:
 
-{training_commands(stages, shares)}
+{training_commands(stages, means)}
 
 ## What it reaches
 
@@ -203,19 +236,22 @@ def main(
     weights: Annotated[Path, typer.Option(help="The weights file.")],
     evaluation: Annotated[list[Path], typer.Option(help="Results of `kprism evaluate`; later ones take precedence.")],
     output: Annotated[Path, typer.Option(help="The card.")],
-    shares: Annotated[str, typer.Option(help="Of the last stages, when the weights are their mean: 0.6,0.4.")] = "",
+    mean: Annotated[
+        list[str] | None, typer.Option(help="A stage, or small, that begins from a mean of stages: 5=3:0.6,4:0.4.")
+    ] = None,
 ) -> None:
     """Write the card."""
-    loaded = load_weights(weights)
-    text = card(
-        stages={path.as_posix(): TrainingConfig.read(path, data) for path in config},
-        shares=shares,
-        notes=loaded.notes,
-        parameters=sum(t.numel() for name, t in loaded.tensors.items() if name != "position.matrix"),
-        classes=loaded.config.classes,
-        datasets=merge(json.loads(path.read_text(encoding="utf-8")) for path in evaluation),
-    )
-    write_atomically(output, text.encode("utf-8"))
+    with explained():
+        loaded = load_weights(weights)
+        text = card(
+            stages={path.as_posix(): TrainingConfig.read(path, data) for path in config},
+            means=dict(parse_mean(text) for text in mean or []),
+            notes=loaded.notes,
+            parameters=sum(t.numel() for name, t in loaded.tensors.items() if name != "position.matrix"),
+            classes=loaded.config.classes,
+            datasets=merge(json.loads(path.read_text(encoding="utf-8")) for path in evaluation),
+        )
+        write_atomically(output, text.encode("utf-8"))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,29 @@
+"""The card's recipe: commands that train what ships, stage by stage."""
+
+from __future__ import annotations
+
+import pytest
+
+from KPrismLib.errors import InvalidConfig
+from Training.model_card import parse_mean, training_commands
+
+
+def test_each_stage_begins_from_the_one_before_or_from_the_mean_that_is_named() -> None:
+    means = dict(parse_mean(text) for text in ("3=1:0.6,2:0.4", "small=2:0.25,3:0.75"))
+    assert training_commands(["a.toml", "b.toml", "c.toml"], means).splitlines() == [
+        "    kprism train a.toml --data DATA --output RUN1",
+        "    kprism export RUN1/checkpoint.pt -o stage-1.safetensors",
+        "    kprism train b.toml --data DATA --output RUN2 --from stage-1.safetensors",
+        "    kprism export RUN2/checkpoint.pt -o stage-2.safetensors",
+        "    kprism export RUN1/checkpoint.pt RUN2/checkpoint.pt --shares 0.6,0.4 -o start-3.safetensors",
+        "    kprism train c.toml --data DATA --output RUN3 --from start-3.safetensors",
+        "    kprism export RUN3/checkpoint.pt -o stage-3.safetensors",
+        "    kprism export RUN2/checkpoint.pt RUN3/checkpoint.pt --shares 0.25,0.75 -o small.safetensors",
+    ]
+
+
+def test_a_mean_of_what_is_not_there_yet_is_refused() -> None:
+    with pytest.raises(InvalidConfig, match=r"no stage 2 before start-2.safetensors; stages are 1 to 1"):
+        training_commands(["a.toml", "b.toml"], {"2": {1: 0.5, 2: 0.5}})
+    with pytest.raises(InvalidConfig, match=r"given as 5=3:0.6,4:0.4, not as '0.6,0.4'"):
+        parse_mean("0.6,0.4")
