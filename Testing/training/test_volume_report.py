@@ -78,6 +78,11 @@ def test_every_part_of_every_case_is_measured_and_summed_up(data: Path, weights:
         assert summed["mean"] == pytest.approx(np.mean(values))
         assert summed["cases"] == 2
         assert summed["interval95"][0] <= summed["mean"] <= summed["interval95"][1]
+    for case in content["cases"]["retrieval"].values():
+        # The library has four slices, so that every set "of five" holds the same ones.
+        measured = case["measured"]
+        assert measured["suggested_five"] == pytest.approx(measured["five_random_mean"], abs=0.02)
+        assert measured["random_mean"] <= measured["random_p90"] <= measured["random_best"]
 
 
 def test_a_stopped_run_goes_on_where_it_was(

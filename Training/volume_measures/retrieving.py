@@ -1,10 +1,12 @@
-"""The reference that the library suggests, against ten drawn at random (the spread of Table 9)."""
+"""The references that the library suggests, against ten draws at random (the spread of Table 9)."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from KPrismLib.dataset import DatasetFolder
 from KPrismLib.evaluation.dice import dice
@@ -15,7 +17,13 @@ from KPrismLib.volumes import LibrarySlice, ReferenceLibrary
 from KPrismLib.volumes.encoded_stack import EncodedStack
 from Training.volume_measures.cases import WINDOW, Case, cases_in
 
-RANDOM_REFERENCES = 10
+#: How often references are drawn at random.
+DRAWS = 10
+
+#: How many suggestions are used together, as one support set.
+TOGETHER = 5
+
+_Key = tuple[str, int, str]
 
 #: Volumes of the training split that make the library.
 LIBRARY_VOLUMES = 20
@@ -32,36 +40,47 @@ class RetrievalMeasure:
     def __init__(self, predictor: Predictor, folder: DatasetFolder) -> None:
         self._predictor = predictor
         self._library = ReferenceLibrary()
-        self._parts: dict[tuple[str, int, str], EncodedReference] = {}
+        self._parts: dict[_Key, EncodedReference] = {}
         items = folder.items("train")
         for position in spread(len(items), LIBRARY_VOLUMES, seed=0):
             self._take_in(list(cases_in(folder, items[position])))
 
     def measure(self, case: Case) -> dict[str, Any] | None:
-        """Dice of the middle slice from the suggested reference and from random ones; None without any reference.
+        """Dice of the middle slice from suggested references and from random ones; None without any reference.
 
-        ``percentile``: share of the random references that the suggested one beats, ties counted half.
+        ``suggested`` and ``random_*`` are of one reference, ``suggested_five`` and ``five_random_*`` of five in one
+        set. ``percentile`` and ``five_percentile``: share of the random draws of the same size that the suggestion
+        beats, ties counted half; ``five_percentile_of_ones``: share of the single random references. ``random_p90``:
+        the Dice that nine of ten random references do not reach.
         """
         pool = sorted(key for key in self._parts if key[2] == case.cls)
         image = EncodedStack(self._predictor, case.stack, window=WINDOW, memory=1).image(case.middle)
         if not pool or image is None:
             return None
-        (best,) = self._library.suggest(image, case.cls, count=1)
+        best = self._library.suggest(image, case.cls, count=TOGETHER)
+        suggested = [(one.slice.case, one.slice.index, case.cls) for one in best]
         draw = np.random.default_rng(sum(case.key.encode()))
-        drawn = draw.choice(len(pool), size=min(RANDOM_REFERENCES, len(pool)), replace=False)
+        singles = draw.choice(len(pool), size=min(DRAWS, len(pool)), replace=False)
+        sets = [draw.choice(len(pool), size=len(suggested), replace=False) for _ in range(DRAWS)]
         truth = case.truth[case.middle]
 
-        def quality(key: tuple[str, int, str]) -> float:
-            reference = self._predictor.combine([self._parts[key]])
+        def quality(keys: Sequence[_Key]) -> float:
+            reference = self._predictor.combine([self._parts[key] for key in keys])
             return dice(self._predictor.segment(image, reference=reference).mask, truth)
 
-        suggested = quality((best.slice.case, best.slice.index, case.cls))
-        at_random = np.array([quality(pool[number]) for number in drawn])
+        one, five = quality(suggested[:1]), quality(suggested)
+        ones = np.array([quality([pool[number]]) for number in singles])
+        fives = np.array([quality([pool[number] for number in numbers]) for numbers in sets])
         return {
-            "suggested": suggested,
-            "random_mean": float(at_random.mean()),
-            "random_best": float(at_random.max()),
-            "percentile": float(np.mean(at_random < suggested) + 0.5 * np.mean(at_random == suggested)),
+            "suggested": one,
+            "random_mean": float(ones.mean()),
+            "random_p90": float(np.quantile(ones, 0.9)),
+            "random_best": float(ones.max()),
+            "percentile": _percentile(one, ones),
+            "suggested_five": five,
+            "five_random_mean": float(fives.mean()),
+            "five_percentile": _percentile(five, fives),
+            "five_percentile_of_ones": _percentile(five, ones),
         }
 
     def _take_in(self, cases: list[Case]) -> None:
@@ -75,3 +94,8 @@ class RetrievalMeasure:
                     part = stack.reference(index, case.truth[index])
                     self._library.add(LibrarySlice(case.item, index, case.cls), part)
                     self._parts[case.item, index, case.cls] = part
+
+
+def _percentile(value: float, others: NDArray[np.float64]) -> float:
+    """Share of the others that are smaller, ties counted half."""
+    return float(np.mean(others < value) + 0.5 * np.mean(others == value))

@@ -27,7 +27,8 @@ def test_parts_become_tables_with_all_sets_last(tmp_path: Path) -> None:
         "ACDC": {"propagated": number(0.775), "one_shot": number(0.686)},
     }
     clicks = {"ACDC": {"least_certain": number(33.1667, [23.6, 42.6]), "independent": number(44.0)}}
-    text = volumes(write(tmp_path, propagation=propagation, clicks=clicks))
+    retrieval = {"all": {"suggested": number(0.5), "percentile": number(0.71), "suggested_five": number(0.6)}}
+    text = volumes(write(tmp_path, propagation=propagation, clicks=clicks, retrieval=retrieval))
     assert text is not None
     lines = text.splitlines()
     assert lines[0] == "## Whole volumes"
@@ -35,8 +36,9 @@ def test_parts_become_tables_with_all_sets_last(tmp_path: Path) -> None:
     rows = [line for line in lines if line.startswith(("| ACDC", "| **all**"))]
     assert rows[0] == "| ACDC | 3 | 77.5 | 68.6 | – | – | – | – |"
     assert rows[1] == "| **all** | 5 | 70.0 [60.0, 80.0] | – | – | – | – | 0.66 |"
-    assert rows[2] == "| ACDC | 3 | 33.17 [23.60, 42.60] | 44.00 |"
-    assert "References" not in text
+    assert rows[2] == "| ACDC | 3 | 33.17 [23.60, 42.60] | 44.00 | – |"
+    assert rows[3] == "| **all** | 3 | 50.0 | – | – | – | 71.0 | 60.0 | – | – | – |"
+    assert "References" not in str(volumes(write(tmp_path, clicks=clicks)))
 
 
 def test_without_a_file_there_is_no_section(tmp_path: Path) -> None:

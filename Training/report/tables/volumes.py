@@ -34,16 +34,21 @@ _PARTS: Mapping[str, tuple[str, Mapping[str, tuple[str, bool]]]] = MappingProxyT
             "Clicks until the volume's Dice is 90 %",
             {
                 "least_certain": ("correcting the least certain slice", False),
-                "independent": ("correcting slices independently", False),
+                "independent": ("correcting slices independently, each from nothing", False),
+                "independent_in_context": ("each from what the first slice gives in-context", False),
             },
         ),
         "retrieval": (
-            "References, Dice (%) with one",
+            "References from a library, Dice (%) of the middle slice",
             {
-                "suggested": ("suggested", True),
+                "suggested": ("one suggested", True),
                 "random_mean": ("mean of ten random ones", True),
-                "random_best": ("best of the ten", True),
+                "random_p90": ("90th percentile of the ten", True),
                 "percentile": ("percentile of the suggested among the ten", True),
+                "suggested_five": ("five suggested together", True),
+                "five_random_mean": ("mean of ten random fives", True),
+                "five_percentile": ("percentile among the random fives", True),
+                "five_percentile_of_ones": ("among single random ones", True),
             },
         ),
     }
