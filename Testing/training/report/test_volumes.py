@@ -37,7 +37,7 @@ def test_parts_become_tables_with_all_sets_last(tmp_path: Path) -> None:
     assert rows[0] == "| ACDC | 3 | 77.5 | 68.6 | – | – | – | – |"
     assert rows[1] == "| **all** | 5 | 70.0 [60.0, 80.0] | – | – | – | – | 0.66 |"
     assert rows[2] == "| ACDC | 3 | 33.17 [23.60, 42.60] | 44.00 | – |"
-    assert rows[3] == "| **all** | 3 | 50.0 | – | – | – | 71.0 | 60.0 | – | – | – |"
+    assert rows[3] == "| **all** | 3 | 50.0 | – | – | 71.0 | 60.0 | – | – | – |"
     assert "References" not in str(volumes(write(tmp_path, clicks=clicks)))
 
 
