@@ -18,7 +18,17 @@ from KPrismLib.imaging.geometry import Matrix
 
 SUFFIXES = (".nii", ".nii.gz")
 
-_UNREADABLE = (ImageFileError, HeaderDataError, OSError, EOFError, zlib.error, ValueError, KeyError)
+_UNREADABLE = (
+    ImageFileError,
+    HeaderDataError,
+    OSError,
+    EOFError,
+    zlib.error,
+    ValueError,
+    TypeError,
+    LookupError,
+    OverflowError,
+)
 _MILLIMETRES = {"meter": 1000.0, "micron": 0.001}
 
 
