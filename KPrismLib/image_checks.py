@@ -1,13 +1,14 @@
-"""What an image must be before anything is computed from it."""
+"""What an image and a mask must be before anything is computed from them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from KPrismLib.errors import InvalidImage
+from KPrismLib.errors import InvalidImage, InvalidMask
 
 Pixels = NDArray[Any]
 
@@ -32,5 +33,16 @@ def checked_pixels(pixels: Pixels) -> Pixels:
     return pixels
 
 
-def size_text(shape: tuple[int, ...]) -> str:
-    return " x ".join(str(extent) for extent in shape)
+def checked_mask(mask: NDArray[Any]) -> NDArray[np.bool_]:
+    """Where a mask is not zero, bool in a new array of its shape, or InvalidMask."""
+    mask = np.asarray(mask)
+    if mask.dtype.kind not in "buif":
+        raise InvalidMask(f"The mask has values of type {mask.dtype}; true and false, or numbers, are needed.")
+    if mask.dtype.kind == "f" and not np.isfinite(mask).all():
+        raise InvalidMask("The mask contains NaN or infinite values; it must be zero outside of the structure.")
+    return mask != 0
+
+
+def size_text(shape: Sequence[int]) -> str:
+    """The size of an array for a sentence, such as "40 x 56"."""
+    return " x ".join(str(extent) for extent in shape) or "a number"
