@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,12 @@ from KPrismLib.canvas import Canvas, image_tensor
 from KPrismLib.class_names import row_of_class
 from KPrismLib.devices import choose_device, memory_guard, synchronise
 from KPrismLib.encoded_image import EncodedImage, ReferenceSet, Segmentation
-from KPrismLib.errors import InvalidImage, InvalidMask, InvalidPrompt, InvalidReference
-from KPrismLib.image_checks import Pixels, checked_mask, checked_pixels, size_text
+from KPrismLib.errors import InvalidImage, InvalidPrompt, InvalidReference
+from KPrismLib.image_checks import Pixels, check_reference, checked_mask, checked_pixels
 from KPrismLib.intensity import IntensityWindow, window_for
 from KPrismLib.lockstep import Lockstep
 from KPrismLib.network import DensePrompt, EncodedReference, ImageFeatures, KPrism, NetworkConfig, normalise
-from KPrismLib.precision import choose_precision
+from KPrismLib.precision import choose_precision, multiplying
 from KPrismLib.session import Session
 from KPrismLib.weights import load_weights
 
@@ -153,7 +153,7 @@ class Predictor:
             raise InvalidReference("There is no reference; give at least one image with its mask.")
         _check_count(len(pairs))
         for pixels, mask in pairs:  # what is wrong with a pair is said before any of them is computed
-            _check_reference(checked_pixels(pixels), checked_mask(mask))
+            check_reference(checked_pixels(pixels), checked_mask(mask))
         parts = [
             self.encode_reference(self.encode(pixels, window=window, spacing=spacing), pixels, mask)
             for pixels, mask in pairs
@@ -174,7 +174,7 @@ class Predictor:
             InvalidMask: an empty mask.
         """
         checked, inside = checked_pixels(pixels), checked_mask(mask)
-        _check_reference(checked, inside)
+        check_reference(checked, inside)
         with self.computing():
             placed = image.canvas.place(torch.tensor(inside).float()[None, None].to(self.device))
             hard = (placed >= 0.5).float()
@@ -293,16 +293,8 @@ class Predictor:
     @contextmanager
     def computing(self) -> Iterator[None]:
         """Around every use of the network: no gradients, the chosen precision, and one error for a full device."""
-        with torch.inference_mode(), memory_guard(self.device), self._precision():
+        with torch.inference_mode(), memory_guard(self.device), multiplying(self.dtype, self.device):
             yield
-
-    def _precision(self) -> AbstractContextManager[object]:
-        if self.dtype is not torch.float32:
-            return torch.autocast(self.device.type, self.dtype)
-        if self.device.type == "mps":
-            return nullcontext()  # PyTorch before 2.5 has no autocast for MPS, not even to switch it off
-        # The caller's own autocast must not change the mask.
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=False)
 
     def _row(self, cls: str | None, reference: ReferenceSet | None) -> int | None:
         """The row of the semantic table that ``cls`` names, None without ``cls``."""
@@ -324,15 +316,6 @@ class Predictor:
 def _check_count(references: int) -> None:
     if not 1 <= references <= MAXIMUM_REFERENCES:
         raise InvalidReference(f"Give 1 to {MAXIMUM_REFERENCES} references, not {references}.")
-
-
-def _check_reference(pixels: Pixels, mask: NDArray[np.bool_]) -> None:
-    if mask.shape != pixels.shape[:2]:
-        raise InvalidReference(
-            f"The reference image is {size_text(pixels.shape)} but its mask {size_text(mask.shape)}; they must match."
-        )
-    if not mask.any():
-        raise InvalidMask("The reference mask is empty; choose a slice in which the structure is segmented.")
 
 
 def _milliseconds(start: float) -> float:
