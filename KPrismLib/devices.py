@@ -12,6 +12,8 @@ from KPrismLib.errors import DeviceUnavailable, InvalidConfig, OutOfMemory
 
 CHOICES = ("auto", "cpu", "cuda", "mps")
 
+_FULL = ("out of memory", "not enough memory", "can't allocate", "status_alloc_failed")
+
 
 def choose_device(name: str) -> torch.device:
     """``auto`` (CUDA, else MPS, else CPU), ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
@@ -33,7 +35,7 @@ def choose_device(name: str) -> torch.device:
             raise DeviceUnavailable(f"There is no device {name} (CUDA devices found: {count}); use --device cpu.")
     if name == "mps" and not torch.backends.mps.is_available():
         raise DeviceUnavailable("There is no MPS device on this computer; use --device cpu.")
-    return torch.device(name)
+    return torch.device("cuda", int(match[2])) if match[2] else torch.device(name)
 
 
 @contextmanager
@@ -41,13 +43,16 @@ def memory_guard(device: torch.device) -> Iterator[None]:
     """Turn the many faces of running out of memory into :class:`OutOfMemory`."""
     try:
         yield
+    except OutOfMemory:
+        raise  # a guard further inside knew more
     except torch.cuda.OutOfMemoryError as error:  # also torch.OutOfMemoryError, a name that PyTorch 2.2 lacks
         raise OutOfMemory(f"The device {device} is out of memory; close other programs or use --device cpu.") from error
     except MemoryError as error:
         raise OutOfMemory("The computer is out of memory; close other programs or segment a smaller image.") from error
     except RuntimeError as error:
-        # PyTorch's CPU and MPS allocators raise a plain RuntimeError, worded differently on every system.
-        if any(words in str(error).lower() for words in ("out of memory", "not enough memory", "can't allocate")):
+        # PyTorch's CPU and MPS allocators raise a plain RuntimeError, worded differently on every system, and so do
+        # cuBLAS and cuDNN when nothing is left for their workspace.
+        if any(words in str(error).lower() for words in _FULL):
             raise OutOfMemory(f"The device {device} is out of memory; close other programs.") from error
         raise
 

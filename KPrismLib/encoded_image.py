@@ -54,7 +54,7 @@ class ReferenceSet:
 
 @dataclass(frozen=True, eq=False)
 class Segmentation:
-    """A predicted mask.
+    """A predicted mask; its arrays are read-only, for a session gives the same ones back on undo and redo.
 
     Attributes:
         mask: bool (rows, columns), probability of at least 0.5.
@@ -67,3 +67,7 @@ class Segmentation:
     probability: NDArray[np.float32]
     milliseconds: float
     window: IntensityWindow
+
+    def __post_init__(self) -> None:
+        self.mask.setflags(write=False)
+        self.probability.setflags(write=False)

@@ -1,19 +1,24 @@
-"""What an image must be before anything is computed from it."""
+"""What images, masks and references must be before anything is computed from them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from KPrismLib.errors import InvalidImage
+from KPrismLib.errors import InvalidImage, InvalidMask, InvalidReference
 
 Pixels = NDArray[Any]
 
 
 def checked_pixels(pixels: Pixels) -> Pixels:
-    """The pixels as an array of real numbers (rows, columns[, 3]), or InvalidImage."""
+    """The pixels as an array of real numbers (rows, columns[, 3]); true and false become 255 and 0.
+
+    Raises:
+        InvalidImage: wrong dimensions, empty, not real numbers, NaN or infinite, constant.
+    """
     pixels = np.asarray(pixels)
     if not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3)):
         raise InvalidImage(
@@ -32,5 +37,35 @@ def checked_pixels(pixels: Pixels) -> Pixels:
     return pixels
 
 
-def size_text(shape: tuple[int, ...]) -> str:
-    return " x ".join(str(extent) for extent in shape)
+def checked_mask(mask: NDArray[Any]) -> NDArray[np.bool_]:
+    """Where a mask of any shape is not zero, as a new bool array.
+
+    Raises:
+        InvalidMask: neither truth values nor numbers, NaN or infinite.
+    """
+    mask = np.asarray(mask)
+    if mask.dtype.kind not in "buif":
+        raise InvalidMask(f"The mask has values of type {mask.dtype}; true and false, or numbers, are needed.")
+    if mask.dtype.kind == "f" and not np.isfinite(mask).all():
+        raise InvalidMask("The mask contains NaN or infinite values; it must be zero outside of the structure.")
+    return mask != 0
+
+
+def check_reference(pixels: Pixels, mask: NDArray[np.bool_]) -> None:
+    """Make sure that a mask belongs to an image (rows, columns[, 3]) and shows something.
+
+    Raises:
+        InvalidReference: they differ in size.
+        InvalidMask: the mask is empty.
+    """
+    if mask.shape != pixels.shape[:2]:
+        raise InvalidReference(
+            f"The reference image is {size_text(pixels.shape)} but its mask {size_text(mask.shape)}; they must match."
+        )
+    if not mask.any():
+        raise InvalidMask("The reference mask is empty; choose a slice in which the structure is segmented.")
+
+
+def size_text(shape: Sequence[int]) -> str:
+    """The size of an array for a sentence, such as "40 x 56"."""
+    return " x ".join(str(extent) for extent in shape) or "a number"

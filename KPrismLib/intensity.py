@@ -150,7 +150,8 @@ def _chooser(rule: str) -> _Chooser:
         first, second = (float(part) for part in rule.split(","))
     except ValueError as error:
         raise InvalidConfig(f"There is no intensity rule {rule!r}; choose one of {', '.join(RULES)}.") from error
-    explicit = IntensityWindow(first, second, f"{first:g},{second:g}")
+    # As many digits as it takes to choose the same window again.
+    explicit = IntensityWindow(first, second, f"{first!r},{second!r}".replace(".0,", ",").removesuffix(".0"))
     return lambda *_: explicit
 
 

@@ -24,7 +24,7 @@ from KPrismLib.errors import InvalidConfig, InvalidPrompt
 from KPrismLib.network import Clicks, DensePrompt, ImageFeatures, ReferenceMemory
 from KPrismLib.network.query_set import QuerySet
 from KPrismLib.prompt_maps import draw_prompts
-from KPrismLib.prompts import Click
+from KPrismLib.prompts import Click, check_prompt, whole_pixel
 
 if TYPE_CHECKING:
     from KPrismLib.predictor import Predictor
@@ -161,20 +161,29 @@ class Sessions:
         return list(self._masks)
 
     def click(self, clicks: Mapping[int, tuple[int, int, bool]]) -> None:
-        """Click on some of the images: by their number (row, column, positive), each within its image."""
-        asked = []
+        """Click on some of the images: by their number (row, column, positive).
+
+        Raises:
+            InvalidPrompt: as for :meth:`Session.click`; no session has changed then.
+        """
+        prompts, asked = {}, []
         for number, (row, column, positive) in clicks.items():
-            self._prompts[number] = (*self._prompts[number], Click(row, column, positive))
-            question = self._questions[number]
+            question, click = self._questions[number], Click(*whole_pixel((row, column)), bool(positive))
+            check_prompt(click, self._prompts[number], question.image.shape)
+            prompts[number] = (*self._prompts[number], click)
             drawn = draw_prompts(
-                self._prompts[number],
+                prompts[number],
                 question.image.canvas,
                 radius=self._lockstep.predictor.config.click_radius,
                 previous_logits=self._logits[number],
                 device=self._lockstep.predictor.device,
             )
             asked.append(_Question(question.image, question.row, question.memory, drawn))
-        self._take(list(clicks), self._lockstep.answer(asked))
+        answers = self._lockstep.answer(asked)
+        # Only now: a prediction that failed leaves the sessions as they were.
+        for number, given in prompts.items():
+            self._prompts[number] = given
+        self._take(list(clicks), answers)
 
     def _take(self, numbers: Sequence[int], answers: Sequence[tuple[Tensor, Segmentation]]) -> None:
         for number, (logits, result) in zip(numbers, answers, strict=True):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 
 from KPrismLib.errors import InvalidConfig
@@ -27,6 +29,16 @@ def choose_precision(name: str, device: torch.device, config: NetworkConfig) -> 
     if name == "auto":
         return torch.bfloat16 if config.dim >= LARGE_DIM and multiplies_bfloat16(device) else torch.float32
     return torch.bfloat16 if name == "bfloat16" else torch.float32
+
+
+def multiplying(dtype: torch.dtype, device: torch.device) -> AbstractContextManager[object]:
+    """While it is entered, convolutions and matrix products on ``device`` take factors of ``dtype``."""
+    if dtype is not torch.float32:
+        return torch.autocast(device.type, dtype)
+    if device.type == "mps":
+        return nullcontext()  # PyTorch before 2.5 has no autocast for MPS, not even to switch it off
+    # An autocast of the caller must not change the mask.
+    return torch.autocast(device.type, torch.bfloat16, enabled=False)
 
 
 def multiplies_bfloat16(device: torch.device) -> bool:

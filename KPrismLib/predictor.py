@@ -17,12 +17,12 @@ from KPrismLib.canvas import Canvas, image_tensor
 from KPrismLib.class_names import row_of_class
 from KPrismLib.devices import choose_device, memory_guard, synchronise
 from KPrismLib.encoded_image import EncodedImage, ReferenceSet, Segmentation
-from KPrismLib.errors import InvalidImage, InvalidMask, InvalidPrompt, InvalidReference
-from KPrismLib.image_checks import Pixels, checked_pixels, size_text
+from KPrismLib.errors import InvalidImage, InvalidPrompt, InvalidReference
+from KPrismLib.image_checks import Pixels, check_reference, checked_mask, checked_pixels
 from KPrismLib.intensity import IntensityWindow, window_for
 from KPrismLib.lockstep import Lockstep
 from KPrismLib.network import DensePrompt, EncodedReference, ImageFeatures, KPrism, NetworkConfig, normalise
-from KPrismLib.precision import choose_precision
+from KPrismLib.precision import choose_precision, multiplying
 from KPrismLib.session import Session
 from KPrismLib.weights import load_weights
 
@@ -31,7 +31,7 @@ MAXIMUM_REFERENCES = 64
 
 
 class Predictor:
-    """K-Prism ready to segment; thread-safe as long as one thread calls it at a time.
+    """K-Prism ready to segment; several threads may share it, for no call changes it.
 
     Pixel coordinates are always (row, column), (0, 0) is the top left pixel. Masks are ``bool`` arrays of the image's
     (rows, columns).
@@ -114,6 +114,8 @@ class Predictor:
             InvalidImage: as for :meth:`encode`, or images of different sizes.
         """
         start = time.perf_counter()
+        if not images:
+            return []
         checked = [checked_pixels(pixels) for pixels in images]
         sizes = {pixels.shape[:2] for pixels in checked}
         if len(sizes) != 1:
@@ -151,7 +153,7 @@ class Predictor:
             raise InvalidReference("There is no reference; give at least one image with its mask.")
         _check_count(len(pairs))
         for pixels, mask in pairs:  # what is wrong with a pair is said before any of them is computed
-            _check_reference(checked_pixels(pixels), np.asarray(mask))
+            check_reference(checked_pixels(pixels), checked_mask(mask))
         parts = [
             self.encode_reference(self.encode(pixels, window=window, spacing=spacing), pixels, mask)
             for pixels, mask in pairs
@@ -171,10 +173,10 @@ class Predictor:
             InvalidReference: image and mask of different size.
             InvalidMask: an empty mask.
         """
-        checked, mask = checked_pixels(pixels), np.asarray(mask)
-        _check_reference(checked, mask)
+        checked, inside = checked_pixels(pixels), checked_mask(mask)
+        check_reference(checked, inside)
         with self.computing():
-            placed = image.canvas.place(torch.tensor(mask != 0).float()[None, None].to(self.device))
+            placed = image.canvas.place(torch.tensor(inside).float()[None, None].to(self.device))
             hard = (placed >= 0.5).float()
             # A structure thinner than half a canvas pixel would vanish; it then keeps its soft area.
             encoded = self.network.encode_reference(
@@ -223,8 +225,13 @@ class Predictor:
 
         Raises:
             UnknownClass: as for :meth:`segment`.
-            InvalidImage: images of different sizes.
+            InvalidPrompt: no class.
+            InvalidImage: no image, or images of different sizes.
         """
+        if not classes:
+            raise InvalidPrompt("Nothing says what to segment; give at least one class.")
+        if not images:
+            raise InvalidImage("There is no image to segment; give at least one.")
         if len({image.canvas for image in images}) != 1:
             raise InvalidImage("Images must have one size to be segmented together; segment them one by one.")
         rows = [row_of_class(name, self.classes) for name in classes]
@@ -286,12 +293,7 @@ class Predictor:
     @contextmanager
     def computing(self) -> Iterator[None]:
         """Around every use of the network: no gradients, the chosen precision, and one error for a full device."""
-        reduced = self.dtype is not torch.float32
-        with (
-            torch.inference_mode(),
-            memory_guard(self.device),
-            torch.autocast(self.device.type, self.dtype if reduced else torch.bfloat16, enabled=reduced),
-        ):
+        with torch.inference_mode(), memory_guard(self.device), multiplying(self.dtype, self.device):
             yield
 
     def _row(self, cls: str | None, reference: ReferenceSet | None) -> int | None:
@@ -314,15 +316,6 @@ class Predictor:
 def _check_count(references: int) -> None:
     if not 1 <= references <= MAXIMUM_REFERENCES:
         raise InvalidReference(f"Give 1 to {MAXIMUM_REFERENCES} references, not {references}.")
-
-
-def _check_reference(pixels: Pixels, mask: NDArray[Any]) -> None:
-    if mask.shape != pixels.shape[:2]:
-        raise InvalidReference(
-            f"The reference image is {size_text(pixels.shape)} but its mask {size_text(mask.shape)}; they must match."
-        )
-    if not mask.any():
-        raise InvalidMask("The reference mask is empty; choose a slice in which the structure is segmented.")
 
 
 def _milliseconds(start: float) -> float:

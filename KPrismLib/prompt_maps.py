@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from skimage.draw import disk, line
 from torch import Tensor
 
 from KPrismLib.canvas import Canvas
@@ -19,6 +18,10 @@ from KPrismLib.prompts import STROKE_QUERIES, Prompt, sample_stroke
 def rasterise(points: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     """All (row, column) pixels of straight lines through ``points``, in order, each corner once."""
     path = [points[0]]
+    if len(points) == 1:
+        return path
+    from skimage.draw import line  # only strokes need it: clicks do with torch and numpy alone
+
     for start, end in itertools.pairwise(points):
         rows, columns = line(*start, *end)
         path.extend(zip(rows[1:].tolist(), columns[1:].tolist(), strict=True))
@@ -27,10 +30,11 @@ def rasterise(points: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
 
 def draw_disks(channel: NDArray[np.float32], points: Iterable[tuple[int, int]], radius: int) -> None:
     """Set disks of ``radius`` pixels around (row, column) ``points`` to 1 in ``channel`` (H, W), in place."""
-    rows, columns = disk((0, 0), radius + 0.5)
+    reach = np.arange(-radius, radius + 1)
+    down, right = np.nonzero(np.square(reach)[:, None] + np.square(reach) < (radius + 0.5) ** 2)
     centres = np.asarray(list(points))
-    rows = (centres[:, :1] + rows).ravel()
-    columns = (centres[:, 1:] + columns).ravel()
+    rows = (centres[:, :1] + reach[down]).ravel()
+    columns = (centres[:, 1:] + reach[right]).ravel()
     inside = (rows >= 0) & (rows < channel.shape[0]) & (columns >= 0) & (columns < channel.shape[1])
     channel[rows[inside], columns[inside]] = 1.0
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
+
+from KPrismLib.errors import InvalidPrompt
 
 #: A stroke is drawn whole into the dense map; this many points along it become click queries.
 STROKE_QUERIES = 4
@@ -33,6 +35,33 @@ class Scribble:
 
 
 Prompt: TypeAlias = Click | Scribble
+
+
+def whole_pixel(place: Any) -> tuple[int, int]:
+    """(row, column) as Python's own numbers, from whole numbers of any kind.
+
+    Raises:
+        InvalidPrompt: a fraction, NaN, text, or not two of them: rounding would choose a pixel for the user.
+    """
+    try:
+        row, column = place
+        pixel = int(row), int(column)
+    except (TypeError, ValueError, OverflowError):
+        pixel = None
+    if pixel is None or pixel != (row, column):
+        raise InvalidPrompt(f"A pixel is two whole numbers, its row and its column, not {place!r}.")
+    return pixel
+
+
+def check_prompt(prompt: Prompt, earlier: Sequence[Prompt], shape: tuple[int, int]) -> None:
+    """Make sure that ``prompt`` can follow the ``earlier`` ones on an image of ``shape`` (rows, columns).
+
+    Raises:
+        InvalidPrompt: outside the image, or the opposite of an earlier click on the same pixel.
+    """
+    problem = outside(prompt, shape) or contradiction(prompt, earlier)
+    if problem:
+        raise InvalidPrompt(problem)
 
 
 def outside(prompt: Prompt, shape: tuple[int, int]) -> str | None:

@@ -14,8 +14,9 @@ from torch import Tensor
 
 from KPrismLib.encoded_image import EncodedImage, ReferenceSet, Segmentation
 from KPrismLib.errors import InvalidMask, InvalidPrompt
+from KPrismLib.image_checks import checked_mask, size_text
 from KPrismLib.prompt_maps import draw_prompts
-from KPrismLib.prompts import Click, Prompt, Scribble, contradiction, outside
+from KPrismLib.prompts import Click, Prompt, Scribble, check_prompt, whole_pixel
 
 if TYPE_CHECKING:
     from KPrismLib.predictor import Predictor
@@ -89,17 +90,17 @@ class Session:
         """Click on a pixel: ``positive`` adds what is there, negative removes it.
 
         Raises:
-            InvalidPrompt: outside the image, or the opposite of an earlier click on the same pixel.
+            InvalidPrompt: outside the image, no whole numbers, or the opposite of an earlier click on the same pixel.
         """
-        return self._add(Click(int(row), int(column), bool(positive)))
+        return self._add(Click(*whole_pixel((row, column)), bool(positive)))
 
     def scribble(self, points: Iterable[tuple[int, int]], *, positive: bool = True) -> Segmentation:
         """Draw a stroke through (row, column) points, joined by straight lines.
 
         Raises:
-            InvalidPrompt: no point, or a point outside the image.
+            InvalidPrompt: no point, a point outside the image, or numbers that are not whole.
         """
-        path = tuple((int(row), int(column)) for row, column in points)
+        path = tuple(whole_pixel(point) for point in points)
         if not path:
             raise InvalidPrompt("The scribble has no points; draw at least one.")
         return self._add(Scribble(path, bool(positive)))
@@ -130,15 +131,15 @@ class Session:
         start = time.perf_counter()
         image = self._image
         if mask is not None:
-            given = np.asarray(mask)
+            given = checked_mask(mask)
             if given.shape != image.shape:
                 raise InvalidMask(
-                    f"The mask to start from is {' x '.join(map(str, given.shape)) or 'a number'} but the image "
-                    f"{image.shape[0]} x {image.shape[1]}; they must match."
+                    f"The mask to start from is {size_text(given.shape)} but the image {size_text(image.shape)}; "
+                    "they must match."
                 )
-            given = given != 0
             placed = image.canvas.place(torch.tensor(given).float()[None, None])
-            logits = ((placed * 2 - 1) * GIVEN_LOGIT).to(self._predictor.device)
+            with self._predictor.computing():
+                logits = ((placed * 2 - 1) * GIVEN_LOGIT).to(self._predictor.device)
             return _State((), logits, Segmentation(given, given.astype(np.float32), 0.0, image.window))
         if self._cls is not None or self._reference is not None:
             logits = self._predictor.predict_logits(image, cls=self._cls, reference=self._reference, prompt=None)
@@ -149,9 +150,7 @@ class Session:
     def _add(self, prompt: Prompt) -> Segmentation:
         start = time.perf_counter()
         current = self._states[self._position]
-        problem = outside(prompt, self._image.shape) or contradiction(prompt, current.prompts)
-        if problem:
-            raise InvalidPrompt(problem)
+        check_prompt(prompt, current.prompts, self._image.shape)
         prompts = (*current.prompts, prompt)
         drawn = draw_prompts(
             prompts,

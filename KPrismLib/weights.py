@@ -16,6 +16,7 @@ from torch import Tensor
 from KPrismLib.errors import InvalidWeights
 from KPrismLib.imaging.atomic_file import write_atomically
 from KPrismLib.network import KPrism, NetworkConfig
+from KPrismLib.network.parameters import build_on_meta
 
 FORMAT = "kprism-1"
 SHIPPED = ("small",)
@@ -41,19 +42,26 @@ class Weights:
         """The network with these weights, in float32.
 
         Raises:
-            InvalidWeights: a tensor is missing, left over or of another shape.
+            InvalidWeights: a tensor is missing, left over or of another shape, or holds what is no number.
         """
-        network = KPrism(self.config)
+        # Shapes first: settings that a damaged file exaggerates cost no memory, and nothing is drawn to be overwritten.
+        network = build_on_meta(self.config)
         expected = network.state_dict()
         wrong = sorted(set(expected) ^ set(self.tensors)) or [
-            name for name, tensor in self.tensors.items() if tensor.shape != expected[name].shape
+            name
+            for name, tensor in self.tensors.items()
+            if tensor.shape != expected[name].shape or not tensor.is_floating_point()
         ]
         if wrong:
             raise InvalidWeights(
                 f"{self.source} does not fit this version of the network ({len(wrong)} tensors differ, first "
                 f"{wrong[0]}); get the weights that belong to this release."
             )
-        network.load_state_dict({name: tensor.float() for name, tensor in self.tensors.items()})
+        values = {name: tensor.to(torch.float32, copy=True) for name, tensor in self.tensors.items()}
+        broken = _not_finite(values)
+        if broken is not None:
+            raise InvalidWeights(f"{self.source} is damaged: {broken} holds NaN or infinite values; get it again.")
+        network.load_state_dict(values, assign=True)
         return network
 
 
@@ -80,14 +88,27 @@ def find_weights(model: str | Path) -> Path:
 
 
 def save_weights(path: Path, network: Mapping[str, Tensor], config: NetworkConfig, notes: Mapping[str, Any]) -> None:
-    """Write weights in half precision, atomically.
+    """Write weights in half precision, atomically; equal weights and facts give equal bytes.
+
+    Args:
+        path: of the file.
+        network: the state of a :class:`KPrism`: name to tensor, of any float type, on any device.
+        config: settings of that network.
+        notes: facts to keep in the file, as JSON takes them.
 
     Raises:
         CannotWrite: full disk or read-only folder; nothing is left behind.
+        InvalidWeights: numbers that half precision has no place for.
     """
     tensors = {name: tensor.detach().to("cpu", torch.float16).contiguous() for name, tensor in network.items()}
+    broken = _not_finite(tensors)
+    if broken is not None:
+        raise InvalidWeights(
+            f"Cannot write {path.name}: {broken} holds NaN, or numbers beyond the 65504 of half precision; take the "
+            "weights of an earlier step."
+        )
     metadata = {"format": FORMAT, "config": json.dumps(config.to_dict()), "notes": json.dumps(dict(notes))}
-    write_atomically(path, save(tensors, metadata))
+    write_atomically(path, _in_order(save(tensors, metadata)))
 
 
 def load_weights(model: str | Path) -> Weights:
@@ -107,6 +128,22 @@ def load_weights(model: str | Path) -> Weights:
         raise InvalidWeights(f"{path} holds weights of something else; choose a K-Prism weights file.")
     try:
         config = NetworkConfig.from_dict(json.loads(metadata["config"]))
-        return Weights(config, tensors, json.loads(metadata["notes"]), path)
-    except (KeyError, AttributeError, ValueError) as error:
+        return Weights(config, tensors, dict(json.loads(metadata["notes"])), path)
+    except (KeyError, AttributeError, ValueError, TypeError) as error:
         raise InvalidWeights(f"{path} describes no network of this version ({error}); get it again.") from error
+
+
+def _not_finite(tensors: Mapping[str, Tensor]) -> str | None:
+    """The name of the first tensor that holds NaN or infinity."""
+    return next((name for name, tensor in tensors.items() if not bool(torch.isfinite(tensor).all())), None)
+
+
+def _in_order(file: bytes) -> bytes:
+    """The same safetensors file with a sorted header; the library writes metadata in an order that changes by chance.
+
+    A file is the length of its header (8 bytes, little-endian), the header (JSON), and the numbers.
+    """
+    end = 8 + int.from_bytes(file[:8], "little")
+    header = json.dumps(json.loads(file[8:end]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)  # the numbers begin at a multiple of eight
+    return len(header).to_bytes(8, "little") + header + file[end:]

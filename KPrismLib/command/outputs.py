@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import nibabel
-import numpy as np
 
 from KPrismLib.command.console import check_writable
 from KPrismLib.command.label_map import LabelMap
 from KPrismLib.errors import CannotWrite
 from KPrismLib.imaging import dicom_seg
 from KPrismLib.imaging.atomic_file import write_atomically
+from KPrismLib.imaging.nifti import nifti_bytes
 from KPrismLib.imaging.overlay import OVERLAY_ENDINGS, render_overlay, write_overlay
 from KPrismLib.imaging.segmentation_file import SEGMENTATION_ENDINGS, write_segmentation
 from KPrismLib.imaging.volume import Volume
@@ -108,10 +105,6 @@ def _write_overlay(path: Path, result: LabelMap, volume: Volume, prompts: Sequen
 def _write_probability(path: Path, result: LabelMap, volume: Volume) -> None:
     """float32 NIfTI; with several structures they are the fourth axis, in order of their labels."""
     assert result.probability is not None
-    array = np.ascontiguousarray(result.probability).transpose(3, 2, 1, 0)
-    image = nibabel.Nifti1Image(array[..., 0] if array.shape[3] == 1 else array, volume.ijk_to_ras)
-    image.set_qform(volume.ijk_to_ras, code=1)
-    image.set_sform(volume.ijk_to_ras, code=1)
-    image.header.set_xyzt_units("mm")
-    data: bytes = image.to_bytes()
-    write_atomically(path, gzip.compress(data, compresslevel=6, mtime=0) if path.name.endswith(".gz") else data)
+    array = result.probability[0] if len(result.probability) == 1 else result.probability
+    compress = path.suffix.lower() == ".gz"
+    write_atomically(path, nifti_bytes(array, volume.ijk_to_ras, compress=compress, is_labelmap=False))

@@ -18,7 +18,7 @@ from KPrismLib.command.label_map import LabelMap, predict
 from KPrismLib.command.outputs import Outputs
 from KPrismLib.command.references import ReferenceFile, read_drawing
 from KPrismLib.command.segment_request import NAMELESS, Request, segment_called
-from KPrismLib.command.segment_run import facts_of, file_facts, size_text
+from KPrismLib.command.segment_run import amount_text, facts_of, file_facts
 from KPrismLib.command.slices import ALL, choose_plane, choose_slices
 from KPrismLib.errors import InvalidConfig, InvalidMask, InvalidPrompt
 from KPrismLib.imaging.planes import SlicePlacement
@@ -196,7 +196,7 @@ def _tell(facts: Mapping[str, Any], output: Path) -> None:
     for end in carried["ends"]:
         say(f"Stopped at slice {end['slice']}: {end['reason']}.")
     (segment,) = facts["segments"]
-    say(f"{segment['name']}: {size_text(segment, 2)}")
+    say(f"{segment['name']}: {amount_text(segment, 2)}")
     if facts["warning"]:
         say(facts["warning"])
     if carried["least_certain"] is not None:

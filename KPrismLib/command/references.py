@@ -14,6 +14,7 @@ from KPrismLib.command.console import say
 from KPrismLib.command.slices import choose_plane
 from KPrismLib.encoded_image import ReferenceSet
 from KPrismLib.errors import InvalidConfig, InvalidReference
+from KPrismLib.image_checks import size_text
 from KPrismLib.imaging.geometry import same_grid
 from KPrismLib.imaging.kinds import kind_of
 from KPrismLib.imaging.labels import LabelVolume, binary_mask, listed_labels, read_label_volume
@@ -114,10 +115,9 @@ def _check_pair(volume: Volume, labels: LabelVolume, file: ReferenceFile) -> Non
     if not (volume.is_picture or labels.is_picture):
         same_grid(volume, labels)
     elif volume.shape != labels.shape:
-        sizes = (" x ".join(map(str, shape)) for shape in (volume.shape, labels.shape))
         raise InvalidReference(
             f"{file.image.name} and its mask {file.mask.name} differ in size (slices x rows x columns): "
-            f"{' and '.join(sizes)}; give the mask that was drawn on this image."
+            f"{size_text(volume.shape)} and {size_text(labels.shape)}; give the mask that was drawn on this image."
         )
 
 

@@ -57,7 +57,7 @@ def run(
         print_json(facts)
         return
     for segment in facts["segments"]:
-        say(f"{segment['name']}: {size_text(segment, len(result.places))}")
+        say(f"{segment['name']}: {amount_text(segment, len(result.places))}")
     if facts["warning"]:
         say(facts["warning"])
     say(f"Wrote {outputs.segmentation} ({facts['milliseconds']:.0f} ms on {facts['device']}, window {window.rule}).")
@@ -100,7 +100,7 @@ def facts_of(result: LabelMap, volume: Volume, predictor: Predictor) -> dict[str
     }
 
 
-def size_text(segment: Mapping[str, Any], slices: int) -> str:
+def amount_text(segment: Mapping[str, Any], slices: int) -> str:
     """An area in one slice, a volume in several; without geometry, pixels."""
     if segment["mm2"] is None:
         return f"{segment['pixels']} pixels"

@@ -20,7 +20,7 @@ Point = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class Canvas:
+class Sheet:
     """An output picture of ``shape`` (rows, columns), in which an image is shown enlarged by ``zoom``."""
 
     shape: tuple[int, int]
@@ -73,12 +73,12 @@ class Canvas:
     def _drawn(self, draw: Callable[[ImageDraw.ImageDraw, int], None]) -> Coverage:
         factor = self.oversampling
         rows, columns = self.shape
-        sheet = Image.new("L", (columns * factor, rows * factor))
-        draw(ImageDraw.Draw(sheet), factor)
-        return _average(np.asarray(sheet, dtype=np.float32) / 255, factor)
+        picture = Image.new("L", (columns * factor, rows * factor))
+        draw(ImageDraw.Draw(picture), factor)
+        return _average(np.asarray(picture, dtype=np.float32) / 255, factor)
 
     def _places(self, points: Sequence[Point], factor: int) -> list[Point]:
-        """``(x, y)`` on the oversampled sheet of pixel centres ``(row, column)``."""
+        """``(x, y)`` on the oversampled picture, of pixel centres ``(row, column)``."""
         down, right = self.zoom
         return [((column + 0.5) * right * factor, (row + 0.5) * down * factor) for row, column in points]
 
@@ -105,7 +105,7 @@ def _span(used: npt.NDArray[Any], zoom: float, margin: float, size: int) -> slic
     return slice(max(start, 0), min(stop, size))
 
 
-def _average(sheet: npt.NDArray[Any], factor: int) -> Coverage:
-    rows, columns = sheet.shape[0] // factor, sheet.shape[1] // factor
-    blocks = sheet.reshape(rows, factor, columns, factor)
+def _average(oversampled: npt.NDArray[Any], factor: int) -> Coverage:
+    rows, columns = oversampled.shape[0] // factor, oversampled.shape[1] // factor
+    blocks = oversampled.reshape(rows, factor, columns, factor)
     return np.asarray(blocks.mean(axis=(1, 3), dtype=np.float32))

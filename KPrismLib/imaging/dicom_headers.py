@@ -19,6 +19,9 @@ SUFFIXES = (".dcm", ".dicom", ".ima")
 #: Modality of DICOM segmentations.
 SEGMENTATION = "SEG"
 
+#: What pydicom and the conversion of its values raise where bytes are not what they should be.
+_DAMAGED = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, NotImplementedError)
+
 _TAGS = [
     "SeriesInstanceUID",
     "SeriesDescription",
@@ -91,16 +94,25 @@ def read_header(path: Path) -> DicomHeader | None:
     """The header of a DICOM image, or None when the file is DICOM but no image.
 
     Raises:
-        InvalidDicomError: the file is not DICOM.
+        InvalidDicomError: the file is not DICOM, or its header is damaged.
         OSError: it cannot be opened.
     """
-    data = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_TAGS, force=path.suffix.lower() in SUFFIXES)
+    try:
+        data = pydicom.dcmread(
+            path, stop_before_pixels=True, specific_tags=_TAGS, force=path.suffix.lower() in SUFFIXES
+        )
+        return _header_of(data, path)
+    except _DAMAGED as error:
+        raise InvalidDicomError(f"The header of {path.name} is damaged.") from error
+
+
+def _header_of(data: Dataset, path: Path) -> DicomHeader | None:
     if "Rows" not in data or "Columns" not in data:
         if "SeriesInstanceUID" not in data:
             raise InvalidDicomError  # any bytes at all pass with force=True
         return None
-    position, orientation = data.get("ImagePositionPatient"), data.get("ImageOrientationPatient")
-    spacing, series_number = data.get("PixelSpacing"), data.get("SeriesNumber")
+    spacing, series_number = _numbers(data, "PixelSpacing", 2), data.get("SeriesNumber")
+    orientation = _numbers(data, "ImageOrientationPatient", 6)
     return DicomHeader(
         path=path,
         series_uid=str(data.get("SeriesInstanceUID", "")),
@@ -108,11 +120,11 @@ def read_header(path: Path) -> DicomHeader | None:
         description=str(data.get("SeriesDescription") or "no description"),
         modality=str(data.get("Modality") or "") or None,
         size=(int(data.Rows), int(data.Columns)),
-        pixel_spacing=None if not spacing else (float(spacing[0]), float(spacing[1])),
+        pixel_spacing=None if spacing is None else (float(spacing[0]), float(spacing[1])),
         number=int(data.get("InstanceNumber") or 0),
-        position=None if not position else np.array(position, dtype=np.float64),
-        orientation=None if not orientation else np.array(orientation, dtype=np.float64),
-        has_geometry=bool(orientation) or "SharedFunctionalGroupsSequence" in data,
+        position=_numbers(data, "ImagePositionPatient", 3),
+        orientation=orientation,
+        has_geometry=orientation is not None or "SharedFunctionalGroupsSequence" in data,
         frame_positions=_frame_positions(data),
     )
 
@@ -121,15 +133,20 @@ def headers_in(folder: Path) -> list[DicomHeader]:
     """The DICOM images that lie in ``folder`` itself, in order of their names; other files are passed over.
 
     Raises:
-        InvalidImage: there is none.
+        InvalidImage: there is none, or the header of one is damaged.
     """
     headers = []
     for path in sorted(folder.iterdir()):
         if path.is_file() and path.name.upper() != "DICOMDIR":
             try:
                 header = read_header(path)
-            except (InvalidDicomError, OSError):
-                continue  # something else that lies in the folder
+            except (InvalidDicomError, OSError) as error:
+                if not _looks_like_dicom(path):
+                    continue  # something else that lies in the folder
+                # Passed over, a first or last slice would be missed by nobody.
+                raise InvalidImage(
+                    f"{path.name} in the folder {folder.name} is damaged; copy it again, or move it elsewhere."
+                ) from error
             if header is not None:
                 headers.append(header)
     if not headers:
@@ -137,6 +154,13 @@ def headers_in(folder: Path) -> list[DicomHeader]:
             f"The folder {folder.name} holds no DICOM images; give the folder in which the .dcm files themselves lie."
         )
     return headers
+
+
+def _looks_like_dicom(path: Path) -> bool:
+    try:
+        return is_dicom(path)
+    except OSError:
+        return False
 
 
 def by_series(headers: Iterable[DicomHeader]) -> dict[str, list[DicomHeader]]:
@@ -152,4 +176,16 @@ def _frame_positions(data: Dataset) -> npt.NDArray[np.float64] | None:
     planes = [frame.get("PlanePositionSequence") for frame in frames]
     if not planes or not all(plane and "ImagePositionPatient" in plane[0] for plane in planes):
         return None
-    return np.array([plane[0].ImagePositionPatient for plane in planes if plane], dtype=np.float64)
+    positions = [_numbers(plane[0], "ImagePositionPatient", 3) for plane in planes if plane]
+    return None if any(position is None for position in positions) else np.array(positions)
+
+
+def _numbers(data: Dataset, name: str, count: int) -> npt.NDArray[np.float64] | None:
+    """The values of an element, ``(count,)``; None where there is none. ValueError where they are no such numbers."""
+    stored = data.get(name)
+    if not stored:
+        return None
+    numbers = np.array(stored, dtype=np.float64)
+    if numbers.shape != (count,) or not np.isfinite(numbers).all():
+        raise ValueError(f"{name} is {stored}")
+    return numbers

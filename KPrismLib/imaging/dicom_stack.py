@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from KPrismLib.errors import InvalidImage
+from KPrismLib.image_checks import size_text
 from KPrismLib.imaging.dicom_headers import DicomHeader
 
 #: A step between slices this many times the usual one means that slices are missing.
@@ -76,8 +77,7 @@ def _check_alike(headers: Sequence[DicomHeader]) -> None:
 
 def _difference(one: DicomHeader, other: DicomHeader) -> str | None:
     if one.size != other.size:
-        sizes = (" x ".join(map(str, header.size)) for header in (one, other))
-        return f"size, {' and '.join(sizes)}"
+        return f"size, {size_text(one.size)} and {size_text(other.size)}"
     if _differ(one.orientation, other.orientation, 1e-3):
         return "orientation"
     if _differ(one.pixel_spacing, other.pixel_spacing, 1e-3):

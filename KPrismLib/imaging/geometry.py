@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from KPrismLib.errors import GeometryMismatch
+from KPrismLib.image_checks import size_text
 
 Matrix = npt.NDArray[np.float64]
 
@@ -83,7 +84,7 @@ def same_grid(a: OnGrid, b: OnGrid) -> None:
     pair = f"{_name(a, 'the first image')} and {_name(b, 'the second image')}"
     if a.shape != b.shape:
         raise GeometryMismatch(
-            f"{pair} differ in size (slices x rows x columns): {_times(a.shape)} and {_times(b.shape)}; "
+            f"{pair} differ in size (slices x rows x columns): {size_text(a.shape)} and {size_text(b.shape)}; "
             "resample one onto the grid of the other."
         )
     spacing_a, spacing_b = grid_spacing_ijk(a.ijk_to_ras), grid_spacing_ijk(b.ijk_to_ras)
@@ -102,10 +103,6 @@ def same_grid(a: OnGrid, b: OnGrid) -> None:
 
 def _name(image: OnGrid, otherwise: str) -> str:
     return image.source.name if image.source is not None else otherwise
-
-
-def _times(shape: Sequence[int]) -> str:
-    return "x".join(str(n) for n in shape)
 
 
 def _numbers(values: npt.NDArray[Any]) -> str:

@@ -17,7 +17,7 @@ from KPrismLib.imaging.dicom_seg_reading import read_dicom_seg
 from KPrismLib.imaging.geometry import Matrix
 from KPrismLib.imaging.reading import existing, read_volume
 from KPrismLib.imaging.segment_fields import read_segment_fields
-from KPrismLib.imaging.volume import Volume
+from KPrismLib.imaging.volume import Volume, picture_matrix
 from KPrismLib.imaging.voxel_values import labels_in
 
 _LARGEST_LABEL = 65535
@@ -84,7 +84,7 @@ class LabelVolume:
     @property
     def array(self) -> npt.NDArray[Any]:
         """The label map ``(k, j, i)``; where segments overlap, the one with the higher label number is seen."""
-        if len(self.layers) == 1:
+        if all(place == (0, label) for label, place in self.places.items()):
             return np.asarray(self.layers[0])
         flat = np.zeros(self.shape, dtype=np.uint16 if max(self.labels, default=0) > 255 else np.uint8)
         for label in sorted(self.labels):
@@ -174,17 +174,19 @@ def _read_picture(source: Path) -> LabelVolume:
                 f"{source.name} is a colour picture; save the mask as a grey PNG, one number per structure."
             )
         numbers = numbers[..., 0]
-    volume = Volume(numbers, Volume.from_picture(numbers[0]).ijk_to_ras, is_picture=True, source=source)
     if source.suffix.lower() in (".jpg", ".jpeg") and len(labels_in(numbers)) > 1:
         raise InvalidMask(
             f"{source.name} is a JPEG, whose compression invents grey values between the labels; save the mask as PNG."
         )
-    return LabelVolume.from_array(volume.array, volume.ijk_to_ras, is_picture=True, source=source)
+    return LabelVolume.from_array(numbers, picture_matrix(), is_picture=True, source=source)
 
 
 def _read_nrrd(source: Path) -> LabelVolume:
     image = itk_volumes.read_itk_image(source)
-    fields = read_segment_fields({key: image.GetMetaData(key) for key in image.GetMetaDataKeys()})
+    try:
+        fields = read_segment_fields({key: image.GetMetaData(key) for key in image.GetMetaDataKeys()})
+    except (ValueError, TypeError) as error:  # TypeError: a field that is no text
+        raise InvalidMask(f"The header of {source.name} is damaged ({error}); save it again from 3D Slicer.") from error
     if not fields:
         array = itk_volumes.image_array(image, source.name)
         if array.ndim == 4:
@@ -197,7 +199,7 @@ def _read_nrrd(source: Path) -> LabelVolume:
     # Segments of different layers may have the same value (Slicer writes 1 for each); then they are counted from 1.
     values = [field.label for field in fields]
     numbers = values if len(set(values)) == len(values) and 0 not in values else list(range(1, len(fields) + 1))
-    if any(field.layer >= len(layers) for field in fields):
+    if not all(0 <= field.layer < len(layers) for field in fields):
         raise InvalidMask(f"{source.name} names a layer that it does not have; save it again from 3D Slicer.")
     return LabelVolume(
         layers=layers,

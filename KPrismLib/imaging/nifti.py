@@ -13,12 +13,23 @@ import numpy.typing as npt
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 
-from KPrismLib.errors import InvalidImage
+from KPrismLib.errors import CannotWrite, InvalidImage
 from KPrismLib.imaging.geometry import Matrix
 
 SUFFIXES = (".nii", ".nii.gz")
 
-_UNREADABLE = (ImageFileError, HeaderDataError, OSError, EOFError, zlib.error, ValueError, KeyError)
+_UNREADABLE = (
+    ImageFileError,
+    HeaderDataError,
+    OSError,
+    EOFError,
+    zlib.error,
+    ValueError,
+    TypeError,
+    LookupError,
+    OverflowError,
+)
+_LONGEST_AXIS = 32767
 _MILLIMETRES = {"meter": 1000.0, "micron": 0.001}
 
 
@@ -44,14 +55,30 @@ def read_nifti(path: Path) -> tuple[npt.NDArray[Any], Matrix]:
     return _slices_first(stored, path.name), matrix
 
 
-def nifti_bytes(labelmap: npt.NDArray[Any], ijk_to_ras: Matrix, *, compress: bool) -> bytes:
-    """A NIfTI file of a label map ``(k, j, i)``; equal input gives equal bytes."""
-    image = nibabel.Nifti1Image(np.ascontiguousarray(labelmap).T, ijk_to_ras)
+def nifti_bytes(array: npt.NDArray[Any], ijk_to_ras: Matrix, *, compress: bool, is_labelmap: bool = True) -> bytes:
+    """A NIfTI file; equal input gives equal bytes.
+
+    Args:
+        array: ``(k, j, i)``, or ``(n, k, j, i)``, whose n volumes become the fourth axis of the file.
+        ijk_to_ras: 4x4; maps ``(i, j, k, 1)`` to RAS mm.
+        compress: as a ``.nii.gz`` file has it.
+        is_labelmap: whether the header says that values are labels.
+
+    Raises:
+        CannotWrite: more voxels along an axis than the format can count.
+    """
+    if max(array.shape) > _LONGEST_AXIS:
+        raise CannotWrite(
+            f"NIfTI holds at most {_LONGEST_AXIS} voxels along an axis, and this image has {max(array.shape)}; write "
+            ".seg.nrrd."
+        )
+    image = nibabel.Nifti1Image(np.ascontiguousarray(array).T, ijk_to_ras)
     # Both forms: readers differ in which they prefer. The qform cannot hold shear; the sform holds everything.
     image.set_qform(ijk_to_ras, code=1)
     image.set_sform(ijk_to_ras, code=1)
     image.header.set_xyzt_units("mm")
-    image.header.set_intent("label")
+    if is_labelmap:
+        image.header.set_intent("label")
     data: bytes = image.to_bytes()
     return gzip.compress(data, compresslevel=6, mtime=0) if compress else data
 

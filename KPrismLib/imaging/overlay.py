@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from PIL import Image
 from KPrismLib.errors import CannotWrite, GeometryMismatch, InvalidConfig, InvalidImage
 from KPrismLib.imaging.atomic_file import write_atomically
 from KPrismLib.imaging.caption import legend_strip, title_strip
-from KPrismLib.imaging.coverage import Canvas, Coverage
+from KPrismLib.imaging.coverage import Coverage, Sheet
 from KPrismLib.prompts import Click, Scribble
 
 Picture = npt.NDArray[np.uint8]
@@ -61,23 +62,23 @@ def render_overlay(
         uint8 ``(rows, columns, 3)``; the image part has a long side of at least 512.
     """
     _check(pixels, masks, spacing, alpha, contour_width, legend)
-    canvas = _canvas(pixels.shape[:2], spacing)
-    shown = _enlarged(pixels, canvas)
+    sheet = _sheet(pixels.shape[:2], spacing)
+    shown = _enlarged(pixels, sheet)
     for mask, colour in masks:
-        inside, line = canvas.region(np.asarray(mask) != 0, contour_width)
+        inside, line = sheet.region(np.asarray(mask) != 0, contour_width)
         _blend(shown, inside * alpha, colour)
         if contour_width > 0:
             _blend(shown, line, colour)
-    unit = max(canvas.shape) / 512
+    unit = max(sheet.shape) / 512
     for positive, colour in ((True, _POSITIVE), (False, _NEGATIVE)):
         lines = [scribble.points for scribble in scribbles if scribble.positive is positive]
         dots = [(click.row, click.column) for click in clicks if click.positive is positive]
         if lines:
-            _blend(shown, canvas.strokes(lines, 4.5 * unit), _WHITE)
-            _blend(shown, canvas.strokes(lines, 3.0 * unit), colour)
+            _blend(shown, sheet.strokes(lines, 4.5 * unit), _WHITE)
+            _blend(shown, sheet.strokes(lines, 3.0 * unit), colour)
         if dots:
-            _blend(shown, canvas.discs(dots, 6.5 * unit), _WHITE)
-            _blend(shown, canvas.discs(dots, 4.75 * unit), colour)
+            _blend(shown, sheet.discs(dots, 6.5 * unit), _WHITE)
+            _blend(shown, sheet.discs(dots, 4.75 * unit), colour)
     picture: Picture = np.rint(np.clip(shown, 0, 1) * 255).astype(np.uint8)
     strips = [picture]
     if title:
@@ -102,18 +103,18 @@ def write_overlay(path: str | Path, picture: Picture) -> Path:
     return write_atomically(target, stream.getvalue())
 
 
-def _canvas(shape: tuple[int, ...], spacing: tuple[float, float]) -> Canvas:
+def _sheet(shape: tuple[int, ...], spacing: tuple[float, float]) -> Sheet:
     """The size of the result: pixels as wide as the finer spacing, and no long side below the smallest."""
     rows, columns = shape
     finest = min(spacing)
     height, width = rows * spacing[0] / finest, columns * spacing[1] / finest
     enlarge = max(1.0, SMALLEST_LONG_SIDE / max(height, width))
     size = max(1, round(height * enlarge)), max(1, round(width * enlarge))
-    return Canvas(shape=size, zoom=(size[0] / rows, size[1] / columns))
+    return Sheet(shape=size, zoom=(size[0] / rows, size[1] / columns))
 
 
-def _enlarged(pixels: Picture, canvas: Canvas) -> npt.NDArray[np.float32]:
-    rows, columns = canvas.shape
+def _enlarged(pixels: Picture, sheet: Sheet) -> npt.NDArray[np.float32]:
+    rows, columns = sheet.shape
     image = Image.fromarray(np.ascontiguousarray(pixels)).convert("RGB")
     if image.size != (columns, rows):
         image = image.resize((columns, rows), Image.Resampling.BILINEAR)
@@ -141,7 +142,7 @@ def _check(
     for mask, _ in masks:
         if np.shape(mask) != pixels.shape[:2]:
             raise GeometryMismatch(f"The mask has shape {np.shape(mask)} but the image {pixels.shape[:2]}.")
-    if not 0 <= alpha <= 1 or contour_width < 0 or min(spacing) <= 0:
+    if not (0 <= alpha <= 1 and contour_width >= 0 and all(0 < step < math.inf for step in spacing)):
         raise InvalidConfig("An overlay needs alpha from 0 to 1, a contour width of 0 or more, and a positive spacing.")
     if legend and len(legend) != len(masks):
         raise InvalidConfig(f"The legend has {len(legend)} names for {len(masks)} masks; give one for each.")

@@ -13,6 +13,7 @@ import tifffile
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from KPrismLib.errors import InvalidImage
+from KPrismLib.image_checks import size_text
 from KPrismLib.imaging.itk_paths import itk_paths
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
@@ -61,10 +62,12 @@ def _read_pages(path: Path, convert: Callable[[Image.Image], _Pixels]) -> _Pixel
     if pages is None:
         raise InvalidImage(f"{path.name} is stored rotated with 16 bits per colour; turn it upright and save it again.")
     if not pages:
-        return _read_deep(path)
+        pages = list(_read_deep(path))
+    if not pages or not all(page.size for page in pages):
+        raise InvalidImage(f"{path.name} holds no pixels; save it again, as PNG or TIFF.")
     sizes = {page.shape for page in pages}
     if len(sizes) > 1:
-        listed = ", ".join(sorted("x".join(map(str, size)) for size in sizes))
+        listed = ", ".join(size_text(size) for size in sorted(sizes))
         raise InvalidImage(f"{path.name} holds pages of different sizes ({listed}); save the one page you need.")
     return np.stack(pages)
 

@@ -51,6 +51,8 @@ def existing(path: str | Path) -> Path:
         InvalidImage: nothing there, an empty file, or no permission.
     """
     source = Path(path)
+    if not source.name:  # "." has a name, too, which sentences and segmentations are called by
+        source = source.resolve()
     try:
         if source.is_dir():
             next(source.iterdir(), None)

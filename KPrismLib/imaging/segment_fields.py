@@ -34,18 +34,22 @@ class SegmentField:
 
 
 def read_segment_fields(header: Mapping[str, str]) -> list[SegmentField]:
-    """The segments of a header, in their order; an empty list for a NRRD file that is no segmentation."""
+    """The segments of a header, in their order; an empty list for a NRRD file that is no segmentation.
+
+    Raises:
+        ValueError: a number that is none, or a colour that has not three of them.
+    """
     fields: list[SegmentField] = []
     while (prefix := f"Segment{len(fields)}_") + "ID" in header:
         number = len(fields)
-        colour = [float(part) for part in header.get(f"{prefix}Color", "0.5 0.5 0.5").split()]
+        red, green, blue = (float(part) for part in header.get(f"{prefix}Color", "0.5 0.5 0.5").split())
         tags = dict(tag.split(":", 1) for tag in header.get(f"{prefix}Tags", "").split("|") if ":" in tag)
         fields.append(
             SegmentField(
                 name=header.get(f"{prefix}Name", header[f"{prefix}ID"]),
                 # Files from before Slicer 4.11 have one layer per segment, with the value 1.
                 label=int(header.get(f"{prefix}LabelValue", "1")),
-                colour=(colour[0], colour[1], colour[2]),
+                colour=(red, green, blue),
                 terminology=tags.get(_TERMINOLOGY),
                 layer=int(header.get(f"{prefix}Layer", str(number))),
             )

@@ -52,7 +52,7 @@ def _order_statistics(array: _Array, ranks: Sequence[int]) -> list[float]:
     """The values at these positions (0-based) of the sorted array."""
     if array.dtype.kind in "bui":
         low, high = int(array.min()), int(array.max())
-        if high - low < _COUNTABLE:
+        if high - low < _COUNTABLE and high <= np.iinfo(np.int64).max:
             counts = np.zeros(high - low + 1, dtype=np.int64)
             for piece in _pieces(array):
                 counts += np.bincount(piece.astype(np.int64) - low, minlength=len(counts))

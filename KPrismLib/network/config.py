@@ -49,6 +49,7 @@ class NetworkConfig:
 
     Raises:
         InvalidConfig: if a size is not positive, or the heads do not divide the channels.
+        TypeError: a value of another kind than its field.
     """
 
     image_size: int
@@ -74,6 +75,7 @@ class NetworkConfig:
     attention: str = field(default="absorbed")
 
     def __post_init__(self) -> None:
+        self._check_kinds()
         for name in ("image_size", "detail_channels", "dim", "heads", "ffn_dim", "pixel_ffn_dim", "mask_head_dim",
                      "num_experts", "rounds", "semantic_queries", "prompt_channels"):  # fmt: skip
             if getattr(self, name) < 1:
@@ -83,6 +85,8 @@ class NetworkConfig:
                 raise InvalidConfig(
                     f"{name} is {getattr(self, name)}; it must be {length} numbers of at least {least}."
                 )
+        if self.click_radius < 0:
+            raise InvalidConfig(f"click_radius is {self.click_radius}; it must be at least 0.")
         if self.dim % self.heads or self.dim % 2:
             raise InvalidConfig(f"dim {self.dim} must be even and divisible by heads {self.heads}.")
         if self.reference_queries < 2 or self.reference_queries % 2:
@@ -93,6 +97,16 @@ class NetworkConfig:
             raise InvalidConfig(f"attention is {self.attention!r}; choose one of {', '.join(ATTENTION_FORMS)}.")
         if len(set(self.classes)) != len(self.classes):
             raise InvalidConfig("A class name stands twice in classes; every class needs a name of its own.")
+
+    def _check_kinds(self) -> None:
+        """Files hold whatever somebody wrote into them: 96.0 for 96, a word for a list of words."""
+        for setting in dataclasses.fields(self):
+            value = getattr(self, setting.name)
+            items = value if isinstance(value, tuple) else (value,)
+            wanted = str if setting.name in ("classes", "attention") else bool if setting.type == "bool" else int
+            is_list = str(setting.type).startswith("tuple")
+            if isinstance(value, tuple) != is_list or not all(type(item) is wanted for item in items):
+                raise TypeError(f"{setting.name} cannot be {value!r}")
 
     def replace(self, **changes: Any) -> NetworkConfig:
         """A copy with ``changes``; an unknown setting raises InvalidConfig."""

@@ -110,6 +110,18 @@ def test_two_numbers_are_a_rule(rng):
     assert window_for(_ct(rng), rule="-100, 240.5") == IntensityWindow(-100, 240.5, "-100,240.5")
 
 
+@pytest.mark.parametrize("rule", ["-1024.56789,3071.12345", "0.1,0.30000000000000004", "1e-09,2e+20", "0,1000000"])
+def test_the_recorded_rule_chooses_the_same_window_again(rng, rule):
+    window = window_for(_ct(rng), rule=rule)
+    assert window.rule == rule
+    assert window_for(_ct(rng), rule=window.rule) == window
+
+
+def test_percentiles_beyond_what_signed_integers_hold():
+    values = np.array([2**63, 2**63 + 4096, 2**63 + 8192], np.uint64)
+    assert percentiles(values, [0, 50, 100]) == [2.0**63, 2.0**63 + 4096, 2.0**63 + 8192]
+
+
 def test_percentiles_that_coincide_give_way_to_the_whole_range():
     data = np.zeros((1, 100, 100), np.uint16)
     data[0, 0, :3] = [5, 9, 7]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 
 import nibabel
@@ -151,6 +152,19 @@ def test_overlay_and_probability(kprism, volume, weights, tmp_path) -> None:
     np.testing.assert_array_equal(image.get_fdata() >= 0.5, nibabel.load(output).get_fdata() == 1)
     with Image.open(overlay) as drawn:
         assert max(drawn.size) >= 512
+
+
+def test_probabilities_are_compressed_by_their_ending_in_any_letters(kprism, volume, weights, tmp_path) -> None:
+    files = {}
+    for name in ("p.nii.gz", "P.NII.GZ", "p.nii"):
+        arguments = ("--class", "liver", "--class", "spleen", "--probability", tmp_path / name, "--model", weights)
+        assert kprism("segment", volume, "-o", tmp_path / "s.nii", *arguments).status == 0
+        files[name] = (tmp_path / name).read_bytes()
+    assert files["P.NII.GZ"] == files["p.nii.gz"]
+    assert gzip.decompress(files["p.nii.gz"]) == files["p.nii"]
+    image = nibabel.load(tmp_path / "p.nii")
+    assert image.shape == (*nibabel.load(volume).shape, 2)
+    assert image.get_data_dtype() == np.float32
 
 
 @pytest.mark.parametrize("dtype", [np.uint16, np.int16, np.float32, np.float64])

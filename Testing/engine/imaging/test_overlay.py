@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from KPrismLib.errors import CannotWrite, GeometryMismatch, InvalidConfig, InvalidImage
-from KPrismLib.imaging.coverage import Canvas
+from KPrismLib.imaging.coverage import Sheet
 from KPrismLib.imaging.overlay import render_overlay, write_overlay
 from KPrismLib.prompts import Click, Scribble
 
@@ -49,17 +49,17 @@ def test_the_outline_lies_on_the_border_of_the_mask():
 
 
 def test_coverage_sums_to_the_area_and_has_soft_edges():
-    canvas = Canvas((512, 512), (1.0, 1.0))
+    sheet = Sheet((512, 512), (1.0, 1.0))
     disc = np.hypot(*np.mgrid[-200:312, -250:262]) <= 80
-    inside, line = canvas.region(disc, 2.0)
+    inside, line = sheet.region(disc, 2.0)
     assert inside.sum() == pytest.approx(disc.sum(), rel=0.002)
     square = np.zeros((512, 512), bool)
     square[100:300, 50:350] = True
-    assert canvas.region(square, 2.0)[1].sum() == pytest.approx(2.0 * 2 * (200 + 300), rel=0.01)
+    assert sheet.region(square, 2.0)[1].sum() == pytest.approx(2.0 * 2 * (200 + 300), rel=0.01)
     assert line.sum() == pytest.approx(2.0 * 2 * np.pi * 80, rel=0.15)  # a little longer, as pixels have corners
     assert ((inside > 0) & (inside < 1)).any()
-    assert canvas.discs([(100, 100)], 10.0).sum() == pytest.approx(np.pi * 100, rel=0.05)
-    assert canvas.strokes([[(10, 10), (10, 110)]], 4.0).sum() == pytest.approx(4 * 100 + np.pi * 4, rel=0.06)
+    assert sheet.discs([(100, 100)], 10.0).sum() == pytest.approx(np.pi * 100, rel=0.05)
+    assert sheet.strokes([[(10, 10), (10, 110)]], 4.0).sum() == pytest.approx(4 * 100 + np.pi * 4, rel=0.06)
 
 
 @pytest.mark.parametrize("corner", [(0, 0), (0, 48), (16, 0), (16, 48)])
@@ -140,6 +140,7 @@ def test_other_formats_are_refused(tmp_path):
         (GREY, {"masks": [(np.zeros((3, 3)), BLUE)]}, GeometryMismatch, r"\(3, 3\)"),
         (GREY, {"alpha": 1.5}, InvalidConfig, "alpha"),
         (GREY, {"spacing": (0.0, 1.0)}, InvalidConfig, "positive spacing"),
+        (GREY, {"spacing": (1.0, float("nan"))}, InvalidConfig, "positive spacing"),
         (GREY, {"legend": ["one"]}, InvalidConfig, "1 names for 0 masks"),
     ],
 )

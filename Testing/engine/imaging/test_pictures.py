@@ -70,7 +70,7 @@ def test_the_pages_of_a_tiff_are_slices(tmp_path, rng, dtype):
 def test_pages_of_different_sizes_are_refused(tmp_path):
     first, second = Image.new("L", (7, 5)), Image.new("L", (3, 2))
     first.save(tmp_path / "stack.tif", save_all=True, append_images=[second])
-    with pytest.raises(InvalidImage, match=r"different sizes \(2x3, 5x7\)"):
+    with pytest.raises(InvalidImage, match=r"different sizes \(2 x 3, 5 x 7\)"):
         read_volume(tmp_path / "stack.tif")
 
 

@@ -175,6 +175,13 @@ def test_on_windows_itk_gets_ascii_names(tmp_path, rng, monkeypatch):
     assert np.array_equal(read_volume(path).array, array)  # copied where links are not allowed
 
 
+def test_the_folder_that_one_stands_in_has_a_name(tmp_path, monkeypatch):
+    (tmp_path / "series").mkdir()
+    monkeypatch.chdir(tmp_path / "series")
+    with pytest.raises(InvalidImage, match="The folder series holds no DICOM"):
+        read_volume(".")
+
+
 def test_a_cifti_file_is_no_volume(tmp_path):
     brain = nibabel.cifti2.BrainModelAxis.from_mask(np.ones(4, dtype=bool), name="thalamus_left")
     rows = nibabel.cifti2.ScalarAxis(["a"])

@@ -150,6 +150,14 @@ def test_what_cannot_be_written_is_explained(tmp_path, name, sentence):
         write_segmentation(tmp_path / name, np.zeros((3, 4, 5), np.uint8), [LIVER], _volume())
 
 
+def test_a_slide_too_long_for_nifti_is_told_and_fits_elsewhere(tmp_path):
+    slide = Volume.from_picture(np.zeros((2, 32768), np.uint8))
+    with pytest.raises(CannotWrite, match=r"at most 32767 .* has 32768; write \.seg\.nrrd"):
+        write_segmentation(tmp_path / "slide.nii.gz", np.zeros(slide.shape, np.uint8), [LIVER], slide)
+    write_segmentation(tmp_path / "slide.seg.nrrd", np.zeros(slide.shape, np.uint8), [LIVER], slide)
+    assert [path.name for path in tmp_path.iterdir()] == ["slide.seg.nrrd"]
+
+
 def test_a_full_disk_leaves_the_old_file_and_no_temporary_one(tmp_path, monkeypatch):
     path = tmp_path / "mask.nii.gz"
     path.write_bytes(b"old")

@@ -37,6 +37,13 @@ def test_base_is_the_paper() -> None:
         ({"encoder_channels": [16, 16, 0]}, "at least 1"),
         ({"encoder_blocks": (1, 1, 1)}, "4 numbers"),
         ({"encoder_channels": 16}, "do not fit"),
+        ({"dim": 96.0}, "dim cannot be 96.0"),
+        ({"rounds": True}, "rounds cannot be True"),
+        ({"moe_ffn": 1}, "moe_ffn cannot be 1"),
+        ({"classes": "liver"}, "classes cannot be 'liver'"),
+        ({"classes": ("liver", 2)}, "classes cannot be"),
+        ({"encoder_blocks": (1, 1, 1, 0.5)}, "encoder_blocks cannot be"),
+        ({"click_radius": -1}, "click_radius is -1"),
         ({"colour": "blue"}, "no network setting 'colour'"),
     ],
 )

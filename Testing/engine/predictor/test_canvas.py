@@ -120,6 +120,24 @@ def test_reducing_averages_what_it_reduces() -> None:
     assert (resample(stripes, (16, 16))[..., 2:-2] - 0.5).abs().max() < 0.05
 
 
+class Elsewhere:
+    """A tensor on a device that cannot antialias, as MPS before PyTorch 2.7; ``meta`` stands for it."""
+
+    device = torch.device("meta")
+
+    def __init__(self, content: torch.Tensor) -> None:
+        self.shape, self._content = content.shape, content
+
+    def cpu(self) -> torch.Tensor:
+        return self._content
+
+
+def test_a_device_without_antialiasing_is_spared_it() -> None:
+    reduced = resample(Elsewhere(torch.rand(1, 1, 64, 64)), (16, 20))  # type: ignore[arg-type]
+    assert reduced.shape == (1, 1, 16, 20)
+    assert reduced.device == Elsewhere.device  # back where it came from
+
+
 def test_pixels_become_three_channels_in_order() -> None:
     grey = np.arange(6, dtype=np.uint8).reshape(2, 3)
     assert torch.equal(image_tensor(grey)[0, 2], torch.tensor([[0.0, 1, 2], [3, 4, 5]]))

@@ -44,6 +44,7 @@ def test_of_several_gpus_one_can_be_chosen_but_not_one_too_many(computer: pytest
     add_cuda(computer, 2)
     assert choose_device("cuda:1") == torch.device("cuda:1")
     assert choose_device("cuda") == torch.device("cuda")
+    assert choose_device("cuda:01") == torch.device("cuda:1")
     with pytest.raises(DeviceUnavailable, match="found: 2"):
         choose_device("cuda:2")
 
@@ -63,8 +64,9 @@ def test_a_name_that_is_none_is_refused(name: str) -> None:
         RuntimeError("MPS backend out of memory (MPS allocated: 5 GB)"),
         RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 4 bytes."),
         RuntimeError("[enforce fail] DefaultCPUAllocator: not enough memory: you tried to allocate 4 bytes."),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
     ],
-    ids=["cuda", "numpy", "mps", "cpu on Linux", "cpu on Windows"],
+    ids=["cuda", "numpy", "mps", "cpu on Linux", "cpu on Windows", "cublas"],
 )
 def test_every_face_of_a_full_memory_is_one_error(error: BaseException) -> None:
     with pytest.raises(OutOfMemory, match="close other programs") as caught, memory_guard(CPU):
@@ -75,6 +77,11 @@ def test_every_face_of_a_full_memory_is_one_error(error: BaseException) -> None:
 def test_what_this_computer_says_when_asked_for_too_much_is_understood() -> None:
     with pytest.raises(OutOfMemory), memory_guard(CPU):
         torch.empty(10**16)
+
+
+def test_a_guard_inside_a_guard_has_the_word() -> None:
+    with pytest.raises(OutOfMemory, match="The device cuda:1"), memory_guard(CPU), memory_guard(torch.device("cuda:1")):
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory.")
 
 
 def test_other_errors_pass_unchanged() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from KPrismLib.errors import InvalidConfig, InvalidPrompt, UnknownClass
+from KPrismLib.errors import InvalidConfig, InvalidPrompt, OutOfMemory, UnknownClass
 from KPrismLib.predictor import Predictor
 from Testing.engine.predictor.tiny_predictor import disk, picture, tiny_predictor
 
@@ -92,6 +92,37 @@ def test_questions_of_one_kind_share_a_pass(predictor: Predictor, images: list[A
         assert sorted(sizes) == [1, 1, 1, 2]
     finally:
         handle.remove()
+
+
+@pytest.mark.parametrize("click", [(40, 0, True), (-1, 3, True), (2.5, 3, True), (5, 5, False)])
+def test_a_click_that_cannot_be_leaves_all_sessions_as_they_were(
+    predictor: Predictor, images: list[Any], click: tuple[int, int, bool]
+) -> None:
+    sessions = predictor.together(2).sessions(images[:2], [None] * 2, [None] * 2)
+    sessions.click({0: (5, 5, True), 1: (9, 9, True)})
+    before = sessions.masks
+    with pytest.raises(InvalidPrompt):
+        sessions.click({1: (3, 3, True), 0: click})
+    assert all(np.array_equal(mask, kept) for mask, kept in zip(sessions.masks, before, strict=True))
+    sessions.click({1: (20, 20, False)})
+    alone = predictor.session(images[1])
+    alone.click(9, 9)
+    assert np.array_equal(sessions.masks[1], alone.click(20, 20, positive=False).mask)
+
+
+def test_a_failed_pass_leaves_all_sessions_as_they_were(
+    predictor: Predictor, images: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise MemoryError
+
+    sessions = predictor.together(2).sessions(images[:1], [None], [None])
+    with monkeypatch.context() as broken:
+        broken.setattr(predictor.network.decoder, "forward", full)
+        with pytest.raises(OutOfMemory):
+            sessions.click({0: (5, 5, True)})
+    sessions.click({0: (9, 9, True)})
+    assert np.array_equal(sessions.masks[0], predictor.session(images[0]).click(9, 9).mask)
 
 
 def test_what_cannot_be_asked_is_told(predictor: Predictor, images: list[Any], knowledge: dict[str, Any]) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +14,7 @@ from KPrismLib.network import KPrism, base_config
 from KPrismLib.precision import choose_precision, multiplies_bfloat16
 from KPrismLib.predictor import Predictor
 from Testing.engine.network.tiny_network import filled, tiny_config
-from Testing.engine.predictor.tiny_predictor import disk, picture
+from Testing.engine.predictor.tiny_predictor import disk, picture, tiny_predictor
 
 CPU = torch.device("cpu")
 
@@ -49,6 +52,41 @@ def test_gpus_are_asked_and_others_are_not_trusted(monkeypatch: pytest.MonkeyPat
     assert not multiplies_bfloat16(torch.device("mps"))
     monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
     assert not multiplies_bfloat16(CPU)  # an older PyTorch cannot tell
+
+
+def test_a_mac_with_an_older_pytorch_is_asked_for_no_autocast(monkeypatch: pytest.MonkeyPatch) -> None:
+    predictor = tiny_predictor()
+    predictor.device = torch.device("mps")
+
+    def before_2_5(device_type: str, *_: object, **__: object) -> None:
+        raise RuntimeError(f"User specified an unsupported autocast device_type {device_type!r}")
+
+    monkeypatch.setattr(torch, "autocast", before_2_5)
+    with predictor.computing():
+        assert torch.is_inference_mode_enabled()
+
+
+def test_the_autocast_of_a_caller_does_not_change_the_mask() -> None:
+    predictor = tiny_predictor()
+    alone = predictor.segment(predictor.encode(picture()), cls="liver").probability
+    with torch.autocast("cpu", torch.bfloat16):
+        assert np.array_equal(predictor.segment(predictor.encode(picture()), cls="liver").probability, alone)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_threads_that_share_a_predictor_get_the_masks_of_one_alone(precision: str) -> None:
+    predictor = Predictor(filled(KPrism(tiny_config())), precision=precision)
+
+    def work(number: int) -> list[np.ndarray[Any, Any]]:
+        image = predictor.encode(picture(phase=number))
+        session = predictor.session(image, cls="liver")
+        session.click(5 + number, 20)
+        return [predictor.segment(image, cls="spleen").probability, session.click(30, 9, positive=False).probability]
+
+    expected = [work(number) for number in range(6)]
+    with ThreadPoolExecutor(4) as threads:
+        for found, alone in zip(threads.map(work, range(6)), expected, strict=True):
+            assert all(np.array_equal(one, other) for one, other in zip(found, alone, strict=True))
 
 
 def test_a_predictor_in_bfloat16_gives_nearly_the_same_masks() -> None:

@@ -144,6 +144,9 @@ class TestEncode:
         assert np.array_equal(pixels, kept[0])
         assert np.array_equal(mask, kept[1])
 
+    def test_nothing_to_encode_gives_nothing(self, predictor: Predictor) -> None:
+        assert predictor.encode_batch([]) == []
+
 
 class TestSegment:
     def test_an_unknown_class_is_told_with_the_nearest(self, predictor: Predictor) -> None:
@@ -171,6 +174,13 @@ class TestSegment:
         for mask in (None, disk()):
             with pytest.raises(InvalidPrompt, match="not both"):
                 predictor.session(image, cls="liver", reference=reference, mask=mask)
+
+    def test_a_pass_needs_images_and_classes(self, predictor: Predictor) -> None:
+        image = predictor.encode(picture())
+        with pytest.raises(InvalidPrompt, match="at least one class"):
+            predictor.class_probabilities([image], [])
+        with pytest.raises(InvalidImage, match="no image"):
+            predictor.class_probabilities([], ["liver"])
 
     def test_a_full_device_is_told(self, predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
         def full(*_: Any) -> None:

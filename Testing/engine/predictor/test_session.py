@@ -163,6 +163,12 @@ def say_nothing(session: Session) -> None:
         (lambda s: s.scribble([(0, 0), (40, 2)]), "outside"),
         (say_nothing, "no points"),
         (lambda s: s.click(10, 20, positive=False), "already has a positive click"),
+        (lambda s: s.click(-0.5, 3), r"two whole numbers.*\(-0.5, 3\)"),
+        (lambda s: s.click(3, float("nan")), "two whole numbers"),
+        (lambda s: s.click(3, "4"), "two whole numbers"),
+        (lambda s: s.scribble([(1, 2), (3.25, 4)]), "two whole numbers"),
+        (lambda s: s.scribble([(1, 2, 3)]), "two whole numbers"),
+        (lambda s: s.scribble([5]), "two whole numbers"),
     ],
 )
 def test_a_prompt_that_cannot_be_leaves_the_session_as_it_was(
@@ -234,11 +240,34 @@ def test_a_mask_of_another_size_is_refused(predictor: Predictor, image: EncodedI
         predictor.session(image, mask=np.ones(shape, dtype=bool))
 
 
+@pytest.mark.parametrize(
+    ("mask", "words"), [(np.full((40, 56), np.nan), "NaN"), (np.full((40, 56), "x"), "values of type")]
+)
+def test_a_mask_that_says_neither_yes_nor_no_is_refused(
+    predictor: Predictor, image: EncodedImage, mask: Any, words: str
+) -> None:
+    with pytest.raises(InvalidMask, match=words):
+        predictor.session(image, mask=mask)
+    with pytest.raises(InvalidMask, match=words):
+        predictor.reference([(picture(), mask)])
+
+
+def test_what_undo_gives_back_cannot_be_changed_meanwhile(predictor: Predictor, image: EncodedImage) -> None:
+    session = predictor.session(image, mask=disk())
+    for result in (session.result, session.click(3, 3), predictor.session(image).result):
+        with pytest.raises(ValueError, match="read-only"):
+            result.mask[:] = False
+        with pytest.raises(ValueError, match="read-only"):
+            result.probability[:] = 0
+    assert np.array_equal(session.undo().mask, disk())
+
+
 def test_numpy_numbers_are_clicks_like_any_other(predictor: Predictor, image: EncodedImage) -> None:
     session = predictor.session(image)
     session.click(np.int64(10), np.uint8(20), positive=np.bool_(True))  # type: ignore[arg-type]
     session.scribble(np.array([[1, 2], [3, 4]]))  # type: ignore[arg-type]
-    assert session.prompts == (Click(10, 20), Scribble(((1, 2), (3, 4))))
+    session.click(12.0, np.float32(9))  # type: ignore[arg-type]
+    assert session.prompts == (Click(10, 20), Scribble(((1, 2), (3, 4))), Click(12, 9))
 
 
 def test_sessions_on_one_image_do_not_meet(predictor: Predictor, image: EncodedImage) -> None:

@@ -12,7 +12,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from KPrismLib import weights
 from KPrismLib.errors import CannotWrite, DeviceUnavailable, InvalidWeights
@@ -139,7 +139,11 @@ def test_weights_of_something_else_are_refused(tmp_path: Path, metadata: dict[st
         {"config": json.dumps(NETWORK.config.to_dict() | {"encoder_channels": 5})},
         {"config": json.dumps(NETWORK.config.to_dict() | {"encoder_channels": [16, 16]})},
         {"config": json.dumps(NETWORK.config.to_dict() | {"new_switch": True})},
+        {"config": json.dumps(NETWORK.config.to_dict() | {"dim": 16.0})},
+        {"config": json.dumps(NETWORK.config.to_dict() | {"ffn_dim": 2**40})},
         {"notes": "?"},
+        {"notes": "[1, 2]"},
+        {"notes": "null"},
     ],
     ids=lambda m: str(m)[:40],
 )
@@ -154,12 +158,55 @@ def test_settings_that_make_no_network_are_refused(stored: Path, metadata: dict[
         ({"semantic_table.table": None}, "semantic_table.table"),
         ({"surplus": torch.zeros(3)}, "surplus"),
         ({"semantic_table.table": torch.zeros(2, 2, 15)}, "semantic_table.table"),
+        ({"semantic_table.table": torch.zeros(2, 2, 16, dtype=torch.int32)}, "semantic_table.table"),
     ],
-    ids=["missing", "left over", "other shape"],
+    ids=["missing", "left over", "other shape", "whole numbers"],
 )
 def test_tensors_that_do_not_fit_are_named(stored: Path, changes: dict[str, Any], named: str) -> None:
     with pytest.raises(InvalidWeights, match=f"1 tensors differ, first {named}"):
         load_weights(rewritten(stored, **changes)).build()
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_numbers_that_are_none_are_found(stored: Path, value: float) -> None:
+    """One broken number would make every mask empty, and no file says so by itself."""
+    table = load_weights(stored).tensors["semantic_table.table"].clone()
+    table[1, 0, 3] = value
+    with pytest.raises(InvalidWeights, match=r"semantic_table\.table holds NaN or infinite"):
+        load_weights(rewritten(stored, **{"semantic_table.table": table})).build()
+
+
+def test_numbers_too_large_for_half_precision_are_not_saved(tmp_path: Path) -> None:
+    state = dict(NETWORK.state_dict())
+    state["semantic_table.table"] = state["semantic_table.table"] + 1e6
+    with pytest.raises(InvalidWeights, match="half precision"):
+        save_weights(tmp_path / "large.safetensors", state, NETWORK.config, {})
+    assert not list(tmp_path.iterdir())
+
+
+def test_equal_weights_give_equal_files(tmp_path: Path) -> None:
+    """Also for the reader of the file who knows the format only: lengths, offsets and alignment are right."""
+    files = []
+    for number in range(6):
+        path = tmp_path / f"{number}.safetensors"
+        save_weights(path, NETWORK.state_dict(), NETWORK.config, {"steps": 3, "datasets": ["Ünïcode"]})
+        files.append(path.read_bytes())
+    assert len(set(files)) == 1
+    assert (8 + int.from_bytes(files[0][:8], "little")) % 8 == 0
+    assert all(torch.equal(t, NETWORK.state_dict()[n].half()) for n, t in load_file(path).items())
+    assert load_weights(path).notes == {"steps": 3, "datasets": ["Ünïcode"]}
+
+
+def test_a_built_network_learns_and_shares_nothing_with_the_file(stored: Path) -> None:
+    loaded = load_weights(rewritten(stored, **{"semantic_table.table": torch.ones(2, 2, 16)}))
+    state = torch.random.get_rng_state()
+    network = loaded.build()
+    assert torch.equal(torch.random.get_rng_state(), state)  # nothing is drawn
+    assert all(parameter.requires_grad for parameter in network.parameters())
+    assert not any(tensor.is_meta for tensor in network.state_dict().values())
+    with torch.no_grad():
+        network.semantic_table.table.zero_()
+    assert (loaded.tensors["semantic_table.table"] == 1).all()
 
 
 def test_names_and_paths_without_weights_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
