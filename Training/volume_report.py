@@ -23,13 +23,14 @@ from KPrismLib.imaging.atomic_file import write_atomically
 from KPrismLib.predictor import Predictor
 from KPrismLib.weights import find_weights
 from Training.volume_measures.cases import Case, cases_of
+from Training.volume_measures.classing import ClassMeasure
 from Training.volume_measures.clicking import measure_clicks
 from Training.volume_measures.propagating import measure_propagation
 from Training.volume_measures.retrieving import RetrievalMeasure
 from Training.volume_measures.summary import summarise
 
 SETS = ("BTCV_SYNAPSE18", "ACDC", "LA2018", "MSD_HIPPOCAMPUS")
-PARTS = ("propagation", "clicks", "retrieval")
+PARTS = ("classes", "propagation", "clicks", "retrieval")
 
 
 class Report:
@@ -68,7 +69,7 @@ class Report:
     def _continued(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         try:
             content = json.loads(self._path.read_text(encoding="utf-8"))
-            found, cases = content["settings"], {part: dict(content["cases"][part]) for part in PARTS}
+            found, cases = content["settings"], {part: dict(content["cases"].get(part, {})) for part in PARTS}
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InvalidConfig(f"{self._path} is no volume report; choose another file name.") from error
         if found != dict(settings):
@@ -82,12 +83,15 @@ def measure(
     """Measure what the report does not have yet; yields every part of every case when it is done."""
     for folder in folders:
         retrieval: RetrievalMeasure | None = None
+        classes = ClassMeasure(predictor, folder)
         for case in cases_of(folder, split="test", limit=limit):
             for part in parts:
                 if (part, case) in report:
                     continue
                 measured: dict[str, Any] | None
-                if part == "propagation":
+                if part == "classes":
+                    measured = classes.measure(case)
+                elif part == "propagation":
                     measured = measure_propagation(predictor, case)
                 elif part == "clicks":
                     measured = measure_clicks(predictor, case)
@@ -107,7 +111,7 @@ def main(
     parts: Annotated[str, typer.Option(help="What to measure, with commas.")] = ",".join(PARTS),
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
 ) -> None:
-    """Measure propagation, clicks to a volume, and reference retrieval."""
+    """Measure classes through volumes, propagation, clicks to a volume, and reference retrieval."""
     with explained():
         chosen = [part.strip() for part in parts.split(",")]
         unknown = [part for part in chosen if part not in PARTS]

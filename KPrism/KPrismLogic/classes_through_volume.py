@@ -24,6 +24,7 @@ class ClassesThroughVolume:
         segmentation: where the segments are.
         classes: classes that the model knows.
         names: names or IDs of the segments; None for those of the classes.
+        every_piece: keep what is hardly certain and what is small beside the largest piece.
     """
 
     def __init__(
@@ -32,19 +33,30 @@ class ClassesThroughVolume:
         segmentation: slicer.vtkMRMLSegmentationNode,
         classes: Sequence[str],
         names: Sequence[str] | None = None,
+        *,
+        every_piece: bool = False,
     ) -> None:
-        self._stack, self._classes = stack, tuple(classes)
+        self._stack, self._classes, self._every_piece = stack, tuple(classes), every_piece
         pairs = zip(names or classes, classes, strict=True)
         self.segment_ids = tuple(find_or_add_segment(segmentation, name, cls) for name, cls in pairs)
 
     def pieces(self, predictor: Predictor, window: IntensityWindow, first: int, last: int) -> Iterator[Piece]:
-        """What to write into the slices ``first`` to ``last``, in order; for any thread.
+        """What to write into the slices ``first`` to ``last``, in order, some of them once more; for any thread.
 
         Raises:
             KPrismError: as ``KPrismLib.volumes.segment_classes``.
         """
         from KPrismLib.volumes import segment_classes
 
-        for piece in segment_classes(predictor, self._stack, self._classes, window=window, first=first, last=last):
+        found = segment_classes(
+            predictor,
+            self._stack,
+            self._classes,
+            window=window,
+            first=first,
+            last=last,
+            every_piece=self._every_piece,
+        )
+        for piece in found:
             masks = {segment_id: piece.labels == number for number, segment_id in enumerate(self.segment_ids, 1)}
             yield Piece(piece.index, masks)

@@ -209,14 +209,18 @@ class KPrismLogic:
         plane: str | SlicePlane | slicer.vtkMRMLSliceNode = "axial",
         first: float | None = None,
         last: float | None = None,
+        everyPiece: bool = False,
         progress: Callable[[int, int], bool | None] = lambda _done, _all: True,
         editorNode: slicer.vtkMRMLSegmentEditorNode | None = None,
     ) -> VolumeResult:
         """Segment classes in every slice; a voxel that several claim goes to the most probable.
 
+        What is hardly certain in a slice, and pieces that are small beside a class's largest one, are left out.
+
         Args:
             volumeNode, segmentationNode, plane, editorNode: as for :meth:`segmentSlice`.
             classes: classes of :meth:`classes`; each becomes the segment of its name.
+            everyPiece: leave nothing out, as for lesions of all sizes.
             first, last, progress: as for :meth:`propagate`.
 
         Returns:
@@ -232,7 +236,7 @@ class KPrismLogic:
             raise UnknownClass(f"The model does not know {', '.join(unknown)}; it knows {', '.join(self.classes())}.")
         stack = SliceStack.through(volumeNode, _plane(volumeNode, plane, None, ()))
         start, end = stack.within(first, last)
-        run = ClassesThroughVolume(stack, segmentationNode, classes)
+        run = ClassesThroughVolume(stack, segmentationNode, classes, every_piece=everyPiece)
         pieces = functools.partial(run.pieces, first=start, last=end)
         return self._run(
             volumeNode, segmentationNode, run.segment_ids[0], stack, pieces, end - start + 1, progress, editorNode

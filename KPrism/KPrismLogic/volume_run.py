@@ -102,7 +102,8 @@ class VolumeRun:
         volume, segmentation: the nodes.
         stack: the slices of the volume.
         record: what earlier runs wrote; None for nothing.
-        progress: called with each piece that was written, and how many there are so far; false stops the run there.
+        progress: called with each piece that was written, and how many slices there are so far; false stops the run
+            there.
         finished: called once at the end with None, or with what ended the run.
     """
 
@@ -126,7 +127,12 @@ class VolumeRun:
         self._iterator: Iterator[Piece] | None = None
         self._running = False
         self._last: list[tuple[SliceVoxels, str]] = []  # where the last piece was written
-        self.done = 0
+        self._reached: set[int] = set()  # slices; a run may come back to one
+
+    @property
+    def done(self) -> int:
+        """How many slices were written."""
+        return len(self._reached)
 
     def start(self, pieces: Pieces) -> None:
         """Begin."""
@@ -193,7 +199,7 @@ class VolumeRun:
                 after = voxels.read(self._segmentation, segment_id)
                 self._record.wrote(voxels, segment_id, content, after)
                 self._last.append((voxels, segment_id))
-        self.done += 1
+        self._reached.add(piece.index)
         return self._progress(piece, self.done)
 
     def _check(self) -> None:

@@ -31,6 +31,7 @@ class Knowledge:
         reference: their example, or None.
         prompts: clicks and scribbles, in order; only with a single structure.
         kinds: of the images that the example is from, as ``kind_of`` gives them.
+        every_piece: classes in many slices keep what is hardly certain and what is small.
     """
 
     segments: Sequence[Segment]
@@ -38,6 +39,7 @@ class Knowledge:
     reference: ReferenceSet | None = None
     prompts: tuple[Prompt, ...] = ()
     kinds: frozenset[str | None] = frozenset()
+    every_piece: bool = False
 
 
 @dataclass(eq=False)
@@ -97,7 +99,7 @@ def predict(
     if keep_probability:
         result.probability = np.zeros((len(knowledge.segments), *volume.shape), np.float32)
     if len(places) > 1 and knowledge.classes and not knowledge.prompts:
-        _class_pass(predictor, volume, result, knowledge.classes, after_slice)
+        _class_pass(predictor, volume, result, knowledge, after_slice)
         return result
     encoding = 0.0
     for place in places:
@@ -122,16 +124,27 @@ def _class_pass(
     predictor: Predictor,
     volume: Volume,
     result: LabelMap,
-    classes: Sequence[str],
+    knowledge: Knowledge,
     after_slice: Callable[[], None],
 ) -> None:
     """Fill ``result``, whose places are neighbours in one plane."""
     stack = VolumeStack(volume, result.places[0].plane)
     first, last = result.places[0].index, result.places[-1].index
     start = time.perf_counter()
-    for piece in segment_classes(predictor, stack, classes, window=result.window, first=first, last=last):
+    pieces = segment_classes(
+        predictor,
+        stack,
+        knowledge.classes,
+        window=result.window,
+        first=first,
+        last=last,
+        every_piece=knowledge.every_piece,
+    )
+    for piece in pieces:
         place = stack.place(piece.index)
         place.paste(piece.labels, into=result.array)
+        if piece.probability is None:
+            continue  # The slice was counted when it came first.
         if result.probability is not None:
             for layer, probability in zip(result.probability, piece.probability, strict=True):
                 place.paste(probability, into=layer)

@@ -100,6 +100,13 @@ def segment(
             "--slice", metavar="N|middle|all", help="Default all for --class alone, otherwise the middle one."
         ),
     ] = None,
+    every_piece: Annotated[
+        bool,
+        typer.Option(
+            "--every-piece",
+            help="--class in many slices: keep also pieces that are small beside the largest, or hardly certain.",
+        ),
+    ] = False,
     propagate: Annotated[
         bool,
         typer.Option(
@@ -190,6 +197,7 @@ def segment(
         slices=slices,
         window=window or "auto",
         drawn=mask is not None,
+        every_piece=every_piece,
     )
     carried = {"--mask": mask, "--mask-label": mask_label, "--from": first, "--to": last}
     given = [name for name, value in carried.items() if value is not None]

@@ -162,6 +162,7 @@ def _settings(request: Request, places: Places, model: str) -> str:
             "plane": request.plane,
             "slices": request.slices,
             "window": request.window,
+            "every_piece": request.every_piece,
             "ending": places.ending,
         }
     )

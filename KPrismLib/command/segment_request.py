@@ -34,6 +34,7 @@ class Request:
     slices: str | None = None
     window: str = "auto"
     drawn: bool = False
+    every_piece: bool = False
 
     def __post_init__(self) -> None:
         if self.classes and self.references:
@@ -44,6 +45,8 @@ class Request:
             raise InvalidPrompt("Clicks refine one structure; give a single --class with them.")
         if self.prompts and self.slices == ALL:
             raise InvalidPrompt("Clicks and scribbles lie in one slice; give its number with --slice.")
+        if self.every_piece and (self.prompts or not self.classes):
+            raise InvalidPrompt("--every-piece says what becomes of classes in a volume; give it with --class alone.")
 
     def places(self, volume: Volume) -> list[SlicePlacement]:
         """The slices to segment.
@@ -77,7 +80,7 @@ class Request:
             return Knowledge(segments, reference=support, prompts=self.prompts, kinds=kinds)
         names = known_classes(self.classes, predictor.classes)
         segments = [segment_called(name, label) for label, name in enumerate(names or (NAMELESS,), start=1)]
-        return Knowledge(segments, classes=names, prompts=self.prompts)
+        return Knowledge(segments, classes=names, prompts=self.prompts, every_piece=self.every_piece)
 
 
 def known_classes(wanted: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:

@@ -1,4 +1,8 @@
-"""Classes through a whole stack (Eq. 2), slice by slice, so that only the result grows with the volume."""
+"""Classes through a whole stack (Eq. 2), slice by slice, so that only the result grows with the volume.
+
+Asked for through a whole volume, a network that sees one slice at a time finds something of a class in many slices
+where it is not: hardly certain of it, or in pieces that hang together with nothing. Both are taken away.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +14,20 @@ from numpy.typing import NDArray
 
 from KPrismLib.class_names import row_of_class
 from KPrismLib.errors import InvalidConfig, InvalidImage, InvalidPrompt
+from KPrismLib.image_checks import size_text
 from KPrismLib.intensity import IntensityWindow
 from KPrismLib.predictor import Predictor
+from KPrismLib.volumes.confidence import expected_dice
 from KPrismLib.volumes.encoded_stack import is_blank
 from KPrismLib.volumes.merging import merge
 from KPrismLib.volumes.stack import Stack
+from KPrismLib.volumes.stray_pieces import without_stray_pieces
+
+#: Of a class whose mask promises less (:func:`~KPrismLib.volumes.confidence.expected_dice`), nothing is in a slice.
+PROMISE = 0.8
+
+#: Pieces of a class that are smaller than this share of its largest one are no part of it.
+SMALLEST_PIECE = 0.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,13 +36,15 @@ class LabelledSlice:
 
     Attributes:
         index: the slice.
-        labels: uint8 (rows, columns); 0 is background, n the n-th of the classes asked for.
-        probability: float32 (classes, rows, columns) in [0, 1], before conflicts are resolved.
+        labels: uint8 (rows, columns), read-only; 0 is background, n the n-th of the classes asked for.
+        probability: float32 (classes, rows, columns) in [0, 1], as the network gives it: before conflicts are
+            resolved and anything is taken away; None of a slice that came before, and comes once more without pieces
+            that turned out to be stray.
     """
 
     index: int
     labels: NDArray[np.uint8]
-    probability: NDArray[np.float32]
+    probability: NDArray[np.float32] | None
 
 
 def segment_classes(
@@ -41,11 +56,15 @@ def segment_classes(
     first: int = 0,
     last: int | None = None,
     batch: int = 8,
+    every_piece: bool = False,
 ) -> Iterator[LabelledSlice]:
     """Segment classes in the slices ``first`` to ``last``, in order; stop whenever you like.
 
     Every slice is encoded once for all classes. A pixel that several classes claim goes to the most probable, and to
     none where all are less probable than not. A slice whose pixels are all equal, padding for example, stays empty.
+
+    With two slices or more, a class has no claim in a slice where its mask is hardly certain, and pieces that are small
+    beside its largest are taken away when all slices are known: slices that lose something then come once more.
 
     Args:
         predictor: the model.
@@ -55,9 +74,10 @@ def segment_classes(
         first: first slice.
         last: last slice, included; None for the last of the stack.
         batch: how many masks the decoder makes at a time; a few slices with one class, or one slice with many.
+        every_piece: keep what is hardly certain and what is small, as for lesions of all sizes.
 
     Returns:
-        One result for every slice.
+        One result for every slice, and then one more for each that stray pieces are taken from.
 
     Raises:
         UnknownClass: the model does not know a class.
@@ -75,16 +95,46 @@ def segment_classes(
     last = len(stack) - 1 if last is None else last
     if not 0 <= first <= last < len(stack):
         raise InvalidImage(f"There are no slices {first} to {last}; choose from 0 to {len(stack) - 1}.")
-    return _pieces(predictor, stack, names, window, range(first, last + 1), batch)
+    indices = range(first, last + 1)
+    if every_piece or len(indices) == 1:
+        return _found(predictor, stack, names, window, indices, batch, promise=0.0)
+    return _cleared(_found(predictor, stack, names, window, indices, batch, promise=PROMISE))
 
 
-def _pieces(
-    predictor: Predictor, stack: Stack, names: Sequence[str], window: IntensityWindow, indices: range, batch: int
+def _cleared(found: Iterator[LabelledSlice]) -> Iterator[LabelledSlice]:
+    """Every slice, and then again those that stray pieces are taken from; of all slices only the labels are kept."""
+    labels: dict[int, NDArray[np.uint8]] = {}
+    for piece in found:
+        labels[piece.index] = piece.labels
+        yield piece
+    before = np.stack(list(labels.values()))
+    for index, old, new in zip(labels, before, without_stray_pieces(before, SMALLEST_PIECE), strict=True):
+        if not np.array_equal(old, new):
+            yield LabelledSlice(index, _read_only(new), None)
+
+
+def _found(
+    predictor: Predictor,
+    stack: Stack,
+    names: Sequence[str],
+    window: IntensityWindow,
+    indices: range,
+    batch: int,
+    promise: float,
 ) -> Iterator[LabelledSlice]:
+    """Every slice; a class has no claim in one where its mask promises less than ``promise``."""
+    shape: tuple[int, ...] | None = None
     at_once = max(1, batch // len(names))
     for start in range(0, len(indices), at_once):
         piece = indices[start : start + at_once]
         pixels = {index: stack.pixels(index) for index in piece}
+        for index in piece:
+            shape = shape or pixels[index].shape[:2]
+            if pixels[index].shape[:2] != shape:
+                raise InvalidImage(
+                    f"The slices of a stack must have one size, but slice {indices[0]} is {size_text(shape)} and slice "
+                    f"{index} is {size_text(pixels[index].shape[:2])}."
+                )
         seen = [index for index in piece if not is_blank(pixels[index])]
         found: dict[int, NDArray[np.float32]] = {}
         if seen:
@@ -98,4 +148,10 @@ def _pieces(
             probability = found.get(index)
             if probability is None:
                 probability = np.zeros((len(names), *pixels[index].shape[:2]), dtype=np.float32)
-            yield LabelledSlice(index, merge(probability), probability)
+            claims = [one if expected_dice(one) >= promise else np.zeros_like(one) for one in probability]
+            yield LabelledSlice(index, _read_only(merge(claims)), probability)
+
+
+def _read_only(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    labels.setflags(write=False)
+    return labels

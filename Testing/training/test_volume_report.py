@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,7 +22,8 @@ from KPrismLib.weights import save_weights
 from Testing.engine.command.tiny_inputs import tiny_config
 from Testing.engine.dataset.tiny_dataset import describe, listed, write_folder
 from Training import volume_report
-from Training.volume_measures.cases import cases_of
+from Training.volume_measures.cases import SliceStack, cases_of
+from Training.volume_measures.classing import ClassMeasure
 from Training.volume_measures.clicking import measure_clicks
 from Training.volume_measures.propagating import measure_propagation
 from Training.volume_measures.summary import summarise
@@ -72,7 +74,13 @@ def test_every_part_of_every_case_is_measured_and_summed_up(data: Path, weights:
     content = json.loads(output.read_text())
     keys = {"Tiny/v0/liver", "Tiny/v1/liver"}
     assert {part: set(cases) for part, cases in content["cases"].items()} == dict.fromkeys(volume_report.PARTS, keys)
-    for part, name in (("propagation", "propagated"), ("clicks", "least_certain"), ("retrieval", "percentile")):
+    names = (
+        ("classes", "found"),
+        ("propagation", "propagated"),
+        ("clicks", "least_certain"),
+        ("retrieval", "percentile"),
+    )
+    for part, name in names:
         values = [case["measured"][name] for case in content["cases"][part].values()]
         summed = content["summary"][part]["Tiny"][name]
         assert summed["mean"] == pytest.approx(np.mean(values))
@@ -142,6 +150,12 @@ class PerfectPredictor:
     def encode_reference(self, image: Any, pixels: Any, mask: Any) -> int:
         return int(mask.sum())
 
+    def encode_batch(self, pixels: list[Any], **_: Any) -> list[Any]:
+        return [self.encode(each) for each in pixels]
+
+    def class_probabilities(self, images: list[Any], names: list[str]) -> Any:
+        return np.stack([[self.segment(image, reference=None).probability for _ in names] for image in images])
+
     def combine(self, parts: list[int]) -> list[int]:
         return parts
 
@@ -162,9 +176,27 @@ def test_a_perfect_model_needs_one_click_and_loses_nothing(data: Path) -> None:
     assert clicks["least_certain"] == 1
     assert clicks["independent"] == 4
     assert clicks["independent_in_context"] == 1
+    assert [clicks[f"careful_{name}"] for name in ("least_certain", "independent")] == [1, 4]
     assert clicks["least_certain_dice"] == pytest.approx(1.0, abs=0.02)
     found = measure_propagation(perfect, case)
     assert [found[name] for name in ("propagated", "one_shot", "plain")] == pytest.approx([1.0] * 3, abs=0.02)
+
+
+def test_classes_are_measured_with_and_without_what_is_taken_away(data: Path) -> None:
+    folder = DatasetFolder.open(data / "Tiny")
+    case = next(cases_of(folder, split="test", limit=None))
+    stack = [np.array(case.stack.pixels(index)) for index in range(len(case.stack))]
+    stack[0][:2, :2] = 255  # a stray piece in the slice before the structure begins
+    stray = replace(
+        case, stack=SliceStack([replace(s, pixels=p) for s, p in zip(case.stack.slices, stack, strict=True)])
+    )
+    perfect: Predictor = PerfectPredictor()  # type: ignore[assignment]
+    found = ClassMeasure(perfect, folder).measure(stray)
+    assert found is not None
+    assert found["found"] > found["every_piece"]
+    assert found["false_slices"] < found["every_piece_false_slices"]
+    assert found["found_where_shown"] == pytest.approx(1.0, abs=0.02)
+    assert ClassMeasure(perfect, folder).measure(replace(case, cls="spleen")) is None
 
 
 def test_patients_of_two_sets_are_never_one() -> None:

@@ -61,7 +61,7 @@ def test_a_class_on_a_volume_takes_all_slices_and_says_so(kprism, volume, weight
 
 def test_slices_are_windowed_as_one_volume(kprism, volume, weights, tmp_path) -> None:
     whole = tmp_path / "whole.nii.gz"
-    kprism("segment", volume, "-o", whole, "--class", "liver", "--model", weights)
+    kprism("segment", volume, "-o", whole, "--class", "liver", "--every-piece", "--model", weights)
     for index in (1, 3):
         single = tmp_path / f"{index}.nii.gz"
         kprism("segment", volume, "-o", single, "--class", "liver", "--slice", index, "--model", weights)
@@ -145,7 +145,8 @@ def test_several_references_of_several_sizes(
 
 def test_overlay_and_probability(kprism, volume, weights, tmp_path) -> None:
     overlay, probability, output = tmp_path / "o.png", tmp_path / "p.nii.gz", tmp_path / "s.nii.gz"
-    arguments = ("--class", "liver", "--overlay", overlay, "--probability", probability, "--model", weights)
+    arguments = ("--class", "liver", "--every-piece", "--overlay", overlay, "--probability", probability)
+    arguments = (*arguments, "--model", weights)
     assert kprism("segment", volume, "-o", output, *arguments).status == 0
     image = nibabel.load(probability)
     np.testing.assert_allclose(image.affine, nibabel.load(volume).affine, atol=1e-6)

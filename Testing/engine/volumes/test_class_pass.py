@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from KPrismLib.errors import InvalidConfig, InvalidImage, InvalidPrompt, UnknownClass
 from KPrismLib.predictor import Predictor
-from KPrismLib.volumes import segment_classes
+from KPrismLib.volumes import LabelledSlice, segment_classes
 from KPrismLib.volumes.merging import merge
 from Testing.engine.predictor.tiny_predictor import picture, tiny_predictor
 from Testing.engine.volumes.arrays import WINDOW, ArrayStack, blank, wavy_stack
@@ -34,9 +36,10 @@ def encoder_batches(predictor: Predictor) -> Iterator[list[int]]:
 @pytest.mark.parametrize("batch", [1, 2, 5, 64])
 def test_every_batch_gives_what_one_slice_and_one_class_at_a_time_give(predictor: Predictor, batch: int) -> None:
     stack = wavy_stack()
-    found = list(segment_classes(predictor, stack, CLASSES, window=WINDOW, batch=batch))
+    found = list(segment_classes(predictor, stack, CLASSES, window=WINDOW, batch=batch, every_piece=True))
     assert [piece.index for piece in found] == list(range(6))
     for piece in found:
+        assert piece.probability is not None
         image = predictor.encode(stack.slices[piece.index], window=WINDOW)
         alone = [predictor.segment(image, cls=name).probability for name in CLASSES]
         np.testing.assert_allclose(piece.probability, alone, atol=1e-5)
@@ -64,7 +67,7 @@ def test_it_streams_and_stops_when_the_caller_does(predictor: Predictor, encoder
 def test_padding_costs_nothing_and_stays_empty(predictor: Predictor, encoder_batches: list[int]) -> None:
     stack = ArrayStack([blank(), picture(), blank(), blank()])
     found = list(segment_classes(predictor, stack, CLASSES, window=WINDOW, batch=4))
-    assert [bool(piece.probability.any()) for piece in found] == [False, True, False, False]
+    assert [np.any(piece.probability) for piece in found[:4]] == [False, True, False, False]
     assert encoder_batches == [1]
     assert found[0].labels.shape == (40, 56)
 
@@ -72,8 +75,8 @@ def test_padding_costs_nothing_and_stays_empty(predictor: Predictor, encoder_bat
 def test_a_part_of_the_stack_is_the_same_part_of_the_whole(predictor: Predictor) -> None:
     whole = list(segment_classes(predictor, wavy_stack(), CLASSES, window=WINDOW, batch=2))
     part = list(segment_classes(predictor, wavy_stack(), CLASSES, window=WINDOW, batch=2, first=2, last=4))
-    assert [piece.index for piece in part] == [2, 3, 4]
-    for piece in part:
+    assert [piece.index for piece in part[:3]] == [2, 3, 4]
+    for piece in part[:3]:
         np.testing.assert_array_equal(piece.probability, whole[piece.index].probability)
 
 
@@ -81,12 +84,13 @@ def test_colour_and_anisotropic_slices_are_seen_as_the_predictor_sees_them(predi
     colour = np.stack([picture(phase=phase) for phase in (0.0, 1.0, 2.0)], axis=-1)
     (piece,) = segment_classes(predictor, ArrayStack([colour], spacing=(2.0, 1.0)), ["liver"], window=WINDOW)
     image = predictor.encode(colour, window=WINDOW, spacing=(2.0, 1.0))
+    assert piece.probability is not None
     np.testing.assert_allclose(piece.probability[0], predictor.segment(image, cls="liver").probability, atol=1e-6)
 
 
 def test_names_are_read_as_people_type_them(predictor: Predictor) -> None:
     (piece,) = segment_classes(predictor, wavy_stack(1), [" Spleen "], window=WINDOW)
-    assert piece.probability.shape == (1, 40, 56)
+    assert np.shape(piece.probability) == (1, 40, 56)
 
 
 @pytest.mark.parametrize(
@@ -110,12 +114,74 @@ def test_what_is_wrong_is_said_before_anything_is_computed(
 
 
 def test_slices_of_different_sizes_are_refused_with_a_sentence(predictor: Predictor) -> None:
-    stack = ArrayStack([picture(), picture(48, 56)])
-    with pytest.raises(InvalidImage, match="must have one size"):
-        list(segment_classes(predictor, stack, ["liver"], window=WINDOW))
+    stack = ArrayStack([picture(), picture(), picture(48, 56)])
+    with pytest.raises(InvalidImage, match="one size, but slice 0 is 40 x 56 and slice 2 is 48 x 56"):
+        list(segment_classes(predictor, stack, ["liver"], window=WINDOW, batch=1))
 
 
 def test_encoded_images_of_different_sizes_are_not_segmented_together(predictor: Predictor) -> None:
     images = [predictor.encode(picture()), predictor.encode(picture(48, 56))]
     with pytest.raises(InvalidImage, match="segment them one by one"):
         predictor.class_probabilities(images, CLASSES)
+
+
+class Certain:
+    """In the place of a predictor: each class as probable everywhere as the slices are told."""
+
+    classes = CLASSES
+
+    def __init__(self, probability: NDArray[np.float32]) -> None:
+        self._probability = probability  # (slices, classes, rows, columns)
+        self._next = 0
+
+    def encode_batch(self, pixels: list[NDArray[Any]], **_: object) -> list[int]:
+        self._next += len(pixels)
+        return list(range(self._next - len(pixels), self._next))
+
+    def class_probabilities(self, images: list[int], names: Sequence[str]) -> NDArray[np.float32]:
+        return self._probability[np.ix_(images, [CLASSES.index(name) for name in names])]
+
+
+def _run(probability: NDArray[np.float32], **options: Any) -> list[LabelledSlice]:
+    stack = ArrayStack([picture(8, 8, phase=0.1 * index) for index in range(len(probability))])
+    return list(segment_classes(Certain(probability), stack, CLASSES, window=WINDOW, **options))  # type: ignore[arg-type]
+
+
+def _told() -> NDArray[np.float32]:
+    """A liver of 4 x 4 pixels in slices 0 to 3, and of one pixel in slice 5, far from it."""
+    probability = np.zeros((6, 2, 8, 8), np.float32)
+    probability[:4, 0, 1:5, 1:5] = 0.99
+    probability[5, 0, 7, 7] = 0.99
+    return probability
+
+
+def test_a_small_piece_apart_is_taken_away_when_all_slices_are_known() -> None:
+    found = _run(_told())
+    assert [piece.index for piece in found] == [0, 1, 2, 3, 4, 5, 5]
+    first, again = found[-2:]
+    assert first.labels[7, 7] == 1
+    assert first.probability is not None
+    assert not again.labels.any()
+    assert again.probability is None
+    assert all(not piece.labels.flags.writeable for piece in found)
+    assert [int(piece.labels.sum()) for piece in found[:4]] == [16] * 4
+
+
+def test_where_the_model_is_hardly_certain_a_class_has_no_claim() -> None:
+    probability = _told()
+    probability[5] = 0
+    probability[2, 0, 1:5, 1:5] = 0.6  # promises 2 x 0.6 / (1 + 0.6) = 0.75
+    probability[3, 0, 1:5, 1:5] = 0.6
+    probability[3, 1, 1:5, 1:5] = 0.95
+    probability[3, 1, 1:5, 1] = 0.58  # less probable than the liver there, which has no claim
+    found = {piece.index: piece.labels for piece in _run(probability)}
+    assert not found[2].any()
+    np.testing.assert_array_equal(found[3], np.where(probability[3, 1] > 0, 2, 0))
+    assert found[1].sum() == 16
+
+
+@pytest.mark.parametrize("options", [{"every_piece": True}, {"first": 5, "last": 5}])
+def test_every_piece_and_a_single_slice_stay_as_the_network_sees_them(options: dict[str, Any]) -> None:
+    probability = _told()
+    probability[[0, 5], 0, 7, 7] = 0.51
+    assert _run(probability, **options)[-1].labels[7, 7] == 1

@@ -28,16 +28,18 @@ def test_parts_become_tables_with_all_sets_last(tmp_path: Path) -> None:
     }
     clicks = {"ACDC": {"least_certain": number(33.1667, [23.6, 42.6]), "independent": number(44.0)}}
     retrieval = {"all": {"suggested": number(0.5), "percentile": number(0.71), "suggested_five": number(0.6)}}
-    text = volumes(write(tmp_path, propagation=propagation, clicks=clicks, retrieval=retrieval))
+    classes = {"all": {"found": number(0.55), "false_slices": number(0.4)}}
+    text = volumes(write(tmp_path, classes=classes, propagation=propagation, clicks=clicks, retrieval=retrieval))
     assert text is not None
     lines = text.splitlines()
     assert lines[0] == "## Whole volumes"
     assert "weights abc" in text
     rows = [line for line in lines if line.startswith(("| ACDC", "| **all**"))]
-    assert rows[0] == "| ACDC | 3 | 77.5 | 68.6 | – | – | – | – |"
-    assert rows[1] == "| **all** | 5 | 70.0 [60.0, 80.0] | – | – | – | – | 0.66 |"
-    assert rows[2] == "| ACDC | 3 | 33.17 [23.60, 42.60] | 44.00 | – |"
-    assert rows[3] == "| **all** | 3 | 50.0 | – | – | 71.0 | 60.0 | – | – | – |"
+    assert rows[0] == "| **all** | 3 | 55.0 | – | – | – | 40.0 | – |"
+    assert rows[1] == "| ACDC | 3 | 77.5 | 68.6 | – | – | – | – |"
+    assert rows[2] == "| **all** | 5 | 70.0 [60.0, 80.0] | – | – | – | – | 0.66 |"
+    assert rows[3] == "| ACDC | 3 | 33.17 [23.60, 42.60] | 44.00 | – | – | – | – |"
+    assert rows[4] == "| **all** | 3 | 50.0 | – | – | 71.0 | 60.0 | – | – | – |"
     assert "References" not in str(volumes(write(tmp_path, clicks=clicks)))
 
 

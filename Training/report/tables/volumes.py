@@ -19,6 +19,17 @@ VOLUMES_NAME = "volumes.json"
 #: Titles of the parts, and which of their numbers are shown: name to heading and whether it is a share.
 _PARTS: Mapping[str, tuple[str, Mapping[str, tuple[str, bool]]]] = MappingProxyType(
     {
+        "classes": (
+            "A class through the volume, Dice (%) of the whole volume",
+            {
+                "found": ("found", True),
+                "every_piece": ("nothing taken away", True),
+                "found_where_shown": ("found, slices that show it", True),
+                "every_piece_where_shown": ("nothing taken away, slices that show it", True),
+                "false_slices": ("other slices in which it is found (%)", True),
+                "every_piece_false_slices": ("nothing taken away (%)", True),
+            },
+        ),
         "propagation": (
             "One true middle slice, Dice (%) of the whole volume",
             {
@@ -36,6 +47,9 @@ _PARTS: Mapping[str, tuple[str, Mapping[str, tuple[str, bool]]]] = MappingProxyT
                 "least_certain": ("correcting the least certain slice", False),
                 "independent": ("correcting slices independently, each from nothing", False),
                 "independent_in_context": ("each from what the first slice gives in-context", False),
+                "careful_least_certain": ("slices corrected to 95 %: least certain", False),
+                "careful_independent": ("independently", False),
+                "careful_independent_in_context": ("each from in-context", False),
             },
         ),
         "retrieval": (
