@@ -71,6 +71,7 @@ def segment_folder(
     references: Sequence[ReferenceSlice] = (),
     name: str = "Structure",
     plane: str = "axial",
+    every_piece: bool = False,
     truth: Path | None = None,
     logic: KPrismLogic | None = None,
     tell: Callable[[str], None] = lambda _: None,
@@ -86,6 +87,7 @@ def segment_folder(
         references: segmented slices to take as examples instead of classes.
         name: name of what the references show, for the segment and the table.
         plane: "axial", "coronal" or "sagittal".
+        every_piece: keep of a class what is hardly certain and what is small beside its largest piece.
         truth: folder with segmentations to compare with, named as the images or as this function names its results.
         logic: what segments; None for a new one.
         tell: called with a line for each case.
@@ -109,7 +111,7 @@ def segment_folder(
         raise CannotWrite(f"Cannot make the folder {output}: {error.strerror}.") from error
     scene, kept_alive = application_scene()
     logic = logic or KPrismLogic()
-    what = _What(tuple(classes) or (name,), tuple(references))
+    what = _What(tuple(classes) or (name,), tuple(references), every_piece)
     rows: list[Measurement] = []
     failed = 0
     for number, case in enumerate(cases, 1):
@@ -139,6 +141,7 @@ class _What:
 
     names: tuple[str, ...]
     references: tuple[ReferenceSlice, ...]
+    every_piece: bool
 
 
 def _segment_case(
@@ -162,7 +165,7 @@ def _segment_case(
         if what.references:
             _segment_by_example(logic, volume, segmentation, what, plane)
         else:
-            logic.segmentVolume(volume, segmentation, what.names, plane=plane)
+            logic.segmentVolume(volume, segmentation, what.names, plane=plane, everyPiece=what.every_piece)
         elapsed = (time.perf_counter() - start) / len(what.names)
         measured = [_measure(volume, segmentation, case, name, plane, truth, elapsed) for name in what.names]
         nodes.append(_save(scene, segmentation, output / f"{_stem(case)}.seg.nrrd"))

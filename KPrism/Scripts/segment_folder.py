@@ -35,6 +35,11 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("--name", default="Structure", help="what the references show, for the segment and the table")
     parser.add_argument("--plane", default="axial", choices=("axial", "coronal", "sagittal"), help="default: axial")
+    parser.add_argument(
+        "--every-piece",
+        action="store_true",
+        help="keep of a class also what is hardly certain, or small beside its largest piece",
+    )
     parser.add_argument("--truth", type=Path, help="folder with true segmentations, for Dice in the table")
     parser.add_argument("--model", default="small", help="a shipped model or a weights file; default: small")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps; default: auto")
@@ -64,6 +69,7 @@ def main(arguments: list[str]) -> int:
             references=[reference_from_files(image, mask, plane=options.plane) for image, mask in options.reference],
             name=options.name,
             plane=options.plane,
+            every_piece=options.every_piece,
             truth=options.truth,
             logic=logic,
             tell=print,

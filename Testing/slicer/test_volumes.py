@@ -424,6 +424,32 @@ def test_long_volumes_do_not_run_into_pythons_limits(scene):
     assert np.array_equal(bench.array(), voxels == 100)
 
 
+@pytest.mark.parametrize("every_piece", [False, True])
+def test_stray_pieces_of_a_class_go_at_the_end_unless_everything_is_to_stay(scene, every_piece):
+    voxels = np.zeros((9, 20, 24), np.int16)
+    voxels[1:5, 4:10, 4:12] = 100
+    voxels[7, 16, 20] = 100
+    volume = volume_node(scene, voxels, np.eye(4))
+    bench = Bench.make(scene, volume, segmentation_node(scene, volume, ("Other",)))
+    model = Model()
+    model.use(FloodPredictor())
+    seen = []
+    done = KPrismLogic(model).segmentVolume(
+        volume,
+        bench.segmentation,
+        ["liver"],
+        everyPiece=every_piece,
+        progress=lambda reached, count: seen.append((reached, count)),
+    )
+    segment_id = bench.segmentation.GetSegmentation().GetSegmentIdBySegmentName("liver")
+    expected = voxels == 100
+    expected[7] &= every_piece
+    assert np.array_equal(bench.array(segment_id), expected)
+    assert all(reached <= count for reached, count in seen)
+    assert seen[-1] == (9, 9)
+    assert sum(done.area.values()) == expected.sum()
+
+
 def test_classes_may_go_to_segments_of_other_names(bench):
     stack = SliceStack.through(bench.volume, SlicePlane.of_volume(bench.volume, "axial"))
     run = ClassesThroughVolume(stack, bench.segmentation, ["spleen"], ["Other"])

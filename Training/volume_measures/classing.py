@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from KPrismLib.dataset import DatasetFolder, classes_of
 from KPrismLib.predictor import Predictor
 from KPrismLib.volumes import segment_classes
 from KPrismLib.volumes.merging import merge
-from Training.volume_measures.cases import WINDOW, Case, Mask
+from Training.volume_measures.cases import WINDOW, Case
+
+Labels = NDArray[np.uint8]
 
 
 class ClassMeasure:
@@ -25,8 +28,8 @@ class ClassMeasure:
         self._predictor = predictor
         self._names = [cls for cls in classes_of(folder) if cls in predictor.classes]
         self._item: str | None = None
-        self._cleared: dict[int, Mask] = {}
-        self._everything: dict[int, Mask] = {}
+        self._cleared: dict[int, Labels] = {}
+        self._everything: dict[int, Labels] = {}
 
     def measure(self, case: Case) -> dict[str, Any] | None:
         """Volume Dice of a class; None for one that the model does not know.
