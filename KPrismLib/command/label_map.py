@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from KPrismLib.command.best_references import BestReferences
 from KPrismLib.encoded_image import EncodedImage, ReferenceSet, Segmentation
 from KPrismLib.imaging.kinds import foreign_reference, kind_of
 from KPrismLib.imaging.planes import SlicePlacement, pixel_spacing
@@ -17,7 +18,7 @@ from KPrismLib.imaging.volume import Volume
 from KPrismLib.intensity import IntensityWindow
 from KPrismLib.predictor import Predictor
 from KPrismLib.prompts import Click, Prompt
-from KPrismLib.volumes import VolumeStack, segment_classes
+from KPrismLib.volumes import LibrarySlice, VolumeStack, segment_classes
 from KPrismLib.volumes.merging import merge
 
 
@@ -28,7 +29,8 @@ class Knowledge:
     Attributes:
         segments: the structures, with labels from 1.
         classes: their classes, or empty.
-        reference: their example, or None.
+        reference: the example that all slices have, or None.
+        best: what chooses examples for each slice, or None.
         prompts: clicks and scribbles, in order; only with a single structure.
         kinds: of the images that the example is from, as ``kind_of`` gives them.
         every_piece: classes in many slices keep what is hardly certain and what is small.
@@ -37,6 +39,7 @@ class Knowledge:
     segments: Sequence[Segment]
     classes: tuple[str, ...] = ()
     reference: ReferenceSet | None = None
+    best: BestReferences | None = None
     prompts: tuple[Prompt, ...] = ()
     kinds: frozenset[str | None] = frozenset()
     every_piece: bool = False
@@ -55,6 +58,7 @@ class LabelMap:
         milliseconds: of all predictions, encoding included; ``encode_milliseconds`` of encoding alone, or None where
             slices were encoded and segmented in batches.
         remark: what the user should know, or "".
+        references: the slices that were chosen as examples, by the index of the slice that they were chosen for.
     """
 
     array: npt.NDArray[np.uint8]
@@ -65,6 +69,7 @@ class LabelMap:
     milliseconds: float = field(default=0.0)
     encode_milliseconds: float | None = field(default=0.0)
     remark: str = ""
+    references: dict[int, Sequence[LibrarySlice]] = field(default_factory=dict)
 
     def count(self, segment: Segment) -> int:
         """Voxels of a segment."""
@@ -108,7 +113,10 @@ def predict(
             after_slice()
             continue
         image = predictor.encode(pixels, window=window, spacing=pixel_spacing(volume, place))
-        predictions = _predict_all(predictor, image, knowledge)
+        reference = knowledge.reference
+        if knowledge.best is not None:
+            reference, result.references[place.index] = knowledge.best.choose(image, kind=kind)
+        predictions = _predict_all(predictor, image, knowledge, reference)
         place.paste(merge([prediction.probability for prediction in predictions]), into=result.array)
         if result.probability is not None:
             for layer, prediction in zip(result.probability, predictions, strict=True):
@@ -152,14 +160,14 @@ def _class_pass(
     result.milliseconds, result.encode_milliseconds = (time.perf_counter() - start) * 1000, None
 
 
-def _predict_all(predictor: Predictor, image: EncodedImage, knowledge: Knowledge) -> list[Segmentation]:
+def _predict_all(
+    predictor: Predictor, image: EncodedImage, knowledge: Knowledge, reference: ReferenceSet | None
+) -> list[Segmentation]:
     if not knowledge.prompts:
-        if knowledge.reference is not None:
-            return [predictor.segment(image, reference=knowledge.reference)]
+        if reference is not None:
+            return [predictor.segment(image, reference=reference)]
         return [predictor.segment(image, cls=name) for name in knowledge.classes]
-    session = predictor.session(
-        image, cls=knowledge.classes[0] if knowledge.classes else None, reference=knowledge.reference
-    )
+    session = predictor.session(image, cls=knowledge.classes[0] if knowledge.classes else None, reference=reference)
     spent = session.result.milliseconds
     for prompt in knowledge.prompts:
         if isinstance(prompt, Click):

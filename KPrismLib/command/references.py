@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from KPrismLib.command.best_references import BestReferences
 from KPrismLib.command.console import say
 from KPrismLib.command.slices import choose_plane
 from KPrismLib.encoded_image import ReferenceSet
@@ -24,6 +25,7 @@ from KPrismLib.imaging.volume import Volume
 from KPrismLib.intensity import window_for
 from KPrismLib.network import EncodedReference
 from KPrismLib.predictor import Predictor
+from KPrismLib.volumes.encoded_stack import is_blank
 
 _Value = TypeVar("_Value")
 
@@ -60,35 +62,62 @@ class ReferenceFile:
         return tuple(cls(*parts) for parts in zip(images, masks, per_label, per_slice, strict=True))
 
 
+@dataclass(frozen=True, eq=False)
+class References:
+    """The examples, encoded.
+
+    Attributes:
+        support: what every slice is segmented by; None where each slice has its own.
+        best: what chooses them for each slice; None where all have the same.
+        name: of the structure, where the first mask has one.
+        kinds: what kinds of image there are, as :func:`~KPrismLib.imaging.kinds.kind_of` gives them.
+    """
+
+    support: ReferenceSet | None
+    best: BestReferences | None
+    name: str | None
+    kinds: frozenset[str | None]
+
+
 def encode_references(
-    predictor: Predictor, files: Sequence[ReferenceFile], *, plane: str | None, window: str
-) -> tuple[ReferenceSet, str | None, frozenset[str | None]]:
-    """The support set, the name of the structure where the first mask has one, and what kinds of image there are.
+    predictor: Predictor, files: Sequence[ReferenceFile], *, plane: str | None, window: str, best: int | None = None
+) -> References:
+    """Read the files and encode a slice of each, or, for the ``best`` of them, every slice with the structure.
 
     Raises:
         InvalidImage, InvalidMask: a file that cannot be read or used.
         InvalidReference, GeometryMismatch: image and mask do not belong together.
+        InvalidConfig: ``best`` is out of range.
     """
     parts: list[EncodedReference] = []
     names: list[str | None] = []
     kinds: set[str | None] = set()
+    library = None if best is None else BestReferences(predictor, best)
     for file in files:
         volume = read_volume(file.image)
         mask, name = read_drawing(volume, file)
         view = choose_plane(volume, plane)
-        normal = placement(volume, view, 0).normal_axis
-        index = _largest(mask, normal) if file.slice is None else file.slice
-        place = placement(volume, view, index)
+        areas = _areas(mask, placement(volume, view, 0).normal_axis)
         chosen = window_for(volume.array, rule=window, modality=volume.modality)
-        encoded = predictor.reference(
-            [(place.extract(volume.array), place.extract(mask))],
-            window=chosen,
-            spacing=pixel_spacing(volume, place),
-        )
-        parts.extend(encoded.parts)
+        kind = kind_of(volume.modality, chosen, colour=volume.is_colour)
+        largest = int(np.argmax(areas)) if file.slice is None else file.slice
+        for index in [largest] if library is None else np.flatnonzero(areas).tolist():
+            place = placement(volume, view, index)
+            pixels = place.extract(volume.array)
+            if library is not None and is_blank(pixels):
+                continue
+            (part,) = predictor.reference(
+                [(pixels, place.extract(mask))], window=chosen, spacing=pixel_spacing(volume, place)
+            ).parts
+            parts.append(part)
+            if library is not None:
+                library.add(file.image, index, part, kind=kind)
         names.append(name)
-        kinds.add(kind_of(volume.modality, chosen, colour=volume.is_colour))
-    return predictor.combine(parts), names[0], frozenset(kinds)
+        kinds.add(kind)
+    if library is not None and not len(library):
+        raise InvalidReference("No slice of the references shows the structure; give masks that are not empty.")
+    support = predictor.combine(parts) if library is None else None
+    return References(support, library, names[0], frozenset(kinds))
 
 
 def read_drawing(volume: Volume, file: ReferenceFile) -> tuple[npt.NDArray[np.bool_], str | None]:
@@ -121,9 +150,9 @@ def _check_pair(volume: Volume, labels: LabelVolume, file: ReferenceFile) -> Non
         )
 
 
-def _largest(mask: npt.NDArray[np.bool_], normal_axis: int) -> int:
-    areas = mask.sum(axis=tuple(axis for axis in range(3) if axis != normal_axis))
-    return int(np.argmax(areas))
+def _areas(mask: npt.NDArray[np.bool_], normal_axis: int) -> npt.NDArray[np.int_]:
+    """Voxels of each slice."""
+    return np.asarray(mask.sum(axis=tuple(axis for axis in range(3) if axis != normal_axis)))
 
 
 def _name_of(labels: LabelVolume, label: str | None) -> str | None:

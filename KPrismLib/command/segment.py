@@ -78,6 +78,12 @@ def segment(
         list[int] | None,
         typer.Option("--reference-slice", help="Slice of the references; else the one with the largest area."),
     ] = None,
+    best: Annotated[
+        int | None,
+        typer.Option(
+            "--best", metavar="N", help="Of all slices of the references, use the N best for each slice (5 does well)."
+        ),
+    ] = None,
     clicks: Annotated[
         list[str] | None,
         typer.Option(
@@ -198,6 +204,7 @@ def segment(
         window=window or "auto",
         drawn=mask is not None,
         every_piece=every_piece,
+        best=best,
     )
     carried = {"--mask": mask, "--mask-label": mask_label, "--from": first, "--to": last}
     given = [name for name, value in carried.items() if value is not None]

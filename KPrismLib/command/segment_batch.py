@@ -163,6 +163,7 @@ def _settings(request: Request, places: Places, model: str) -> str:
             "slices": request.slices,
             "window": request.window,
             "every_piece": request.every_piece,
+            "best": request.best,
             "ending": places.ending,
         }
     )

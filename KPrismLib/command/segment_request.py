@@ -35,6 +35,7 @@ class Request:
     window: str = "auto"
     drawn: bool = False
     every_piece: bool = False
+    best: int | None = None
 
     def __post_init__(self) -> None:
         if self.classes and self.references:
@@ -45,6 +46,10 @@ class Request:
             raise InvalidPrompt("Clicks refine one structure; give a single --class with them.")
         if self.prompts and self.slices == ALL:
             raise InvalidPrompt("Clicks and scribbles lie in one slice; give its number with --slice.")
+        if self.best is not None and not self.references:
+            raise InvalidPrompt("--best chooses among the slices of references; give --reference.")
+        if self.best is not None and any(file.slice is not None for file in self.references):
+            raise InvalidPrompt("Give either --best, which chooses slices, or --reference-slice.")
         if self.every_piece and (self.prompts or not self.classes):
             raise InvalidPrompt("--every-piece says what becomes of classes in a volume; give it with --class alone.")
 
@@ -75,9 +80,11 @@ class Request:
             UnknownClass: and the errors of :func:`~KPrismLib.command.references.encode_references`.
         """
         if self.references:
-            support, name, kinds = encode_references(predictor, self.references, plane=self.plane, window=self.window)
-            segments = [segment_called(name or NAMELESS, 1)]
-            return Knowledge(segments, reference=support, prompts=self.prompts, kinds=kinds)
+            known = encode_references(predictor, self.references, plane=self.plane, window=self.window, best=self.best)
+            segments = [segment_called(known.name or NAMELESS, 1)]
+            return Knowledge(
+                segments, reference=known.support, best=known.best, prompts=self.prompts, kinds=known.kinds
+            )
         names = known_classes(self.classes, predictor.classes)
         segments = [segment_called(name, label) for label, name in enumerate(names or (NAMELESS,), start=1)]
         return Knowledge(segments, classes=names, prompts=self.prompts, every_piece=self.every_piece)

@@ -58,6 +58,9 @@ def run(
         return
     for segment in facts["segments"]:
         say(f"{segment['name']}: {amount_text(segment, len(result.places))}")
+    if len(result.references) == 1:
+        (chosen,) = result.references.values()
+        say(f"By the example of {', '.join(f'{Path(one.case).name} slice {one.index}' for one in chosen)}.")
     if facts["warning"]:
         say(facts["warning"])
     say(f"Wrote {outputs.segmentation} ({facts['milliseconds']:.0f} ms on {facts['device']}, window {window.rule}).")
@@ -90,6 +93,11 @@ def facts_of(result: LabelMap, volume: Volume, predictor: Predictor) -> dict[str
         "segments": [
             {"name": s.name, "label": s.label, "pixels": n, "mm2": pixel and n * pixel, "mm3": voxel and n * voxel}
             for s, n in zip(result.segments, pixels, strict=True)
+        ],
+        "references": [
+            {"slice": index, "image": chosen.case, "reference_slice": chosen.index}
+            for index, slices in result.references.items()
+            for chosen in slices
         ],
         "mask_area": sum(pixels),
         "mask_mm2": pixel and sum(pixels) * pixel,

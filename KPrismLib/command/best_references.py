@@ -1,0 +1,51 @@
+"""Of many segmented slices those that are the best references for the slice in hand (``--best``)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from KPrismLib.encoded_image import EncodedImage, ReferenceSet
+from KPrismLib.errors import InvalidConfig
+from KPrismLib.network import EncodedReference
+from KPrismLib.predictor import MAXIMUM_REFERENCES, Predictor
+from KPrismLib.volumes import LibrarySlice, ReferenceLibrary
+
+#: All slices of a library show the one structure that is asked for.
+_STRUCTURE = "structure"
+
+
+class BestReferences:
+    """A library of the slices of all reference files, and the best of them for each new slice.
+
+    Args:
+        predictor: the model.
+        count: how many are used together.
+
+    Raises:
+        InvalidConfig: ``count`` is out of range.
+    """
+
+    def __init__(self, predictor: Predictor, count: int) -> None:
+        if not 1 <= count <= MAXIMUM_REFERENCES:
+            raise InvalidConfig(f"--best must be from 1 to {MAXIMUM_REFERENCES}, not {count}.")
+        self._predictor, self._count = predictor, count
+        self._library = ReferenceLibrary()
+        self._parts: dict[LibrarySlice, EncodedReference] = {}
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    def add(self, file: Path, index: int, part: EncodedReference, *, kind: str | None) -> None:
+        """Take in a slice of an image file that shows the structure; a slice that is there already stays."""
+        slice_ = LibrarySlice(str(file), index, _STRUCTURE, kind)
+        if slice_ not in self._parts:
+            self._library.add(slice_, part)
+            self._parts[slice_] = part
+
+    def choose(self, image: EncodedImage, *, kind: str | None) -> tuple[ReferenceSet, Sequence[LibrarySlice]]:
+        """The support set for a slice, and what is in it, best first; of its own kind of image where there are any."""
+        known = kind is not None and any(slice_.modality == kind for slice_ in self._parts)
+        best = self._library.suggest(image, _STRUCTURE, modality=kind if known else None, count=self._count)
+        chosen = [suggestion.slice for suggestion in best]
+        return self._predictor.combine([self._parts[slice_] for slice_ in chosen]), chosen

@@ -1,0 +1,101 @@
+"""``--best``: of all slices of the references those that suit each slice."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from KPrismLib.imaging.labels import read_label_volume
+from KPrismLib.imaging.planes import Plane, pixel_spacing, placement
+from KPrismLib.imaging.reading import read_volume
+from KPrismLib.intensity import window_for
+from KPrismLib.predictor import Predictor
+from KPrismLib.volumes import LibrarySlice, ReferenceLibrary
+from Testing.engine.command.conftest import Outcome
+from Testing.engine.command.tiny_inputs import blob, save_volume
+
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture
+def known(tmp_path: Path, rng: np.random.Generator) -> tuple[Path, Path]:
+    """A volume of 4 slices with the structure in slices 1 to 3; slice 2 is padding."""
+    voxels = np.stack([blob((30, 20), rng).astype(np.int16) * 7 for _ in range(4)])
+    mask = np.zeros((4, 30, 20), np.uint8)
+    mask[1:, 8:18, 5:12] = 1
+    mask[3, 20:25, 5:12] = 1
+    voxels[2] = 0
+    return save_volume(tmp_path / "known.nii.gz", voxels), save_volume(tmp_path / "known-mask.nii.gz", mask)
+
+
+def test_each_slice_is_segmented_by_what_the_library_suggests_for_it(
+    kprism: Run, volume: Path, volume_mask: Path, known: tuple[Path, Path], weights: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "out.nii.gz"
+    references = ("--reference", *known, "--reference", volume, volume_mask, "--best", 2)
+    result = kprism("segment", volume, "-o", output, *references, "--slice", "all", "--model", weights, "--json")
+    assert result.status == 0, result.err
+    chosen: dict[int, list[tuple[str, int]]] = {}
+    for one in json.loads(result.out)["references"]:
+        chosen.setdefault(one["slice"], []).append((Path(one["image"]).name, one["reference_slice"]))
+    assert set(chosen) == {1, 2, 3, 4}  # slice 0 is padding
+    assert {name for names in chosen.values() for name, _ in names} <= {"known.nii.gz", "volume.nii.gz"}
+
+    predictor, library, parts = Predictor.load(weights, device="cpu"), ReferenceLibrary(), {}
+    for image, mask in (known, (volume, volume_mask)):
+        read, labels = read_volume(image), read_label_volume(mask).array
+        window = window_for(read.array, modality=read.modality)
+        for index in range(len(read.array)):
+            if labels[index].any() and np.ptp(read.array[index]):
+                place = placement(read, Plane.AXIAL, index)
+                pair = (place.extract(read.array), place.extract(labels) != 0)
+                one = LibrarySlice(image.name, index, "structure")
+                (parts[one],) = predictor.reference([pair], window=window, spacing=pixel_spacing(read, place)).parts
+                library.add(one, parts[one])
+    read = read_volume(volume)
+    window = window_for(read.array, modality=read.modality)
+    found = read_label_volume(output)
+    for index, names in chosen.items():
+        place = placement(read, Plane.AXIAL, index)
+        image = predictor.encode(place.extract(read.array), window=window, spacing=pixel_spacing(read, place))
+        best = [suggestion.slice for suggestion in library.suggest(image, "structure", count=2)]
+        assert names == [(slice_.case, slice_.index) for slice_ in best]
+        expected = predictor.segment(image, reference=predictor.combine([parts[slice_] for slice_ in best]))
+        np.testing.assert_array_equal(place.extract(found.array) != 0, expected.mask)
+
+
+def test_for_one_slice_it_says_which_examples_were_taken(
+    kprism: Run, picture: Path, known: tuple[Path, Path], weights: Path, tmp_path: Path
+) -> None:
+    arguments = ("--reference", *known, "--best", 5, "--click", "5,5,-", "--model", weights)
+    result = kprism("segment", picture, "-o", tmp_path / "out.png", *arguments)
+    assert result.status == 0, result.err
+    # Of the three slices that show it one is padding.
+    told = next(line for line in result.err.splitlines() if "By the example of" in line)
+    assert sorted(told.removeprefix("By the example of ").removesuffix(".").split(", ")) == [
+        "known.nii.gz slice 1",
+        "known.nii.gz slice 3",
+    ]
+
+
+def test_it_needs_references_and_chooses_their_slices_itself(
+    kprism: Run, volume: Path, known: tuple[Path, Path], weights: Path, tmp_path: Path
+) -> None:
+    def refused(*arguments: object) -> str:
+        result = kprism("segment", volume, "-o", tmp_path / "no.nii.gz", "--slice", 2, "--model", weights, *arguments)
+        assert result.status == 1
+        assert not (tmp_path / "no.nii.gz").exists()
+        return result.sentence
+
+    assert "give --reference" in refused("--class", "liver", "--best", 3)
+    assert "which chooses slices" in refused("--reference", *known, "--reference-slice", 1, "--best", 3)
+    assert "--best must be from 1 to" in refused("--reference", *known, "--best", 0)
+    drawn = np.zeros((5, 30, 20), np.uint8)
+    drawn[0, 8:18, 5:12] = 1  # where the volume is padding
+    padding = save_volume(tmp_path / "padding.nii.gz", drawn)
+    assert "No slice of the references" in refused("--reference", volume, padding, "--best", 1)
+    assert "--class alone" in refused("--reference", *known, "--every-piece")
