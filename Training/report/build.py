@@ -24,6 +24,7 @@ from Training.report.tables.ablations import ablation_table
 from Training.report.tables.clicks import table4, table5d
 from Training.report.tables.costs import table8
 from Training.report.tables.dice import table2, table3
+from Training.report.tables.peers import PEERS_NAME, peers
 from Training.report.tables.references import table9, table10
 from Training.report.tables.volumes import VOLUMES_NAME, volumes
 from Training.report.verdict import AGREES, DISAGREES, OPEN
@@ -88,7 +89,8 @@ def build(view: View, output: Path, pictures: Path) -> list[str]:
     sections = {item: section(item, view, pictures) for item in ITEMS}
     found = [each for each in sections.values() if each is not None]
     whole = volumes(view.results.root / VOLUMES_NAME)
-    if not found and whole is None:
+    others = peers(view.results.root / PEERS_NAME)
+    if not found and whole is None and others is None:
         raise InvalidDataset(
             f"There is nothing measured in {view.results.root}; run `python -m Training.report table2` first, say."
         )
@@ -96,7 +98,7 @@ def build(view: View, output: Path, pictures: Path) -> list[str]:
     overview = [curve_figures.dice_dots(view, pictures), curve_figures.ablation_dots(view, pictures)]
     missing = [item for item, each in sections.items() if each is None]
     blocks = [_head(view), _verdicts(found), *(f"{each.markdown(folder)}\n" for each in overview if each is not None)]
-    blocks += [*(each.markdown(folder) for each in found), whole or "", _tail(missing)]
+    blocks += [*(each.markdown(folder) for each in found), whole or "", others or "", _tail(missing)]
     write_atomically(output, "\n".join(block for block in blocks if block).encode("utf-8"))
     return missing
 
