@@ -54,8 +54,9 @@ class Checkpoint:
             partial.replace(path)
         except (OSError, RuntimeError) as error:
             partial.unlink(missing_ok=True)
+            rest = ", the previous one is intact" if path.exists() else ""
             raise CannotWrite(
-                f"The checkpoint {path} cannot be written ({error}); free some disk space, the previous one is intact."
+                f"The checkpoint {path} cannot be written ({error}); free some disk space{rest}."
             ) from error
 
     @classmethod

@@ -67,6 +67,9 @@ def test_a_full_disk_keeps_the_checkpoint_before(
         checkpoint(2).save(path)
     assert_equal(Checkpoint.load(path), checkpoint(1))
     assert [p.name for p in tmp_path.iterdir()] == ["c.pt"]
+    with pytest.raises(CannotWrite, match=r"free some disk space\.$"):
+        checkpoint(1).save(tmp_path / "first.pt")
+    assert [p.name for p in tmp_path.iterdir()] == ["c.pt"]
 
 
 def test_a_kill_in_the_middle_of_writing_keeps_the_checkpoint_before(
