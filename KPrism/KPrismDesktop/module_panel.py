@@ -123,7 +123,13 @@ class ModulePanel:
             target = self._target(lambda segmentation, name: find_or_add_segment(segmentation, name, class_name))
             stack = SliceStack.through(target.volume, target.plane)
             first, last = self._slices.chosen(stack)
-            run = ClassesThroughVolume(stack, target.segmentation, [class_name], [target.segment_id])
+            run = ClassesThroughVolume(
+                stack,
+                target.segmentation,
+                [class_name],
+                [target.segment_id],
+                every_piece=self.ui.everyPieceCheckBox.checked,
+            )
             pieces = functools.partial(run.pieces, first=first, last=last)
             self._begin().through_volume(target, stack, pieces, last - first + 1)
 

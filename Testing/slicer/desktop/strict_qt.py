@@ -156,10 +156,13 @@ class _ComboBox(_Widget):
         return self._items[index]
 
     def setCurrentIndex(self, index: int) -> None:
+        changed = self._index != index
         self._index = index
+        if changed:
+            self.fire("currentIndexChanged(int)", index)
 
     def setCurrentText(self, text: str) -> None:
-        self._index = self.findText(text)
+        self.setCurrentIndex(self.findText(text))
 
     def completer(self) -> Any:
         return strict_class("QCompleter", Strict)()

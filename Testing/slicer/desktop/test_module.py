@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import slicer
+from vtk.util.numpy_support import vtk_to_numpy
 
 from KPrismLogic.model import shared_model
 from Testing.slicer.desktop import strict_module
@@ -251,6 +252,23 @@ def test_panel_segments_a_class_in_all_slices(panel):
     panel.ui.classVolumeButton.click()
     settle()
     assert np.array_equal(panel.bench.array(), LIVER)
+    panel.widget.cleanup()
+
+
+@pytest.mark.parametrize("every_piece", [False, True])
+def test_panel_keeps_every_piece_of_a_class_on_request(panel, every_piece):
+    panel.ui.classBox.clear()
+    panel.ui.classBox.addItems(["liver"])
+    panel.ui.planeBox.setCurrentIndex(2)
+    scalars = panel.bench.volume.GetImageData().GetPointData().GetScalars()
+    vtk_to_numpy(scalars).reshape(LIVER.shape)[1, 13, 2] = 100
+    scalars.Modified()
+    stray = np.zeros_like(LIVER)
+    stray[1, 13, 2] = every_piece
+    panel.ui.everyPieceCheckBox.setChecked(every_piece)
+    panel.ui.classVolumeButton.click()
+    settle()
+    assert np.array_equal(panel.bench.array(), LIVER | stray)
     panel.widget.cleanup()
 
 
