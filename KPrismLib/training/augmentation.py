@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch.nn import functional as F
 
 from KPrismLib.canvas import Canvas, resample
+from KPrismLib.training.sampling_map import SamplingMap
 
 #: Nodes of the grid distortion along each axis.
 _NODES = 5
@@ -49,23 +50,23 @@ class AugmentationConfig:
 
 
 def place(
-    pixels: NDArray[np.uint8], mask: NDArray[np.bool_], size: int, grid: NDArray[np.float32] | None
+    pixels: NDArray[np.uint8], mask: NDArray[np.bool_], size: int, sampling: SamplingMap | None
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Bring a slice onto a square canvas, long side = ``size``, top-left, as at inference; then through ``grid``.
+    """Bring a slice onto a square canvas, long side = ``size``, top-left, as at inference; then through ``sampling``.
 
     Args:
         pixels: (H, W, 1 or 3).
         mask: (H, W).
         size: side of the canvas.
-        grid: (2, size, size) sampling positions (x, then y) in [-1, 1], or None to leave the geometry alone.
+        sampling: what each pixel of the canvas shows, or None to leave the geometry alone.
 
     Returns:
-        image (size, size, 1 or 3) and mask (size, size). Without ``grid`` a mask that is not empty stays so: a
+        image (size, size, 1 or 3) and mask (size, size). Without ``sampling`` a mask that is not empty stays so: a
         structure thinner than half a canvas pixel keeps every pixel that it touches.
     """
     content = Canvas.fit((mask.shape[0], mask.shape[1]), size).content
     bright = mask.view(np.uint8) * np.uint8(255)
-    if grid is None:
+    if sampling is None:
         canvas = _on_canvas(pixels, content, size)
         placed = _on_canvas(bright, content, size)[..., 0] >= 128
         if not placed.any():
@@ -77,10 +78,8 @@ def place(
         # Reducing needs the antialiasing of inference before anything is sampled.
         pixels, bright = _reduced(pixels, content), _reduced(bright, content)
     height, width = bright.shape[:2]
-    columns, rows = (
-        _pixel_positions(axis, size / 2 * extent / covered)
-        for axis, extent, covered in ((grid[0], width, content[1]), (grid[1], height, content[0]))
-    )
+    columns = sampling.pixels(0, size / 2 * width / content[1])
+    rows = sampling.pixels(1, size / 2 * height / content[0])
     if pixels.shape[2] == 3:
         # Four channels are sampled in less time than three and one: each pixel is one aligned word.
         sampled = cv2.remap(cv2.merge([pixels, bright]), columns, rows, cv2.INTER_LINEAR)
@@ -88,13 +87,6 @@ def place(
     else:
         image, soft = (cv2.remap(array, columns, rows, cv2.INTER_LINEAR) for array in (pixels, bright))
     return image.reshape(size, size, -1).astype(np.uint8, copy=False), np.asarray(soft >= 128)
-
-
-def _pixel_positions(axis: NDArray[np.float32], half: float) -> NDArray[np.float32]:
-    """Positions in [-1, 1] over a length of 2 * ``half`` pixels as pixels, whose centres are whole numbers."""
-    positions: NDArray[np.float32] = axis * np.float32(half)
-    positions += np.float32(half - 0.5)
-    return positions
 
 
 def _on_canvas(array: NDArray[np.uint8], content: tuple[int, int], size: int) -> NDArray[np.uint8]:
@@ -111,7 +103,7 @@ def _reduced(array: NDArray[np.uint8], content: tuple[int, int]) -> NDArray[np.u
     return np.ascontiguousarray(found.reshape(*content, *array.shape[2:]))
 
 
-def random_grid(
+def random_sampling(
     generator: np.random.Generator,
     config: AugmentationConfig,
     size: int,
@@ -119,8 +111,8 @@ def random_grid(
     flips: bool,
     half_turn: bool = False,
     content: tuple[int, int],
-) -> NDArray[np.float32]:
-    """Sampling grid (2, size, size), x then y in [-1, 1], of a random affine map and a smooth displacement.
+) -> SamplingMap:
+    """A random affine map and a smooth displacement.
 
     Args:
         generator: source of randomness.
@@ -142,16 +134,11 @@ def random_grid(
     linear = linear @ np.diag([mirror * zoom * stretch, zoom / stretch])
     centre = np.array([content[1], content[0]]) / size - 1.0  # centre of the content in [-1, 1], x then y
     offset = centre + generator.uniform(-config.shift, config.shift, 2) * 2 - linear @ centre
-    along = (2 * np.arange(size) + 1) / size - 1  # centres of the pixels
-    across, down = (linear[:, axis, None] * along for axis in (0, 1))
-    down += offset[:, None]
-    grid = across.astype(np.float32)[:, None, :] + down.astype(np.float32)[:, :, None]
+    sampling = SamplingMap.affine(linear, offset, size)
     if config.distortion > 0 and generator.random() < 0.5:
         nodes = generator.uniform(-1, 1, (2, _NODES, _NODES)) * config.distortion * 2
-        weights = _cubic_weights(size)
-        for axis, values in enumerate(nodes.astype(np.float32)):
-            grid[axis] += weights @ values @ weights.T
-    return grid
+        return sampling.displaced(nodes.astype(np.float32), _cubic_weights(size))
+    return sampling
 
 
 @lru_cache(maxsize=8)

@@ -14,7 +14,7 @@ from torch import Tensor
 from KPrismLib.canvas import Canvas
 from KPrismLib.dataset import class_mask
 from KPrismLib.network import normalise
-from KPrismLib.training.augmentation import AugmentationConfig, place, random_grid, random_intensity
+from KPrismLib.training.augmentation import AugmentationConfig, place, random_intensity, random_sampling
 from KPrismLib.training.modes import Mode
 from KPrismLib.training.packing import PackedSlice
 from KPrismLib.training.sampling import Sample
@@ -130,8 +130,10 @@ class BatchMaker:
         flips = sample.dataset.free_orientation or (mode is Mode.INTERACTIVE)
         shows = mask.any()
         for _ in range(4):
-            grid = random_grid(generator, self._augmentation, size, flips=flips, half_turn=turned, content=content)
-            image, placed = place(pixels, mask, size, grid)
+            sampling = random_sampling(
+                generator, self._augmentation, size, flips=flips, half_turn=turned, content=content
+            )
+            image, placed = place(pixels, mask, size, sampling)
             if not shows or np.count_nonzero(placed) >= 8:  # otherwise the structure was moved out of view: draw again
                 break
         else:

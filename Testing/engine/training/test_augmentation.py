@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from KPrismLib.canvas import Canvas, image_tensor
-from KPrismLib.training.augmentation import AugmentationConfig, place, random_grid, random_intensity
+from KPrismLib.training.augmentation import AugmentationConfig, place, random_intensity, random_sampling
+from KPrismLib.training.sampling_map import SamplingMap
 
 STILL = {"rotation": 0.0, "scale": 1.0, "shift": 0.0, "distortion": 0.0, "intensity": 0.0, "blur": 0.0, "noise": 0.0,
          "colour": 0.0}  # fmt: skip
@@ -46,8 +47,7 @@ class TestPlace:
 
     def test_without_turning_anything_a_grid_changes_nothing(self) -> None:
         """At the slice's own size, and enlarged."""
-        straight = torch.nn.functional.affine_grid(torch.eye(2, 3)[None], [1, 1, 64, 64], align_corners=False)[0]
-        grid = straight.permute(2, 0, 1).contiguous().numpy()
+        grid = SamplingMap.affine(np.eye(2), np.zeros(2), 64)
         for shape in ((64, 64, 3), (64, 40, 1), (24, 32, 3), (100, 90, 1)):
             smooth = np.random.default_rng(0).integers(0, 256, (4, 4, shape[2])).astype(np.float32)
             pixels = cv2.resize(smooth, shape[1::-1], interpolation=cv2.INTER_LINEAR).reshape(shape).astype(np.uint8)
@@ -72,7 +72,7 @@ class TestPlace:
         assert placed.sum() == 0
 
     def test_what_lies_outside_the_slice_is_black(self) -> None:
-        aside = np.stack(np.meshgrid(np.linspace(1.1, 3, 32), np.linspace(-1, 1, 32))).astype(np.float32)
+        aside = SamplingMap.affine(np.diag([0.9, 1.0]), np.array([2.1, 0.0]), 32)
         image, mask = place(np.full((32, 32, 3), 200, np.uint8), np.ones((32, 32), bool), 32, aside)
         assert not image.any()
         assert not mask.any()
@@ -88,7 +88,7 @@ def drawn(
     content: tuple[int, int] | None = None,
 ) -> Tensor:
     """A random grid in torch's layout: (size, size, 2)."""
-    grid = random_grid(
+    grid = random_sampling(
         np.random.default_rng(seed),
         config,
         size,
@@ -96,10 +96,32 @@ def drawn(
         half_turn=half_turn,
         content=content or (size, size),
     )
-    return torch.from_numpy(grid).permute(1, 2, 0)
+    return torch.from_numpy(grid.positions()).permute(1, 2, 0)
 
 
-class TestRandomGrid:
+class TestSamplingMap:
+    def test_an_affine_map_is_torchs(self) -> None:
+        linear, offset = np.array([[0.8, -0.3], [0.4, 1.1]]), np.array([0.2, -0.1])
+        theta = torch.from_numpy(np.concatenate([linear, offset[:, None]], axis=1))[None].float()
+        expected = torch.nn.functional.affine_grid(theta, [1, 1, 24, 24], align_corners=False)[0]
+        found = SamplingMap.affine(linear, offset, 24).positions()
+        torch.testing.assert_close(torch.from_numpy(found).permute(1, 2, 0), expected, atol=1e-6, rtol=0)
+
+    def test_pixels_are_positions_over_the_length_of_the_slice(self) -> None:
+        weights = np.random.default_rng(0).random((24, 5)).astype(np.float32)
+        nodes = np.random.default_rng(1).normal(size=(2, 5, 5)).astype(np.float32)
+        sampling = SamplingMap.affine(np.array([[0.8, -0.3], [0.4, 1.1]]), np.array([0.2, -0.1]), 24)
+        bent = sampling.displaced(nodes, weights)
+        np.testing.assert_allclose(
+            bent.positions(), sampling.positions() + weights @ nodes @ weights.T, atol=1e-5, rtol=0
+        )
+        for axis, half in ((0, 40.0), (1, 12.5)):
+            # -1 is the edge of the first pixel, whose centre is 0.
+            expected = (bent.positions()[axis] + 1) * half - 0.5
+            np.testing.assert_allclose(bent.pixels(axis, half), expected, atol=1e-3, rtol=0)
+
+
+class TestRandomSampling:
     def test_the_displacement_is_the_bicubic_surface_through_its_nodes(self) -> None:
         bent, plain = (drawn(3, still(distortion=d), 41) for d in (0.05, 1e-12))
         field = (bent - plain).permute(2, 0, 1)[None]
@@ -110,7 +132,9 @@ class TestRandomGrid:
 
     def moved(self, mask: Any, seed: int, **how: Any) -> tuple[Any, Any]:
         config = how.pop("config", AugmentationConfig())
-        grid = random_grid(np.random.default_rng(seed), config, 64, flips=how.pop("flips", False), content=mask.shape)
+        grid = random_sampling(
+            np.random.default_rng(seed), config, 64, flips=how.pop("flips", False), content=mask.shape
+        )
         painted = np.repeat((mask * 255).astype(np.uint8)[..., None], how.get("channels", 1), axis=2)
         return place(painted, mask, 64, grid)
 
@@ -138,10 +162,10 @@ class TestRandomGrid:
 
     def test_the_same_generator_gives_the_same_grid(self) -> None:
         first, second = (
-            random_grid(np.random.default_rng(4), AugmentationConfig(), 32, flips=True, content=(32, 20))
+            random_sampling(np.random.default_rng(4), AugmentationConfig(), 32, flips=True, content=(32, 20))
             for _ in range(2)
         )
-        assert np.array_equal(first, second)
+        assert np.array_equal(first.positions(), second.positions())
 
     def test_a_half_turn_turns_by_180_degrees_and_mirrors_nothing(self) -> None:
         for seed in range(60):

@@ -101,13 +101,13 @@ def test_images_are_mirrored_only_where_sides_mean_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, modality: str, mode: Mode, flips: bool
 ) -> None:
     asked: list[bool] = []
-    real = batches.random_grid
+    real = batches.random_sampling
 
     def spy(*arguments: object, **named: object) -> Any:
         asked.append(bool(named["flips"]))
         return real(*arguments, **named)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(batches, "random_grid", spy)
+    monkeypatch.setattr(batches, "random_sampling", spy)
     chosen = samples(packed(tmp_path, modality=modality), reference=mode is Mode.IN_CONTEXT)
     BatchMaker(CLASSES, AugmentationConfig(), seed=0).make(chosen, mode=mode, size=32, step=0, first=0)
     assert set(asked) == {flips}
@@ -117,13 +117,13 @@ def test_half_of_the_samples_of_the_sets_that_are_named_are_upside_down_with_the
     dataset: PackedDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[bool] = []
-    real = batches.random_grid
+    real = batches.random_sampling
 
     def spy(*arguments: object, **named: object) -> Any:
         asked.append(bool(named["half_turn"]))
         return real(*arguments, **named)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(batches, "random_grid", spy)
+    monkeypatch.setattr(batches, "random_sampling", spy)
     chosen = samples(dataset, reference=True) * 20
     others = BatchMaker(CLASSES, AugmentationConfig(), seed=0, upside_down=["Other"])
     others.make(chosen, mode=Mode.IN_CONTEXT, size=32, step=0, first=0)
