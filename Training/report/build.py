@@ -166,7 +166,12 @@ def _verdicts(sections: Sequence[Section]) -> str:
 
 
 def _tail(missing: Sequence[str]) -> str:
-    if not missing:
-        return ""
-    commands = ", ".join(f"`{item}`" for item in missing)
-    return f"## Not measured\n\n`python -m Training.report` has a command for each: {commands}.\n"
+    blocks = []
+    for heading, text, items in (
+        ("Not measured", "`python -m Training.report` has a command for each", set(ITEMS) - set(PANEL_FIGURES)),
+        ("Pictures of cases", "They show images of the datasets; made where the data are, by", set(PANEL_FIGURES)),
+    ):
+        commands = ", ".join(f"`{item}`" for item in missing if item in items)
+        if commands:
+            blocks.append(f"## {heading}\n\n{text}: {commands}.\n")
+    return "\n".join(blocks)
