@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,8 @@ class Facts:
         dataset: Name of the dataset folder.
         protocol: The fields of the :class:`~Training.report.needs.Protocol`.
         digest: Of the weights file: its first 12 hexadecimal digits of SHA-256.
-        weights: The weights as they were named: a shipped name or a file.
+        weights: The weights: a shipped name or a file. Beside a table a file is named as seen from there, so that
+            results and weights can move together, and tell nothing of the machine.
         trained_on: Names of the sets that the weights learned from, as far as they say.
         device: Where it ran.
         seconds: How long it took.
@@ -150,6 +152,7 @@ class Results:
         notes = path.with_suffix(".json")
         notes.unlink(missing_ok=True)
         write_atomically(path, table.encode())
+        facts = replace(facts, weights=_seen_from(path.parent, facts.weights))
         write_atomically(notes, (json.dumps(asdict(facts), indent=1) + "\n").encode())
         return path
 
@@ -196,9 +199,21 @@ def read_facts(rows: Path) -> Facts | None:
     if not notes.is_file() or not rows.is_file():
         return None
     try:
-        return Facts(**json.loads(notes.read_text(encoding="utf-8")))
+        facts = Facts(**json.loads(notes.read_text(encoding="utf-8")))
+        there = rows.parent / facts.weights
+        return replace(facts, weights=str(there)) if there.is_file() else facts
     except (OSError, TypeError, ValueError) as error:
         raise InvalidDataset(f"{notes} is damaged ({error}); delete it, and its set will be measured again.") from error
+
+
+def _seen_from(folder: Path, weights: str) -> str:
+    """A weights file as seen from a folder; a shipped name, or a file on another drive, as it is."""
+    if not Path(weights).is_file():
+        return weights
+    try:
+        return Path(os.path.relpath(Path(weights).resolve(), folder.resolve())).as_posix()
+    except ValueError:
+        return weights
 
 
 def digest(path: Path) -> str:

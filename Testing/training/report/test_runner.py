@@ -12,7 +12,7 @@ from KPrismLib.evaluation.settings import Mode
 from Testing.training.report.fake_model import FakePredictor, fake_model
 from Testing.training.report.tiny_report import measured, store, write_pictures, write_volumes
 from Training.report.needs import Effort, Need, clicks, exemplar, masks, needs, shots, volumes
-from Training.report.results import Results, read_facts
+from Training.report.results import Facts, Results, read_facts
 from Training.report.runner import Model, Runner
 from Training.report.sets import by_name
 
@@ -140,6 +140,25 @@ def test_results_of_something_else_are_neither_used_nor_lost(
     facts = read_facts(table)
     assert facts is not None
     assert (facts.digest, facts.protocol["limit"]) == (digest, effort.limit)
+
+
+def test_results_and_weights_move_together_and_name_no_folder_of_the_machine(tmp_path: Path) -> None:
+    weights = tmp_path / "here" / "runs" / "full" / "weights.safetensors"
+    weights.parent.mkdir(parents=True)
+    weights.write_bytes(b"weights")
+    saved = {"own": str(weights), "shipped": "small"}
+    for name, source in saved.items():
+        facts = Facts(dataset="BUSI", protocol={}, digest="0", weights=source)
+        Results(tmp_path / "here" / "results").save(f"ablations/{name}", "masks", facts, "dataset\n")
+    moved = tmp_path / "there"
+    (tmp_path / "here").rename(moved)
+    tables = {name: moved / "results" / "ablations" / name / "masks" / "BUSI.csv" for name in saved}
+    assert str(tmp_path) not in tables["own"].with_suffix(".json").read_text()
+    own, shipped = (read_facts(table) for table in tables.values())
+    assert own is not None
+    assert shipped is not None
+    assert Path(own.weights).samefile(moved / "runs" / "full" / "weights.safetensors")
+    assert shipped.weights == "small"
 
 
 def test_a_broken_set_does_not_keep_the_others_from_it(tmp_path: Path) -> None:
