@@ -46,6 +46,9 @@ class LabelledSlice:
     labels: NDArray[np.uint8]
     probability: NDArray[np.float32] | None
 
+    def __post_init__(self) -> None:
+        self.labels.setflags(write=False)
+
 
 def segment_classes(
     predictor: Predictor,
@@ -110,7 +113,7 @@ def _cleared(found: Iterator[LabelledSlice]) -> Iterator[LabelledSlice]:
     before = np.stack(list(labels.values()))
     for index, old, new in zip(labels, before, without_stray_pieces(before, SMALLEST_PIECE), strict=True):
         if not np.array_equal(old, new):
-            yield LabelledSlice(index, _read_only(new), None)
+            yield LabelledSlice(index, new, None)
 
 
 def _found(
@@ -149,9 +152,4 @@ def _found(
             if probability is None:
                 probability = np.zeros((len(names), *pixels[index].shape[:2]), dtype=np.float32)
             claims = [one if expected_dice(one) >= promise else np.zeros_like(one) for one in probability]
-            yield LabelledSlice(index, _read_only(merge(claims)), probability)
-
-
-def _read_only(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    labels.setflags(write=False)
-    return labels
+            yield LabelledSlice(index, merge(claims), probability)

@@ -145,7 +145,6 @@ class Propagation:
             raise InvalidMask(
                 f"The mask is {size_text(given.shape)} but slice {index} is {size_text(shape)}; they must match."
             )
-        given = _read_only(given)
         self._store(_Known(SliceResult(index, given, 1.0, accepted=True), given, None, 1.0))
         self._revision += 1
 
@@ -222,7 +221,7 @@ class Propagation:
         self._ends = tuple(walk.end for walk in walks if walk.end is not None)
         for index in [index for index in self.results if first <= index <= last and index not in reached]:
             left = self._known.pop(index).result
-            yield SliceResult(index, _read_only(np.zeros_like(left.mask)), 1.0)
+            yield SliceResult(index, np.zeros_like(left.mask), 1.0)
 
     def _segment(self, index: int, neighbour: int, towards: int | None) -> _Known:
         """What is known of a slice; computed if it does not rest on just this basis already."""
@@ -236,7 +235,7 @@ class Propagation:
             confidence = confidence_from(known.evidence, sum(guide.share * guide.confidence for guide in guides))
             # Where the structure may have ended, a mask that is hardly to be trusted is more likely no part of it.
             withheld = towards is None and confidence < self._doubt
-            mask = _read_only(np.zeros_like(known.found)) if withheld else known.found
+            mask = np.zeros_like(known.found) if withheld else known.found
             if confidence != result.confidence or not np.array_equal(mask, result.mask):
                 known = replace(known, result=replace(result, confidence=confidence, mask=mask))
         self._store(known)
@@ -269,10 +268,10 @@ class Propagation:
         image = self._slices.image(index)
         if image is None:
             nothing = np.zeros(self._stack.pixels(index).shape[:2], dtype=bool)
-            return _Known(SliceResult(index, _read_only(nothing), 1.0), nothing, basis, 1.0)
+            return _Known(SliceResult(index, nothing, 1.0), nothing, basis, 1.0)
         references = self._predictor.combine([self._reference(*version) for version in basis.references])
         carried = carry(self._predictor, image, references, self._guides(index, basis), cls=self._cls)
-        mask = _read_only(carried.probability >= 0.5)
+        mask = carried.probability >= 0.5
         result = SliceResult(index, mask, 1.0, tuple(slice_ for slice_, _ in basis.references))
         return _Known(result, mask, basis, carried.evidence)
 
@@ -303,8 +302,3 @@ class Propagation:
 def _far(index: int, neighbour: int, towards: int) -> bool:
     """Whether a slice lies so near to the one and so far from the other that the other has nothing to say."""
     return abs(towards - index) > FARTHEST * abs(neighbour - index)
-
-
-def _read_only(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    mask.setflags(write=False)
-    return mask

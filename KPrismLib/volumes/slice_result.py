@@ -27,6 +27,9 @@ class SliceResult:
     references: tuple[int, ...] = ()
     accepted: bool = False
 
+    def __post_init__(self) -> None:
+        self.mask.setflags(write=False)
+
     @property
     def shows(self) -> bool:
         """Whether the structure is in the slice."""
