@@ -32,6 +32,12 @@ class Number:
     high: NDArray[np.float64] | None
     count: int
 
+    @classmethod
+    def stored(cls, value: float, interval: Sequence[float] | None, count: int) -> Number:
+        """From what JSON holds: a mean and its interval, or None for that."""
+        low, high = (None, None) if interval is None else (np.asarray(bound, np.float64) for bound in interval)
+        return cls(np.asarray(value, np.float64), low, high, count)
+
     def scaled(self, factor: float) -> Number:
         """The same in another unit; ``factor`` is positive."""
         low, high = (None if bound is None else factor * bound for bound in (self.low, self.high))

@@ -82,7 +82,7 @@ def _rows(content: Mapping[str, Any]) -> list[Sequence[str]]:
                 for clicks in (1, 5)
             ]
             first = MISSING if mode == Mode.INTERACTIVE.value else _share(curve, interval, 0, count)
-            noc = plain(_number(numbers["noc90"], numbers["noc90_interval95"], count)) if clicked else MISSING
+            noc = plain(Number.stored(numbers["noc90"], numbers["noc90_interval95"], count)) if clicked else MISSING
             rows.append([system, dataset, mode.replace("_", "-"), first, *after, noc, str(count)])
     return rows
 
@@ -90,9 +90,4 @@ def _rows(content: Mapping[str, Any]) -> list[Sequence[str]]:
 def _share(curve: Any, interval: Any, clicks: int, count: int) -> str:
     """Dice after so many clicks."""
     bounds = None if interval is None else np.asarray(interval).reshape(2, -1)[:, clicks].tolist()
-    return percent(_number(curve[clicks], bounds, count))
-
-
-def _number(value: float, interval: Sequence[float] | None, count: int) -> Number:
-    low, high = (None, None) if interval is None else (np.asarray(bound, np.float64) for bound in interval)
-    return Number(np.asarray(value, np.float64), low, high, count)
+    return percent(Number.stored(curve[clicks], bounds, count))

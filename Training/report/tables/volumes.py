@@ -8,8 +8,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-
 from KPrismLib.errors import InvalidDataset
 from Training.report.document import MISSING, Table, percent, plain
 from Training.report.statistics import Number
@@ -107,7 +105,4 @@ def _table(title: str, columns: Mapping[str, tuple[str, bool]], summary: Summary
 def _cell(number: Mapping[str, Any] | None, share: bool) -> str:
     if number is None:
         return MISSING
-    low, high = (
-        None if bound is None else np.asarray(bound, np.float64) for bound in number["interval95"] or (None, None)
-    )
-    return (percent if share else plain)(Number(np.asarray(number["mean"], np.float64), low, high, number["cases"]))
+    return (percent if share else plain)(Number.stored(number["mean"], number["interval95"], number["cases"]))
