@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.stats import norm
 from torch.nn import functional as F
 
 from KPrismLib.canvas import Canvas, resample
@@ -22,6 +23,8 @@ from KPrismLib.training.sampling_map import SamplingMap
 
 #: Nodes of the grid distortion along each axis.
 _NODES = 5
+#: The middles of 256 equally likely parts of the normal distribution.
+_NORMAL_QUANTILES = norm.ppf((np.arange(256) + 0.5) / 256)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +52,24 @@ class AugmentationConfig:
     colour: float = 0.4
 
 
+class Scratch:
+    """Memory that :func:`place` writes its steps into: asking the system for megabytes anew costs as much as a step.
+
+    Args:
+        size: side of the canvas.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.positions = np.empty((size, 2 * size), dtype=np.float32)
+        self.sampled = np.empty((size, size, 4), dtype=np.uint8)
+
+
 def place(
-    pixels: NDArray[np.uint8], mask: NDArray[np.bool_], size: int, sampling: SamplingMap | None
+    pixels: NDArray[np.uint8],
+    mask: NDArray[np.bool_],
+    size: int,
+    sampling: SamplingMap | None,
+    scratch: Scratch | None = None,
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """Bring a slice onto a square canvas, long side = ``size``, top-left, as at inference; then through ``sampling``.
 
@@ -59,6 +78,7 @@ def place(
         mask: (H, W).
         size: side of the canvas.
         sampling: what each pixel of the canvas shows, or None to leave the geometry alone.
+        scratch: to be used again for the next slice; nothing of the result lies in it.
 
     Returns:
         image (size, size, 1 or 3) and mask (size, size). Without ``sampling`` a mask that is not empty stays so: a
@@ -78,15 +98,14 @@ def place(
         # Reducing needs the antialiasing of inference before anything is sampled.
         pixels, bright = _reduced(pixels, content), _reduced(bright, content)
     height, width = bright.shape[:2]
-    columns = sampling.pixels(0, size / 2 * width / content[1])
-    rows = sampling.pixels(1, size / 2 * height / content[0])
-    if pixels.shape[2] == 3:
-        # Four channels are sampled in less time than three and one: each pixel is one aligned word.
-        sampled = cv2.remap(cv2.merge([pixels, bright]), columns, rows, cv2.INTER_LINEAR)
-        image, soft = cv2.cvtColor(sampled, cv2.COLOR_RGBA2RGB), cv2.extractChannel(sampled, 3)
-    else:
-        image, soft = (cv2.remap(array, columns, rows, cv2.INTER_LINEAR) for array in (pixels, bright))
-    return image.reshape(size, size, -1).astype(np.uint8, copy=False), np.asarray(soft >= 128)
+    scratch = scratch or Scratch(size)
+    columns, rows = sampling.pixels(size * width / content[1], size * height / content[0], out=scratch.positions)
+    # Four channels are sampled in the time of one and a half: each pixel is one aligned word, the mask its last byte.
+    channels = [pixels] * 3 if pixels.shape[2] == 1 else [pixels]
+    sampled = cv2.remap(cv2.merge([*channels, bright]), columns, rows, cv2.INTER_LINEAR, dst=scratch.sampled)
+    words = sampled.view("<i4")[..., 0]
+    image = words.astype(np.uint8)[..., None] if pixels.shape[2] == 1 else cv2.cvtColor(sampled, cv2.COLOR_RGBA2RGB)
+    return image.astype(np.uint8, copy=False), words < 0  # the sign of a word is the highest bit of its last byte
 
 
 def _on_canvas(array: NDArray[np.uint8], content: tuple[int, int], size: int) -> NDArray[np.uint8]:
@@ -171,7 +190,17 @@ def random_intensity(
         side = 2 * max(1, math.ceil(2.5 * sigma)) + 1
         changed = cv2.GaussianBlur(changed, (side, side), sigma, borderType=cv2.BORDER_REPLICATE)
     if generator.random() < config.noise:
-        strength = generator.uniform(2, 14)
-        noise = generator.standard_normal(shape[:2], dtype=np.float32) * np.float32(strength)
-        changed = cv2.add(changed, cv2.merge([noise] * shape[2]), dtype=cv2.CV_8U)
+        changed = cv2.add(changed, _noise(generator, shape, generator.uniform(2, 14)), dtype=cv2.CV_8U)
     return changed.reshape(shape).astype(np.uint8, copy=False)
+
+
+def _noise(generator: np.random.Generator, shape: tuple[int, ...], strength: float) -> NDArray[np.int16]:
+    """Gaussian noise in whole grey values, the same in all channels; ``strength`` is its standard deviation.
+
+    Each pixel takes one of 256 equally likely values: a byte costs a fortieth of a normal deviate.
+    """
+    area = shape[0] * shape[1]
+    drawn = generator.bit_generator.random_raw(-(-area // 8)).astype("<u8", copy=False).view(np.uint8)[:area]
+    table = np.rint(strength * _NORMAL_QUANTILES).astype(np.int16)
+    noise = cv2.LUT(drawn.reshape(shape[:2]), table)
+    return np.asarray(noise if shape[2] == 1 else cv2.merge([noise] * shape[2]), dtype=np.int16)

@@ -14,7 +14,7 @@ from torch import Tensor
 from KPrismLib.canvas import Canvas
 from KPrismLib.dataset import class_mask
 from KPrismLib.network import normalise
-from KPrismLib.training.augmentation import AugmentationConfig, place, random_intensity, random_sampling
+from KPrismLib.training.augmentation import AugmentationConfig, Scratch, place, random_intensity, random_sampling
 from KPrismLib.training.modes import Mode
 from KPrismLib.training.packing import PackedSlice
 from KPrismLib.training.sampling import Sample
@@ -92,13 +92,14 @@ class BatchMaker:
     def make(self, samples: Sequence[Sample], *, mode: Mode, size: int, step: int, first: int) -> Batch:
         """Load and stack ``samples`` on a ``size`` x ``size`` canvas; ``first`` is the position of the first one."""
         targets, references = [], []
+        scratch = Scratch(size)
         for position, sample in enumerate(samples, start=first):
             generator = np.random.default_rng((self._seed, step, position, 2))
             # One draw for a sample: its reference was acquired in the same way.
             turned = sample.dataset.name in self._upside_down and generator.random() < 0.5
-            targets.append(self._load(sample, sample.target, size, generator, mode, turned))
+            targets.append(self._load(sample, sample.target, scratch, size, generator, mode, turned))
             if sample.reference is not None:
-                references.append(self._load(sample, sample.reference, size, generator, mode, turned))
+                references.append(self._load(sample, sample.reference, scratch, size, generator, mode, turned))
         image, mask = _stacked(targets)
         shown, outlined = _stacked(references) if references else (None, None)
         return Batch(
@@ -116,6 +117,7 @@ class BatchMaker:
         self,
         sample: Sample,
         entry: PackedSlice,
+        scratch: Scratch,
         size: int,
         generator: np.random.Generator,
         mode: Mode,
@@ -133,7 +135,7 @@ class BatchMaker:
             sampling = random_sampling(
                 generator, self._augmentation, size, flips=flips, half_turn=turned, content=content
             )
-            image, placed = place(pixels, mask, size, sampling)
+            image, placed = place(pixels, mask, size, sampling, scratch)
             if not shows or np.count_nonzero(placed) >= 8:  # otherwise the structure was moved out of view: draw again
                 break
         else:

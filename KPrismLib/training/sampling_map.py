@@ -1,4 +1,4 @@
-"""Where the pixels of a canvas sample an image: affine maps and smooth displacements, as products of thin matrices."""
+"""Where the pixels of a canvas sample an image: affine maps and smooth displacements, as a product of thin matrices."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 class SamplingMap:
     """Sampling positions of a square canvas, x then y, in [-1, 1] over the canvas: ``down @ across``.
 
-    Whatever is smooth has few terms, so that positions cost one thin product each, and no temporary image.
+    Whatever is smooth has few terms, so that positions cost one thin product, and no temporary image.
 
     Attributes:
-        down: float32 (2, size, terms), how each term changes from row to row; the first is 1 everywhere.
-        across: float32 (2, terms, size), and from column to column.
+        down: float32 (size, terms), how each term changes from row to row; the first is 1 everywhere.
+        across: float32 (terms, 2, size), and from column to column.
     """
 
     down: NDArray[np.float32]
@@ -26,10 +26,10 @@ class SamplingMap:
     def affine(cls, linear: NDArray[np.floating], offset: NDArray[np.floating], size: int) -> SamplingMap:
         """The map ``linear @ (x, y) + offset`` of the centres of ``size`` x ``size`` pixels."""
         along = (2 * np.arange(size) + 1) / size - 1
-        one = np.ones(size)
-        down = [np.stack([one, linear[axis, 1] * along + offset[axis]], axis=1) for axis in (0, 1)]
-        across = [np.stack([linear[axis, 0] * along, one]) for axis in (0, 1)]
-        return cls(np.array(down, dtype=np.float32), np.array(across, dtype=np.float32))
+        across = np.empty((2, 2, size), dtype=np.float32)
+        across[0] = linear[:, :1] * along + offset[:, None]
+        across[1] = linear[:, 1:]
+        return cls(np.stack([np.ones(size), along], axis=1).astype(np.float32), across)
 
     def displaced(self, nodes: NDArray[np.float32], weights: NDArray[np.float32]) -> SamplingMap:
         """This map plus a surface through ``nodes``.
@@ -38,15 +38,31 @@ class SamplingMap:
             nodes: (2, n, n) displacements, x then y.
             weights: (size, n), how much each node counts at each pixel along an axis.
         """
-        down = np.concatenate([self.down, np.stack([weights, weights])], axis=2)
-        return SamplingMap(down, np.concatenate([self.across, nodes @ weights.T], axis=1))
+        surface = (nodes @ weights.T).swapaxes(0, 1)
+        return SamplingMap(np.hstack([self.down, weights]), np.concatenate([self.across, surface]))
 
-    def positions(self) -> NDArray[np.float32]:
-        """(2, size, size), x then y."""
-        return np.asarray(self.down @ self.across)
+    def positions(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """x and y, each (size, size)."""
+        return self._product(self.across)
 
-    def pixels(self, axis: int, half: float) -> NDArray[np.float32]:
-        """(size, size) positions along x (0) or y (1) over a length of 2 * ``half`` pixels, whose centres are whole."""
-        across = self.across[axis] * np.float32(half)
-        across[0] += np.float32(half - 0.5)
-        return np.asarray(self.down[axis] @ across)
+    def pixels(
+        self, width: float, height: float, *, out: NDArray[np.float32] | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Columns and rows, each (size, size), whose centres are whole, where the canvas is so many pixels large.
+
+        Args:
+            width, height: of the canvas, in the pixels of the image that is sampled.
+            out: (size, 2 * size); both results lie in it.
+        """
+        half = np.array([[width / 2], [height / 2]], dtype=np.float32)
+        across: NDArray[np.float32] = self.across * half
+        across[0] += half - np.float32(0.5)
+        return self._product(across, out)
+
+    def _product(
+        self, across: NDArray[np.float32], out: NDArray[np.float32] | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """One product for both, as two views of it."""
+        size = across.shape[-1]
+        both = np.matmul(self.down, across.reshape(-1, 2 * size), out=out)
+        return both[:, :size], both[:, size:]

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from KPrismLib.canvas import Canvas, image_tensor
-from KPrismLib.training.augmentation import AugmentationConfig, place, random_intensity, random_sampling
+from KPrismLib.training.augmentation import AugmentationConfig, Scratch, place, random_intensity, random_sampling
 from KPrismLib.training.sampling_map import SamplingMap
 
 STILL = {"rotation": 0.0, "scale": 1.0, "shift": 0.0, "distortion": 0.0, "intensity": 0.0, "blur": 0.0, "noise": 0.0,
@@ -71,6 +71,19 @@ class TestPlace:
         _, placed = place(np.zeros((40, 30, 1), np.uint8), np.zeros((40, 30), bool), 32, None)
         assert placed.sum() == 0
 
+    @pytest.mark.parametrize("channels", [1, 3])
+    def test_memory_that_is_used_again_changes_nothing(self, channels: int) -> None:
+        scratch = Scratch(32)
+        draw = np.random.default_rng(0)
+        slices = [draw.integers(0, 256, (30, 28, channels), dtype=np.uint8) for _ in range(3)]
+        grids = [SamplingMap.affine(np.eye(2) * zoom, np.zeros(2), 32) for zoom in (0.8, 1.0, 1.2)]
+        pairs = [(pixels, pixels[..., 0] > 99) for pixels in slices]
+        again = [place(*pair, 32, grid, scratch) for pair, grid in zip(pairs, grids, strict=True)]
+        alone = [place(*pair, 32, grid) for pair, grid in zip(pairs, grids, strict=True)]
+        for (image, mask), (expected, outline) in zip(again, alone, strict=True):
+            assert np.array_equal(image, expected)
+            assert np.array_equal(mask, outline)
+
     def test_what_lies_outside_the_slice_is_black(self) -> None:
         aside = SamplingMap.affine(np.diag([0.9, 1.0]), np.array([2.1, 0.0]), 32)
         image, mask = place(np.full((32, 32, 3), 200, np.uint8), np.ones((32, 32), bool), 32, aside)
@@ -96,7 +109,7 @@ def drawn(
         half_turn=half_turn,
         content=content or (size, size),
     )
-    return torch.from_numpy(grid.positions()).permute(1, 2, 0)
+    return torch.from_numpy(np.stack(grid.positions(), axis=-1))
 
 
 class TestSamplingMap:
@@ -105,20 +118,19 @@ class TestSamplingMap:
         theta = torch.from_numpy(np.concatenate([linear, offset[:, None]], axis=1))[None].float()
         expected = torch.nn.functional.affine_grid(theta, [1, 1, 24, 24], align_corners=False)[0]
         found = SamplingMap.affine(linear, offset, 24).positions()
-        torch.testing.assert_close(torch.from_numpy(found).permute(1, 2, 0), expected, atol=1e-6, rtol=0)
+        torch.testing.assert_close(torch.from_numpy(np.stack(found, axis=-1)), expected, atol=1e-6, rtol=0)
 
     def test_pixels_are_positions_over_the_length_of_the_slice(self) -> None:
         weights = np.random.default_rng(0).random((24, 5)).astype(np.float32)
         nodes = np.random.default_rng(1).normal(size=(2, 5, 5)).astype(np.float32)
         sampling = SamplingMap.affine(np.array([[0.8, -0.3], [0.4, 1.1]]), np.array([0.2, -0.1]), 24)
         bent = sampling.displaced(nodes, weights)
-        np.testing.assert_allclose(
-            bent.positions(), sampling.positions() + weights @ nodes @ weights.T, atol=1e-5, rtol=0
-        )
-        for axis, half in ((0, 40.0), (1, 12.5)):
+        places = (bent.positions(), sampling.positions(), bent.pixels(80, 25))
+        for axis, length in ((0, 80), (1, 25)):
+            found, straight, pixels = (place[axis] for place in places)
+            np.testing.assert_allclose(found, straight + weights @ nodes[axis] @ weights.T, atol=1e-5, rtol=0)
             # -1 is the edge of the first pixel, whose centre is 0.
-            expected = (bent.positions()[axis] + 1) * half - 0.5
-            np.testing.assert_allclose(bent.pixels(axis, half), expected, atol=1e-3, rtol=0)
+            np.testing.assert_allclose(pixels, (found + 1) * length / 2 - 0.5, atol=1e-3, rtol=0)
 
 
 class TestRandomSampling:
