@@ -71,4 +71,9 @@ def test_both_ways_of_evaluating_give_the_same_curves(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "d", describe(items), **arrays)
     result = call(bench_evaluation, folder, "--limit", 3, "--clicks", 2)
     assert (result["pairs"], result["equal_curves"], result["largest_difference"]) == (3, 3, 0.0)
-    assert result["ratio"] > 0
+    assert result["times_keeping_nothing"] > result["times_sessions"] > 0
+
+
+def test_keeping_nothing_encodes_for_every_click() -> None:
+    loop = bench_evaluation.OneByOne(curves=[(0.0,), (0.0,)], seconds=10.0, encoding=4.0, clicked=7)
+    assert loop.keeping_nothing() == 6.0 + 7 * 2.0
