@@ -31,6 +31,9 @@ def body() -> np.ndarray:
     return voxels
 
 
+LIVER, SPLEEN = body() == 100, body() == 200
+
+
 def rotation(x: float, y: float, z: float) -> np.ndarray:
     """4x4 rotation by angles in degrees."""
     transform = vtk.vtkTransform()
@@ -117,6 +120,13 @@ def fill(editor, segmentation, segment_id, voxels):
     image.CopyDirections(geometry_image)
     image.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(voxels, np.uint8).ravel(), deep=True))
     slicer.vtkSlicerSegmentationsModuleLogic.SetBinaryLabelmapToSegment(image, segmentation, segment_id, 0)
+
+
+def draw_layers(bench, *layers, segment_id="Liver"):
+    """Draw the liver of :func:`body` into a segment, on these layers k alone."""
+    known = np.zeros(body().shape, bool)
+    known[list(layers)] = LIVER[list(layers)]
+    fill(bench.editor, bench.segmentation, segment_id, known)
 
 
 def segment_array(editor, segmentation, segment_id):

@@ -1,0 +1,250 @@
+"""Runs through a volume beside the main thread: live, stoppable, and what the user changed is never written over."""
+
+import threading
+
+import numpy as np
+import pytest
+
+from KPrismLogic.runner import ThreadRunner
+from KPrismLogic.segment_propagation import SegmentPropagation
+from KPrismLogic.slice_plane import SlicePlane
+from KPrismLogic.target import NoLongerWanted
+from KPrismLogic.volume_run import VolumeRun, most_in_doubt
+from Testing.slicer.flood_predictor import FloodPredictor
+from Testing.slicer.scenes import (
+    LIVER,
+    SPLEEN,
+    Bench,
+    body,
+    draw_layers,
+    fill,
+    geometry,
+    segmentation_node,
+    volume_node,
+)
+
+pytestmark = pytest.mark.usefixtures("flood_propagation")
+
+
+@pytest.fixture
+def bench(scene):
+    volume = volume_node(scene, body(), geometry("flipped"))
+    return Bench.make(scene, volume, segmentation_node(scene, volume))
+
+
+class Session:
+    """Runs of one propagation as the panel makes them, beside the main thread."""
+
+    def __init__(self, bench, k=6):
+        self.bench, self.runner, self.ends = bench, ThreadRunner(), []
+        self.propagation = SegmentPropagation(bench.target(self.plane(k)))
+        self.written = []
+
+    def plane(self, k):
+        return SlicePlane.of_volume(self.bench.volume, "axial").moved_to(self.bench.ras(k, 6, 7))
+
+    def start(self, first=0, last=13, progress=lambda: True):
+        self.written = []
+
+        def on_piece(piece, _):
+            self.propagation.written(piece)
+            self.written.append(piece.index)
+            return progress() is not False
+
+        bench, ours = self.bench, self.propagation
+        self.run = VolumeRun(
+            bench.editor,
+            bench.engine,
+            self.runner,
+            bench.volume,
+            bench.segmentation,
+            ours.stack,
+            record=ours.record,
+            progress=on_piece,
+            finished=self.ends.append,
+        )
+        self.run.start(lambda predictor, window: ours.pieces(predictor, window, first, last))
+        return self
+
+    def wait(self):
+        self.runner.wait()
+        return self
+
+
+@pytest.fixture
+def session(bench):
+    draw_layers(bench, 6)
+    session = Session(bench)
+    yield session
+    session.runner.close()
+
+
+def test_undone_slices_are_written_again_and_nothing_is_computed_again(bench, session):
+    session.start().wait()
+    computed = bench.predictor.predictions
+    bench.undo()
+    assert bench.array().any(axis=(1, 2)).sum() == 1
+    session.start().wait()
+    assert np.array_equal(bench.array(), LIVER)
+    assert bench.predictor.predictions == computed
+    assert session.ends == [None, None]
+
+
+def test_what_the_user_changed_since_is_not_written_over(bench, session):
+    session.start().wait()
+    corrected = bench.array()
+    corrected[8, 0:2, 0:2] = True
+    fill(bench.editor, bench.segmentation, "Liver", corrected)
+    session.start().wait()
+    assert np.array_equal(bench.array(), corrected)
+
+
+def test_corrected_slice_is_accepted_and_others_follow_it(bench, session):
+    session.start().wait()
+    corrected = bench.array()
+    corrected[8] = SPLEEN[8]
+    fill(bench.editor, bench.segmentation, "Liver", corrected)
+    assert session.propagation.accept(session.plane(8)) == 8
+    computed = bench.predictor.predictions
+    session.start().wait()
+    assert session.propagation.accepted == (6, 8)
+    assert 8 not in session.propagation.confidence
+    assert np.array_equal(bench.array()[8], SPLEEN[8])
+    assert bench.array()[10][SPLEEN[10]].all()
+    assert bench.predictor.predictions > computed
+
+
+def test_slices_that_were_changed_since_are_examples_though_another_is_shown(bench, session):
+    session.start().wait()
+    corrected = bench.array()
+    corrected[8] = SPLEEN[8]
+    corrected[4, :2, :2] = True
+    fill(bench.editor, bench.segmentation, "Liver", corrected)
+    run = SegmentPropagation.continued(session.propagation, bench.target(session.plane(6)), bench.editor.geometry())
+    assert run is session.propagation
+    assert run.accepted == (4, 6, 8)
+    session.start().wait()
+    found = bench.array()
+    assert np.array_equal(found[[4, 8]], corrected[[4, 8]])
+    assert found[10][SPLEEN[10]].all()  # from the slice that was corrected, not from the one that is shown
+
+
+def test_an_accepted_slice_counts_as_it_is_drawn_now(bench, session):
+    session.start().wait()
+    again = bench.array()
+    again[6] = SPLEEN[6]
+    fill(bench.editor, bench.segmentation, "Liver", again)
+    SegmentPropagation.continued(session.propagation, bench.target(session.plane(7)), bench.editor.geometry())
+    session.start().wait()
+    assert bench.array()[3][SPLEEN[3]].all()
+
+
+def test_another_segment_or_stack_begins_anew(bench, session):
+    geometry_, mine = bench.editor.geometry(), session.propagation
+    assert SegmentPropagation.continued(None, bench.target(session.plane(6)), geometry_) is not mine
+    sagittal = SlicePlane.of_volume(bench.volume, "sagittal").moved_to(bench.ras(6, 6, 7))
+    assert SegmentPropagation.continued(mine, bench.target(sagittal), geometry_) is not mine
+
+
+def test_after_the_second_run_is_undone_its_slices_are_written_again(bench, session):
+    session.start().wait()
+    corrected = bench.array()
+    corrected[8] = SPLEEN[8]
+    fill(bench.editor, bench.segmentation, "Liver", corrected)
+    bench.editor.save_state()
+    session.propagation.accept(session.plane(8))
+    session.start().wait()
+    second = bench.array()
+    assert not np.array_equal(second, corrected)
+    bench.undo()
+    assert np.array_equal(bench.array(), corrected)
+    SegmentPropagation.continued(session.propagation, bench.target(session.plane(8)), bench.editor.geometry())
+    assert session.propagation.accepted == (6, 8)
+    session.start().wait()
+    assert np.array_equal(bench.array(), second)
+
+
+def test_undo_during_a_run_ends_it(bench, session):
+    before = bench.array()
+
+    def undo_at_the_third():
+        if len(session.written) == 3:
+            bench.undo()
+
+    session.start(progress=undo_at_the_third).wait()
+    assert isinstance(session.ends[0], NoLongerWanted)
+    assert "undone meanwhile" in str(session.ends[0])
+    assert np.array_equal(bench.array(), before)
+
+
+def test_the_slice_to_look_at_next_is_where_most_pixels_are_in_doubt():
+    confidence, area = {0: 0.5, 1: 0.9, 2: 0.9, 3: None}, {0: 3, 1: 900, 2: 900, 3: 10**6}
+    assert most_in_doubt(confidence, area) == 1
+    assert most_in_doubt({3: None}, area) is None
+
+
+@pytest.mark.parametrize(
+    "mischief",
+    [
+        pytest.param(lambda b: b.segmentation.GetSegmentation().RemoveSegment("Liver"), id="segment deleted"),
+        pytest.param(lambda b: b.volume.GetScene().RemoveNode(b.volume), id="volume closed"),
+        pytest.param(lambda b: b.segmentation.GetScene().RemoveNode(b.segmentation), id="segmentation removed"),
+        pytest.param(lambda b: b.volume.GetScene().Clear(False), id="scene closed"),
+        pytest.param(lambda b: b.volume.SetSpacing(3, 3, 3), id="geometry changed"),
+    ],
+)
+def test_what_is_gone_ends_the_run_with_a_sentence(bench, session, mischief):
+    gate, reached = threading.Event(), threading.Event()
+
+    def hold():
+        reached.set()
+        assert gate.wait(20)
+
+    bench.predictor.before_prediction = hold
+    session.start()
+    assert reached.wait(20)
+    mischief(bench)
+    gate.set()
+    session.wait()
+    assert len(session.ends) == 1
+    assert isinstance(session.ends[0], NoLongerWanted)
+    assert session.written == []
+
+
+def test_cancel_during_a_slice_writes_it_later(bench, session):
+    gate, reached = threading.Event(), threading.Event()
+
+    def hold():
+        reached.set()
+        assert gate.wait(20)
+
+    bench.predictor.before_prediction = hold
+    session.start()
+    assert reached.wait(20)
+    session.run.cancel()
+    assert session.ends == [None]
+    bench.predictor.before_prediction = None
+    gate.set()
+    session.start().wait()
+    assert np.array_equal(bench.array(), LIVER)
+
+
+def test_model_works_beside_the_main_thread_and_masks_are_written_on_it(bench, session):
+    threads = set()
+    bench.predictor.before_prediction = lambda: threads.add(threading.current_thread())
+    add = bench.editor.add
+    writers = set()
+    bench.editor.add = lambda *given: (writers.add(threading.current_thread()), add(*given))
+    session.start().wait()
+    assert threading.main_thread() not in threads
+    assert writers == {threading.main_thread()}
+
+
+def test_another_model_begins_again_from_the_accepted_slices(bench, session):
+    session.start().wait()
+    bench.undo()
+    other = FloodPredictor()
+    bench.engine.model.use(other)
+    session.start().wait()
+    assert other.predictions > 0
+    assert np.array_equal(bench.array(), LIVER)
