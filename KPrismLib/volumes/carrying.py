@@ -79,7 +79,7 @@ def carry(
     if cls is not None:
         opinions.append(logits_of(predictor.segment(image, cls=cls).probability))
     mean = np.mean(opinions, axis=0)
-    prior = _mean((guide.share, location_prior(guide.mask, image.canvas)) for guide in guides)
+    prior = location_prior([guide.mask for guide in guides], [guide.share for guide in guides], image.canvas)
     probability = _probability_of(mean + prior)
     mask = probability >= 0.5
     return Carried(

@@ -45,7 +45,7 @@ def test_the_mean_of_the_opinions_and_the_prior_decide(predictor: Predictor, cls
     if cls is not None:
         opinions.append(predictor.segment(image, cls=cls).probability)
     mean = sum(logit(opinion) for opinion in opinions) / len(opinions)
-    expected = 1 / (1 + np.exp(-mean - location_prior(disk(), image.canvas)))
+    expected = 1 / (1 + np.exp(-mean - location_prior([disk()], [1.0], image.canvas)))
     np.testing.assert_allclose(carried.probability, expected, atol=1e-6)
     promise = expected_dice((1 / (1 + np.exp(-mean))).astype(np.float32))
     assert carried.evidence == pytest.approx(
@@ -58,13 +58,12 @@ def test_the_nearer_of_two_guides_has_more_of_the_say(predictor: Predictor) -> N
     image, other = predictor.encode(picture(phase=0.3), window=WINDOW), np.roll(disk(), 6, axis=1)
     reference = predictor.reference([(picture(), disk())], window=WINDOW)
     seen = predictor.segment(image, reference=reference).probability
-    followed, prior, overlap = 0.0, 0.0, 0.0
+    followed = 0.0
     for mask, share in ((disk(), 0.75), (other, 0.25)):
         session = predictor.session(image, reference=reference, mask=mask)
         followed = followed + share * logit(session.click(*deepest_pixel(mask)).probability)
-        prior = prior + share * location_prior(mask, image.canvas)
     mean = (logit(seen) + followed) / 2
-    expected = 1 / (1 + np.exp(-mean - prior))
+    expected = 1 / (1 + np.exp(-mean - location_prior([disk(), other], [0.75, 0.25], image.canvas)))
     overlap = 0.75 * dice(expected >= 0.5, disk()) + 0.25 * dice(expected >= 0.5, other)
     carried = carry(predictor, image, reference, [Guide(disk(), 0.75), Guide(other, 0.25)])
     np.testing.assert_allclose(carried.probability, expected, atol=1e-6)

@@ -1,4 +1,4 @@
-"""An editor with the effect, over real nodes and the real editor logic."""
+"""An editor with the effect, and the module's panel, over real nodes and the real editor logic."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import pytest
 import slicer
 
 from KPrismLogic.model import shared_model
+from Testing.slicer.desktop import strict_module
 from Testing.slicer.desktop.strict_effect import AbstractEffect, Desktop, modules
-from Testing.slicer.desktop.strict_qt import Strict
+from Testing.slicer.desktop.strict_qt import Strict, strict_class
 from Testing.slicer.flood_predictor import FloodPredictor
 from Testing.slicer.scenes import Bench, body, geometry, segmentation_node, volume_node
 
@@ -57,3 +58,43 @@ def effect(desktop):
     effect = desktop.start_up()
     desktop.activate(effect)
     return effect
+
+
+@pytest.fixture
+def module(scene, monkeypatch):
+    for name, one in modules(lambda: None).items():
+        monkeypatch.setitem(sys.modules, name, one)
+    for name in [one for one in sys.modules if one.split(".")[0] in ("KPrism", "KPrismDesktop", "SegmentEditorKPrism")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(slicer, "qSlicerSegmentEditorAbstractEffect", AbstractEffect, raising=False)
+    app = strict_module.App()
+    interfaces = strict_module.install(monkeypatch, app)
+    Strict.made.clear()
+    strict_class("QSettings").stored.clear()
+    import KPrism
+
+    yield types.SimpleNamespace(KPrism=KPrism, app=app, interfaces=interfaces)
+    shared_model().unload()
+
+
+@pytest.fixture
+def panel(module, scene, monkeypatch, flood_propagation):
+    monkeypatch.setattr(slicer, "SegmentEditorKPrism", object(), raising=False)
+    volume = volume_node(scene, body(), geometry("identity"))
+    bench = Bench.make(scene, volume, segmentation_node(scene, volume))
+    shared_model().use(FloodPredictor())
+    red = slicer.vtkMRMLSliceNode()
+    red.SetLayoutName("Red")
+    red.SetName("Red")
+    red = scene.AddNode(red)
+    red.SetSliceToRASByNTP(0, 0, 1, -1, 0, 0, *bench.ras(7, 6, 7), 0)
+    view = types.SimpleNamespace(mrmlSliceNode=lambda: red)
+    module.app.layout = types.SimpleNamespace(sliceViewNames=lambda: ("Red",), sliceWidget=lambda _: view)
+    widget = module.KPrism.KPrismWidget()
+    ui = types.SimpleNamespace(**module.interfaces[0].by_name)
+    for selector, node in ((ui.volumeSelector, volume), (ui.segmentationSelector, bench.segmentation)):
+        object.__setattr__(selector, "_node", node)
+        type(selector).currentNode = lambda self: self._node
+    ui.volumeSelector.fire("currentNodeChanged(vtkMRMLNode*)", volume)
+    ui.segmentEdit.setText("Liver")
+    return types.SimpleNamespace(widget=widget, ui=ui, bench=bench, red=red)
