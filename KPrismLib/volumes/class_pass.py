@@ -151,5 +151,7 @@ def _found(
             probability = found.get(index)
             if probability is None:
                 probability = np.zeros((len(names), *pixels[index].shape[:2]), dtype=np.float32)
-            claims = [one if expected_dice(one) >= promise else np.zeros_like(one) for one in probability]
+            claims = list(probability)
+            if promise:
+                claims = [one if expected_dice(one) >= promise else np.zeros_like(one) for one in claims]
             yield LabelledSlice(index, merge(claims), probability)
