@@ -76,10 +76,13 @@ class EffectPropagation:
     def _start(self, active: ActiveEditing) -> None:
         target = active.session.target(active.shown_view())
         editor = _RunEditor(self._effect, target)
-        run = self._propagation = SegmentPropagation.continued(self._propagation, target, editor.geometry())
+        run = self._propagation = SegmentPropagation.continued(
+            self._propagation, target, editor.geometry(), keep_drawn=self._options.keep.checked
+        )
         for plane in active.session.answered(target, run.stack.planes):
             run.accept(plane)
         first, last = self._options.slices.chosen(run.stack)
+        run.check_open(first, last)
         pieces = functools.partial(run.pieces, first=first, last=last)
         self._run = DesktopRun(
             lambda _: nullcontext(editor),

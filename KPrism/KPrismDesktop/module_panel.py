@@ -109,9 +109,12 @@ class ModulePanel:
         with self._telling():
             target = self._target(find_segment)
             with _panel_editor(target) as editor:
-                run = SegmentPropagation.continued(self._propagation, target, editor.geometry())
+                run = SegmentPropagation.continued(
+                    self._propagation, target, editor.geometry(), keep_drawn=self.ui.keepDrawnCheckBox.checked
+                )
             self._propagation = run
             first, last = self._slices.chosen(run.stack)
+            run.check_open(first, last)
             pieces = functools.partial(run.pieces, first=first, last=last)
             self._begin().through_volume(target, run.stack, pieces, last - first + 1, run.record)
             self._show_confidence()

@@ -31,7 +31,7 @@ class PropagationOptions(OptionRows):
         listener: what is told.
 
     Attributes:
-        range, propagate: the widget of the range, and the button.
+        range, keep, propagate: the widget of the range, the check box, and the button.
         slices: what the range means.
         confidence: the strip, and the way to the least certain slice.
         progress: how far a run is.
@@ -46,6 +46,15 @@ class PropagationOptions(OptionRows):
         self.range.setToolTip("From which slice to which Propagate goes; slices outside stay as they are.")
         self.slices = SliceRange(self.range)
         effect.addLabeledOptionsWidget("Slices:", self.range)
+
+        self.keep = qt.QCheckBox("Keep drawn slices")
+        self.keep.objectName = "KPrismKeepDrawn"
+        self.keep.checked = True
+        self.keep.setToolTip(
+            "Slices that hold the segment already stay as they are and are examples. Untick to have them found again; "
+            "in oblique planes they always are."
+        )
+        effect.addOptionsWidget(self.keep)
 
         self.propagate = qt.QPushButton("Propagate")
         self.propagate.objectName = "KPrismPropagate"
@@ -86,4 +95,5 @@ class PropagationOptions(OptionRows):
     def allow(self, possible: bool) -> None:
         """Whether a run may be started."""
         self.range.setEnabled(possible)
+        self.keep.setEnabled(possible)
         self.propagate.setEnabled(possible)

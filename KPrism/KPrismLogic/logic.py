@@ -168,6 +168,7 @@ class KPrismLogic:
         offsets: Sequence[float | None] = (None,),
         first: float | None = None,
         last: float | None = None,
+        keepDrawn: bool = False,
         progress: Callable[[int, int], bool | None] = lambda _done, _all: True,
         editorNode: slicer.vtkMRMLSegmentEditorNode | None = None,
     ) -> VolumeResult:
@@ -177,6 +178,8 @@ class KPrismLogic:
             volumeNode, segmentationNode, segment, plane, editorNode: as for :meth:`segmentSlice`.
             offsets: coordinates in mm of the segmented slices; None for the slice of a view, else the middle one.
             first, last: coordinates in mm of the range, in any order; None for the end of the volume.
+            keepDrawn: take every other slice that holds the segment as segmented, too, and leave it as it is; not for
+                oblique planes, whose slices share voxels.
             progress: called with (slices written, slices in the range) after each; returning False stops there.
 
         Returns:
@@ -195,6 +198,10 @@ class KPrismLogic:
         for other in known[1:]:
             run.accept(other)
         start, end = run.stack.within(first, last)
+        if keepDrawn:
+            with temporary_editor(volumeNode, segmentationNode, segment_id, editorNode) as parameters:
+                run.accept_drawn(LogicEditor(parameters, self._save_state).geometry())
+            run.check_open(start, end)
         pieces = functools.partial(run.pieces, first=start, last=end)
         return self._run(
             volumeNode, segmentationNode, segment_id, run.stack, pieces, end - start + 1, progress, editorNode

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from KPrismLib.errors import InvalidReference
+from KPrismLogic.drawn_slices import drawn_slices
 from KPrismLogic.slice_stack import SliceStack
 from KPrismLogic.slice_voxels import segment_in_slice, voxels_in
 from KPrismLogic.volume_run import Piece, WrittenSlices, most_in_doubt
@@ -51,7 +52,12 @@ class SegmentPropagation:
 
     @classmethod
     def continued(
-        cls, earlier: SegmentPropagation | None, target: Target, geometry: slicer.vtkOrientedImageData | None
+        cls,
+        earlier: SegmentPropagation | None,
+        target: Target,
+        geometry: slicer.vtkOrientedImageData | None,
+        *,
+        keep_drawn: bool,
     ) -> SegmentPropagation:
         """The earlier one with the target's slice accepted and all that changed since, if it fits; else a new one.
 
@@ -59,15 +65,20 @@ class SegmentPropagation:
             earlier: of an earlier run, or None.
             target: as for the class.
             geometry: the grid on which the segment is edited.
+            keep_drawn: accept every other slice, too, that holds the segment already and that no run wrote.
 
         Raises:
             InvalidReference, InvalidImage, GeometryMismatch: as for the class.
         """
         if earlier is None or not earlier.fits(target):
-            return cls(target)
-        earlier.accept_changed(geometry)
-        earlier.accept(target.plane)
-        return earlier
+            run = cls(target)
+        else:
+            run = earlier
+            run.accept_changed(geometry)
+            run.accept(target.plane)
+        if keep_drawn:
+            run.accept_drawn(geometry)
+        return run
 
     @property
     def accepted(self) -> tuple[int, ...]:
@@ -124,6 +135,32 @@ class SegmentPropagation:
             mask = segment_in_slice(image, segmentation, segment_id)
             if index not in self._accepted or not np.array_equal(mask, self._accepted[index]):
                 self._accept(index, mask)
+
+    def accept_drawn(self, geometry: slicer.vtkOrientedImageData | None) -> None:
+        """Vouch for the slices that hold the segment already and that no run of this propagation wrote.
+
+        Oblique slices share voxels: what one of them holds may have been drawn in another.
+
+        Args:
+            geometry: the grid on which the segment is edited; None changes nothing.
+        """
+        segmentation, segment_id = self.target.segmentation, self.target.segment_id
+        if geometry is None or voxels_in(self.stack.image(0), segmentation, geometry).layer is None:
+            return
+        for index, mask in drawn_slices(self.stack, segmentation, segment_id).items():
+            if index not in self._accepted and index not in self._confidence:
+                self._accept(index, mask)
+
+    def check_open(self, first: int, last: int) -> None:
+        """See to it that there is something to find.
+
+        Raises:
+            InvalidReference: every slice from ``first`` to ``last`` is accepted.
+        """
+        if all(index in self._accepted for index in range(first, last + 1)):
+            raise InvalidReference(
+                "Every slice of the range is kept as it is; choose other slices, or let drawn slices be replaced."
+            )
 
     def _accept(self, index: int, mask: Mask) -> None:
         self._accepted[index] = mask

@@ -1,5 +1,6 @@
 """Runs through a volume beside the main thread: live, stoppable, and what the user changed is never written over."""
 
+import functools
 import threading
 
 import numpy as np
@@ -20,6 +21,7 @@ from Testing.slicer.scenes import (
     fill,
     geometry,
     segmentation_node,
+    view_plane,
     volume_node,
 )
 
@@ -120,7 +122,9 @@ def test_slices_that_were_changed_since_are_examples_though_another_is_shown(ben
     corrected[8] = SPLEEN[8]
     corrected[4, :2, :2] = True
     fill(bench.editor, bench.segmentation, "Liver", corrected)
-    run = SegmentPropagation.continued(session.propagation, bench.target(session.plane(6)), bench.editor.geometry())
+    run = SegmentPropagation.continued(
+        session.propagation, bench.target(session.plane(6)), bench.editor.geometry(), keep_drawn=False
+    )
     assert run is session.propagation
     assert run.accepted == (4, 6, 8)
     session.start().wait()
@@ -134,16 +138,51 @@ def test_an_accepted_slice_counts_as_it_is_drawn_now(bench, session):
     again = bench.array()
     again[6] = SPLEEN[6]
     fill(bench.editor, bench.segmentation, "Liver", again)
-    SegmentPropagation.continued(session.propagation, bench.target(session.plane(7)), bench.editor.geometry())
+    SegmentPropagation.continued(
+        session.propagation, bench.target(session.plane(7)), bench.editor.geometry(), keep_drawn=False
+    )
     session.start().wait()
     assert bench.array()[3][SPLEEN[3]].all()
 
 
+def test_slices_that_were_drawn_before_any_run_are_kept_on_request(bench, session):
+    """What the run itself wrote is no drawing, also after it was undone and written again."""
+    drawn = bench.array()
+    drawn[8] = SPLEEN[8]
+    fill(bench.editor, bench.segmentation, "Liver", drawn)
+    bench.editor.save_state()
+    keep = functools.partial(
+        SegmentPropagation.continued, target=bench.target(session.plane(6)), geometry=bench.editor.geometry()
+    )
+    session.propagation = keep(session.propagation, keep_drawn=True)
+    assert session.propagation.accepted == (6, 8)
+    session.start(last=11).wait()
+    first = bench.array()
+    assert np.array_equal(first[[6, 8]], drawn[[6, 8]])
+    assert first[10][SPLEEN[10]].all()
+    assert keep(session.propagation, keep_drawn=True).accepted == (6, 8)
+    late = bench.array()
+    late[13, :3, :3] = True  # drawn since, beyond the range
+    assert not bench.array()[13].any()
+    fill(bench.editor, bench.segmentation, "Liver", late)
+    assert keep(session.propagation, keep_drawn=False).accepted == (6, 8)
+    assert keep(session.propagation, keep_drawn=True).accepted == (6, 8, 13)
+
+
+def test_oblique_slices_are_never_taken_as_drawn(scene):
+    volume = volume_node(scene, body(), geometry("identity"))
+    bench = Bench.make(scene, volume, segmentation_node(scene, volume))
+    fill(bench.editor, bench.segmentation, "Liver", LIVER)
+    target = bench.target(view_plane("oblique", bench.ras(6, 6, 7)))
+    run = SegmentPropagation.continued(None, target, bench.editor.geometry(), keep_drawn=True)
+    assert len(run.accepted) == 1
+
+
 def test_another_segment_or_stack_begins_anew(bench, session):
     geometry_, mine = bench.editor.geometry(), session.propagation
-    assert SegmentPropagation.continued(None, bench.target(session.plane(6)), geometry_) is not mine
+    assert SegmentPropagation.continued(None, bench.target(session.plane(6)), geometry_, keep_drawn=False) is not mine
     sagittal = SlicePlane.of_volume(bench.volume, "sagittal").moved_to(bench.ras(6, 6, 7))
-    assert SegmentPropagation.continued(mine, bench.target(sagittal), geometry_) is not mine
+    assert SegmentPropagation.continued(mine, bench.target(sagittal), geometry_, keep_drawn=False) is not mine
 
 
 def test_after_the_second_run_is_undone_its_slices_are_written_again(bench, session):
@@ -158,7 +197,9 @@ def test_after_the_second_run_is_undone_its_slices_are_written_again(bench, sess
     assert not np.array_equal(second, corrected)
     bench.undo()
     assert np.array_equal(bench.array(), corrected)
-    SegmentPropagation.continued(session.propagation, bench.target(session.plane(8)), bench.editor.geometry())
+    SegmentPropagation.continued(
+        session.propagation, bench.target(session.plane(8)), bench.editor.geometry(), keep_drawn=False
+    )
     assert session.propagation.accepted == (6, 8)
     session.start().wait()
     assert np.array_equal(bench.array(), second)

@@ -1,5 +1,6 @@
 """Through whole volumes in one call: one undo state, nothing beyond what was asked for, and what the engine finds."""
 
+import functools
 import types
 
 import numpy as np
@@ -124,6 +125,25 @@ def test_propagate_keeps_to_its_range_and_to_other_segments(bench, logic):
     expected[5:9] = LIVER[5:9]
     assert np.array_equal(bench.array(), expected)
     assert np.array_equal(bench.array("Other"), SPLEEN)
+
+
+def test_drawn_slices_stay_on_request(bench, logic):
+    draw_layers(bench, 6)
+    drawn = bench.array()
+    drawn[8] = SPLEEN[8]
+    fill(bench.editor, bench.segmentation, "Liver", drawn)
+    call = functools.partial(
+        logic.propagate, bench.volume, bench.segmentation, "Liver", offsets=[_offset(bench, 6)], keepDrawn=True
+    )
+    result = call()
+    found = bench.array()
+    assert np.array_equal(found[[6, 8]], drawn[[6, 8]])
+    assert np.array_equal(found[5], LIVER[5])
+    assert found[10][SPLEEN[10]].all()
+    assert _offset(bench, 8) not in {round(offset, 6) for offset in result.confidence}
+    with pytest.raises(InvalidReference, match="Every slice of the range is kept"):
+        call(first=_offset(bench, 4), last=_offset(bench, 8))
+    assert np.array_equal(bench.array(), found)
 
 
 def test_progress_stops_the_run_and_what_is_written_stays(bench, logic):

@@ -201,6 +201,20 @@ def test_slices_that_were_clicked_are_examples_and_stay(desktop, effect):
     assert np.array_equal(found[3], LIVER[3])
 
 
+@pytest.mark.parametrize("keep", [True, False])
+def test_slices_that_were_drawn_with_another_effect_stay_unless_they_are_to_be_found_again(desktop, effect, keep):
+    drawn = _draw(desktop, 6)
+    drawn[8] = SPLEEN[8]
+    fill(desktop.bench.editor, desktop.bench.segmentation, "Liver", drawn)
+    _show(desktop, effect, 6)
+    assert widget_named("KPrismKeepDrawn").checked
+    widget_named("KPrismKeepDrawn").setChecked(keep)
+    _press("KPrismPropagate")
+    settle()
+    assert np.array_equal(written(desktop)[8], (SPLEEN if keep else LIVER)[8])
+    assert np.array_equal(written(desktop)[5], LIVER[5])
+
+
 def test_editing_waits_for_the_end_of_the_run(desktop, effect, gate):
     _draw(desktop, 6)
     _show(desktop, effect, 6)
@@ -303,7 +317,8 @@ def test_a_range_of_one_slice_has_nothing_left_to_segment(desktop, effect):
     widget_named("KPrismRange").setValues(_height(desktop, 6), _height(desktop, 6))
     _press("KPrismPropagate")
     settle()
-    assert "nothing left to segment" in _status()
+    assert "Every slice of the range is kept" in _status()
+    assert widget_named("KPrismPropagate").enabled
     assert np.array_equal(written(desktop), known)
     assert not desktop.logic.CanUndo()
 

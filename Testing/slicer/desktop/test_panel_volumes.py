@@ -10,7 +10,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 
 from KPrismLogic.model import shared_model
 from Testing.slicer.desktop.strict_effect import settle
-from Testing.slicer.scenes import LIVER, body, fill, volume_node
+from Testing.slicer.scenes import LIVER, SPLEEN, body, fill, volume_node
 
 
 def _known(panel, *layers):
@@ -82,6 +82,23 @@ def test_panel_leads_to_the_least_certain_slice_and_takes_its_correction(panel):
     settle()
     assert np.array_equal(panel.bench.array()[layer], corrected[layer])
     assert panel.widget.panel._propagation.accepted == (layer, 7)
+    panel.widget.cleanup()
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_panel_keeps_drawn_slices_unless_they_are_to_be_found_again(panel, keep):
+    drawn = _known(panel, 6)
+    drawn[8] = SPLEEN[8]
+    fill(panel.bench.editor, panel.bench.segmentation, "Liver", drawn)
+    assert panel.ui.keepDrawnCheckBox.checked
+    panel.ui.keepDrawnCheckBox.setChecked(keep)
+    panel.ui.propagateButton.click()
+    settle()
+    assert np.array_equal(panel.bench.array()[8], (SPLEEN if keep else LIVER)[8])
+    if keep:
+        panel.ui.propagateButton.click()
+        settle()
+        assert np.array_equal(panel.bench.array()[8], SPLEEN[8])
     panel.widget.cleanup()
 
 

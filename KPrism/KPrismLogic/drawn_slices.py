@@ -1,0 +1,55 @@
+"""Which slices of a stack hold a segment already."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from KPrismLogic.labelmaps import Mask, labelmap_of
+from KPrismLogic.matrices import world_from_image
+from KPrismLogic.slice_voxels import segment_in_slice
+
+if TYPE_CHECKING:
+    import slicer
+
+    from KPrismLogic.slice_stack import SliceStack
+
+
+def drawn_slices(stack: SliceStack, segmentation: slicer.vtkMRMLSegmentationNode, segment_id: str) -> dict[int, Mask]:
+    """The slices along voxel axes that hold a segment, ascending, each with what :func:`segment_in_slice` sees of it.
+
+    Only slices in front of voxels of the segment are cut: of hundreds a segment is drawn in a few as a rule.
+    """
+    labelmap, value = labelmap_of(segmentation, segment_id)
+    if labelmap is None:
+        return {}
+    normal = stack.planes[0].normal
+    world = world_from_image(labelmap, segmentation)
+    rise = normal @ world[:3, :3]  # mm along the normal from voxel to voxel, along i, j and k
+    across = int(np.argmax(np.abs(rise)))
+    extent = np.array(labelmap.GetExtent()).reshape(3, 2)
+    middle = extent.mean(axis=1)
+    layers = extent[across, 0] + _occupied(labelmap, value, across)
+    if len(layers) == 0:
+        return {}
+    heights = normal @ (world[:3, :3] @ middle + world[:3, 3]) + rise[across] * (layers - middle[across])
+    tilt = sum(abs(rise[axis]) * (extent[axis, 1] - middle[axis]) for axis in range(3) if axis != across)
+    reach = tilt + abs(rise[across]) / 2 + stack.grid.step_along(normal) / 2
+    found = {}
+    for index, plane in enumerate(stack.planes):
+        if np.abs(heights - normal @ plane.point).min() <= reach:
+            mask = segment_in_slice(stack.image(index), segmentation, segment_id)
+            if mask.any():
+                found[index] = mask
+    return found
+
+
+def _occupied(labelmap: slicer.vtkOrientedImageData, value: int, across: int) -> npt.NDArray[np.intp]:
+    """The layers along an axis (0 for i, ...) that hold a value, counted from the first of the labelmap."""
+    from vtk.util.numpy_support import vtk_to_numpy
+
+    voxels = vtk_to_numpy(labelmap.GetPointData().GetScalars()).reshape(labelmap.GetDimensions()[::-1])
+    layers = np.moveaxis(voxels, 2 - across, 0)
+    return np.array([number for number, layer in enumerate(layers) if (layer == value).any()], dtype=np.intp)
