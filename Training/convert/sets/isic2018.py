@@ -36,7 +36,7 @@ ISIC2018 = Converter(
             'Codella N. et al., "Skin Lesion Analysis Toward Melanoma Detection 2018", arXiv:1902.03368, 2019; '
             'Tschandl P. et al., "The HAM10000 dataset", Scientific Data 5:180161, 2018.'
         ),
-        licence="CC BY-NC 4.0 according to catalogues of the challenge, CC0 according to the archive: verify for each part",
+        licence="CC BY-NC 4.0 in catalogues of the challenge, CC0 in the archive: verify for each part",
         source="https://challenge.isic-archive.com/data/#2018",
         layout=(
             "ISIC2018_Task1-2_Training_Input, ISIC2018_Task1_Training_GroundTruth and the same for Validation and Test"
