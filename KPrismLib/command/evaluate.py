@@ -11,6 +11,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from KPrismLib.command.evaluation_options import (
+    Absent,
+    Clicks,
+    Folders,
+    Limit,
+    Output,
+    References,
+    Rows,
+    Seed,
+    Split,
+)
 from KPrismLib.command.options import DEFAULT_MODEL, Device, Model
 
 if TYPE_CHECKING:
@@ -18,27 +29,23 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Dataset folders, or folders of them.")],
-    split: Annotated[str, typer.Option("--split", help="Which split.")] = "test",
+    folders: Folders,
+    split: Split = "test",
     modes: Annotated[
         str,
         typer.Option(
             "--modes", help="semantic, in-context, interactive, refine-semantic, refine-in-context; commas between."
         ),
     ] = "semantic,in-context,interactive",
-    limit: Annotated[int | None, typer.Option("--limit", help="At most so many slices per dataset.")] = None,
+    limit: Limit = None,
     model: Model = DEFAULT_MODEL,
-    clicks: Annotated[int, typer.Option("--clicks", help="Clicks per slice and class.")] = 10,
-    references: Annotated[int, typer.Option("--references", help="References per patient and class.")] = 1,
-    seed: Annotated[int, typer.Option("--seed", help="Decides slices, references and the bootstrap.")] = 0,
-    absent: Annotated[
-        bool, typer.Option("--absent/--no-absent", help="Also segment classes that a slice does not show.")
-    ] = True,
+    clicks: Clicks = 10,
+    references: References = 1,
+    seed: Seed = 0,
+    absent: Absent = True,
     device: Device = "auto",
-    rows: Annotated[
-        Path | None, typer.Option("--rows", metavar="CSV", help="One line per slice, class and mode.")
-    ] = None,
-    output: Annotated[Path | None, typer.Option("--json", metavar="OUT", help="Every number, as JSON.")] = None,
+    rows: Rows = None,
+    output: Output = None,
     batch: Annotated[
         int | None, typer.Option("--batch", min=1, help="Masks in one pass; default 16 on a GPU, 4 elsewhere.")
     ] = None,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 import traceback
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import typer
@@ -16,6 +17,7 @@ from KPrismLib.errors import Cancelled, KPrismError
 
 FAILED = 1
 INTERRUPTED = 130
+READER_GONE = 141  # as a shell reports a program that SIGPIPE ended
 
 #: Set to anything but 0 to see where an error comes from; ``kprism --debug`` sets it.
 DEBUG_VARIABLE = "KPRISM_DEBUG"
@@ -51,6 +53,11 @@ def explained() -> Iterator[None]:
     except (KeyboardInterrupt, Cancelled) as error:
         typer.echo("Cancelled.", err=True)
         raise typer.Exit(INTERRUPTED) from error
+    except BrokenPipeError as error:
+        # Whoever read the output, such as `head`, has seen enough; the interpreter would complain once more at its end.
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(READER_GONE) from error
     except Exception as error:  # the outermost place: nobody else is left to handle it
         if is_debugging():
             traceback.print_exc()

@@ -8,6 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from KPrismLib.command.evaluation_options import (
+    Absent,
+    Clicks,
+    Folders,
+    Limit,
+    Output,
+    References,
+    Rows,
+    Seed,
+    Split,
+)
 from KPrismLib.command.failures import ExplainingGroup
 from KPrismLib.command.options import Device
 
@@ -69,7 +80,7 @@ def about(name: Annotated[str, typer.Argument(help="A name that `list` shows.")]
 @app.command()
 def evaluate(
     name: Annotated[str, typer.Argument(help="A name that `list` shows.")],
-    folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Dataset folders, or folders of them.")],
+    folders: Folders,
     weights: Annotated[Path | None, typer.Option("--weights", help="The system's weights: file or folder.")] = None,
     path: Annotated[
         list[Path] | None, typer.Option("--peer-path", help="Local copy of a repository; once for each that is needed.")
@@ -77,20 +88,16 @@ def evaluate(
     random_weights: Annotated[
         bool, typer.Option("--random-weights", help="Try the machinery out; the numbers mean nothing.")
     ] = False,
-    split: Annotated[str, typer.Option("--split", help="Which split.")] = "test",
+    split: Split = "test",
     modes: Annotated[str, typer.Option("--modes", help="Commas between; default: all that the system has.")] = "",
-    limit: Annotated[int | None, typer.Option("--limit", help="At most so many slices per dataset.")] = None,
-    clicks: Annotated[int, typer.Option("--clicks", help="Clicks per slice and class.")] = 10,
-    references: Annotated[int, typer.Option("--references", help="References per patient and class.")] = 1,
-    seed: Annotated[int, typer.Option("--seed", help="Decides slices, references and the bootstrap.")] = 0,
-    absent: Annotated[
-        bool, typer.Option("--absent/--no-absent", help="Also segment classes that a slice does not show.")
-    ] = True,
+    limit: Limit = None,
+    clicks: Clicks = 10,
+    references: References = 1,
+    seed: Seed = 0,
+    absent: Absent = True,
     device: Device = "auto",
-    rows: Annotated[
-        Path | None, typer.Option("--rows", metavar="CSV", help="One line per slice, class and mode.")
-    ] = None,
-    output: Annotated[Path | None, typer.Option("--json", metavar="OUT", help="Every number, as JSON.")] = None,
+    rows: Rows = None,
+    output: Output = None,
 ) -> None:
     """Measure a system as `kprism evaluate` measures K-Prism: resumable, and shared by processes, in the same way."""
     from KPrismLib.command.console import check_writable, say

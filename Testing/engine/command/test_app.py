@@ -53,6 +53,18 @@ def test_cancelling(kprism, monkeypatch) -> None:
     assert result.sentence == "Cancelled."
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes of Windows break with another error")
+def test_who_reads_a_few_lines_of_the_output_hears_no_complaint() -> None:
+    command = [sys.executable, "-m", "KPrismLib", "classes"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        running.stdout.close()
+        complaint = running.stderr.read().decode()
+    assert complaint == ""
+    assert running.returncode == 141
+
+
 def test_the_unexpected_is_a_sentence_and_a_traceback_on_demand(kprism, monkeypatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError("division by\nzero")
