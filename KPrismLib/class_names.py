@@ -25,6 +25,14 @@ def row_of_class(name: str, known: Sequence[str]) -> int:
     raise UnknownClass(f"The model does not know the class {name!r}; {hint}")
 
 
+def class_called(name: str, known: Sequence[str]) -> str | None:
+    """The class that a structure's name says, as :func:`row_of_class` reads it; None when no class has this name."""
+    try:
+        return known[row_of_class(name, known)]
+    except UnknownClass:
+        return None
+
+
 def _nearest(wanted: str, plain: Sequence[str]) -> int | None:
     """Which of the names is most probably meant."""
     close = difflib.get_close_matches(wanted, plain, n=1, cutoff=0.6)

@@ -46,7 +46,8 @@ class SegmentPropagation:
         self._areas: dict[int, int] = {}
         #: What is written, for every run.
         self.record = WrittenSlices()
-        self._engine: tuple[Predictor, Propagation] | None = None
+        self._name = ""  # of the segment, when a slice was accepted last
+        self._engine: tuple[Predictor, str | None, Propagation] | None = None
         self._known: set[int] = set()  # what of the accepted slices the engine has been told
         self.accept(target.plane)
 
@@ -109,9 +110,9 @@ class SegmentPropagation:
         """
         index = self.stack.index_of(plane)
         mask = segment_in_slice(self.stack.image(index), self.target.segmentation, self.target.segment_id)
+        self._name = self.target.segment().GetName()
         if not mask.any() and not self._accepted:
-            name = self.target.segment().GetName()
-            raise InvalidReference(f"This slice holds nothing of {name}; show a slice in which it is segmented.")
+            raise InvalidReference(f"This slice holds nothing of {self._name}; show a slice in which it is segmented.")
         self._accept(index, mask)
         return index
 
@@ -177,11 +178,15 @@ class SegmentPropagation:
         Raises:
             KPrismError: as ``KPrismLib.volumes.Propagation.propagate``.
         """
+        from KPrismLib.class_names import class_called
         from KPrismLib.volumes import Propagation
 
-        if self._engine is None or self._engine[0] is not predictor:
-            self._engine, self._known = (predictor, Propagation(predictor, self.stack, window=window)), set()
-        engine = self._engine[1]
+        # A segment that is called like a class is one, as far as the class finds the accepted slices.
+        cls = class_called(self._name, predictor.classes)
+        if self._engine is None or self._engine[0] is not predictor or self._engine[1] != cls:
+            self._engine = (predictor, cls, Propagation(predictor, self.stack, window=window, cls=cls))
+            self._known = set()
+        engine = self._engine[2]
         for index in self.accepted:
             if index not in self._known:
                 engine.accept(index, self._accepted[index])

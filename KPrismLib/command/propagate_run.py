@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from rich.table import Table
 
+from KPrismLib.class_names import class_called
 from KPrismLib.command.console import print_json, progress, say, show
 from KPrismLib.command.failures import without_reader_warnings
 from KPrismLib.command.label_map import LabelMap, predict
@@ -105,7 +106,8 @@ def run(
     segment, seeds, remark = (
         (*drawn, "") if drawn is not None else _segmented_seed(request, volume, starts[0], predictor, window)
     )
-    propagation = Propagation(predictor, stack, window=window)
+    known_class = class_called(segment.name, predictor.classes)
+    propagation = Propagation(predictor, stack, window=window, cls=known_class)
     labels = np.zeros(volume.shape, np.uint8)
     for index, mask in seeds.items():
         propagation.accept(index, mask)

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from KPrismLib.class_names import row_of_class
 from KPrismLib.errors import InvalidConfig, InvalidImage, InvalidMask
 from KPrismLib.image_checks import size_text
 from KPrismLib.intensity import IntensityWindow
@@ -18,6 +17,7 @@ from KPrismLib.network import EncodedReference
 from KPrismLib.predictor import MAXIMUM_REFERENCES, Predictor
 from KPrismLib.volumes.carrying import Guide, carry
 from KPrismLib.volumes.chains import chains_between
+from KPrismLib.volumes.class_guidance import ClassGuidance
 from KPrismLib.volumes.confidence import confidence_from
 from KPrismLib.volumes.descriptor import similarity
 from KPrismLib.volumes.encoded_stack import EncodedStack
@@ -32,10 +32,11 @@ FARTHEST = 6
 
 @dataclass(frozen=True)
 class _Basis:
-    """What a result was computed from: slices, each with the version of its mask."""
+    """What a result was computed from: slices, each with the version of its mask, and a class that was of help."""
 
     guides: tuple[tuple[int, int], ...]
     references: tuple[tuple[int, int], ...]
+    cls: str | None
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,8 @@ class Propagation:
         predictor: the model; whoever shares it sees to it that one thread calls it at a time.
         stack: the slices.
         window: intensity window of the whole volume, not of a slice.
-        cls: the class of the structure, where the model knows it, as further guidance.
+        cls: the class of the structure, where the model knows it, as further guidance; it is asked only where it finds
+            the accepted slices by itself (:class:`~KPrismLib.volumes.class_guidance.ClassGuidance`).
         references: from how many slices each is segmented at most.
         memory: how many encoded slices are kept, those used last.
         patience: after how many slices in a row without the structure, or below ``doubt``, a chain stops.
@@ -97,9 +99,9 @@ class Propagation:
             raise InvalidConfig(f"The confidence below which a slice is lost must be from 0 to 1, not {doubt}.")
         self._predictor = predictor
         self._stack = stack
-        self._cls = None if cls is None else predictor.classes[row_of_class(cls, predictor.classes)]
         self._count, self._patience, self._doubt = references, patience, doubt
         self._slices = EncodedStack(predictor, stack, window=window, memory=memory)
+        self._class = ClassGuidance(predictor, self._slices.image, cls)
         self._reference = lru_cache(maxsize=memory)(self._encode_reference)
         self._known: dict[int, _Known] = {}
         self._versions: dict[int, int] = {}  # of each slice's mask; a number is never given twice
@@ -250,7 +252,8 @@ class Propagation:
             count=self._count,
         )
         guides = (neighbour,) if towards is None or _far(index, neighbour, towards) else (neighbour, towards)
-        return _Basis(self._versioned(guides), self._versioned(chosen))
+        known = {version: self._known[version[0]].result.mask for version in self._versioned(self._references())}
+        return _Basis(self._versioned(guides), self._versioned(chosen), self._class.of_help(known))
 
     def _versioned(self, slices: Iterable[int]) -> tuple[tuple[int, int], ...]:
         return tuple((slice_, self._versions[slice_]) for slice_ in slices)
@@ -270,7 +273,7 @@ class Propagation:
             nothing = np.zeros(self._stack.pixels(index).shape[:2], dtype=bool)
             return _Known(SliceResult(index, nothing, 1.0), nothing, basis, 1.0)
         references = self._predictor.combine([self._reference(*version) for version in basis.references])
-        carried = carry(self._predictor, image, references, self._guides(index, basis), cls=self._cls)
+        carried = carry(self._predictor, image, references, self._guides(index, basis), cls=basis.cls)
         mask = carried.probability >= 0.5
         result = SliceResult(index, mask, 1.0, tuple(slice_ for slice_, _ in basis.references))
         return _Known(result, mask, basis, carried.evidence)

@@ -25,7 +25,8 @@ class FloodResult:
 class FloodPropagation:
     """As ``KPrismLib.volumes.Propagation``."""
 
-    def __init__(self, predictor, stack, *, window):
+    def __init__(self, predictor, stack, *, window, cls=None):
+        self.cls = cls
         self._predictor, self._stack, self._window = predictor, stack, window
         self._results, self._bases, self._versions = {}, {}, {}
 

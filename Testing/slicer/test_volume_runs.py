@@ -289,3 +289,13 @@ def test_another_model_begins_again_from_the_accepted_slices(bench, session):
     session.start().wait()
     assert other.predictions > 0
     assert np.array_equal(bench.array(), LIVER)
+
+
+def test_a_segment_that_is_called_like_a_class_is_carried_with_what_the_model_knows_of_it(bench, session):
+    session.start().wait()
+    assert session.propagation._engine[2].cls == "liver"
+    session.propagation.target.segment().SetName("Cyst")
+    session.propagation.accept(session.plane(6))
+    session.start().wait()
+    assert session.propagation._engine[2].cls is None
+    assert np.array_equal(bench.array(), LIVER)

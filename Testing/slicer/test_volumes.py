@@ -302,7 +302,7 @@ class TestWithTheNetworkItself:
         where = view_plane("oblique", bench.ras(6, 6, 7)) if plane == "oblique" else where
         stack = SliceStack.through(volume, where)
         seed = stack.index_of(where)
-        engine = Propagation(predictor, stack, window=logic.engine.window_of(stack))
+        engine = Propagation(predictor, stack, window=logic.engine.window_of(stack), cls="liver")
         engine.accept(seed, segment_in_slice(stack.image(seed), bench.segmentation, "Liver"))
         expected = {result.index: result for result in engine.propagate(seed - 1, seed + 1)}
         assert expected

@@ -159,7 +159,7 @@ class PerfectPredictor:
     def combine(self, parts: list[int]) -> list[int]:
         return parts
 
-    def segment(self, image: Any, *, reference: Any) -> Any:
+    def segment(self, image: Any, *, cls: str | None = None, reference: Any = None) -> Any:
         probability = np.where(image.pixels > 125, 0.99, 0.01).astype(np.float32)
         return SimpleNamespace(mask=probability > 0.5, probability=probability)
 
@@ -179,7 +179,9 @@ def test_a_perfect_model_needs_one_click_and_loses_nothing(data: Path) -> None:
     assert [clicks[f"careful_{name}"] for name in ("least_certain", "independent")] == [1, 4]
     assert clicks["least_certain_dice"] == pytest.approx(1.0, abs=0.02)
     found = measure_propagation(perfect, case)
-    assert [found[name] for name in ("propagated", "one_shot", "plain")] == pytest.approx([1.0] * 3, abs=0.02)
+    ways = ("propagated", "by_class", "one_shot", "plain")
+    assert [found[name] for name in ways] == pytest.approx([1.0] * 4, abs=0.02)
+    assert measure_propagation(perfect, replace(case, cls="spleen"))["by_class"] is None
 
 
 def test_classes_are_measured_with_and_without_what_is_taken_away(data: Path) -> None:

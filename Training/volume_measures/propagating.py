@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from KPrismLib.class_names import class_called
 from KPrismLib.evaluation.dice import dice
 from KPrismLib.predictor import Predictor
 from KPrismLib.volumes import Propagation, SliceResult
@@ -15,9 +16,10 @@ from Training.volume_measures.cases import WINDOW, Case, Mask
 
 
 def measure_propagation(predictor: Predictor, case: Case) -> dict[str, Any]:
-    """Volume Dice from the true middle slice, three ways.
+    """Volume Dice from the true middle slice, four ways.
 
-    ``propagated``: :class:`~KPrismLib.volumes.Propagation`. ``one_shot``: every slice in-context from that slice alone.
+    ``propagated``: :class:`~KPrismLib.volumes.Propagation`. ``by_class``: the same, told the class of the structure;
+    None where the model does not know it. ``one_shot``: every slice in-context from that slice alone.
     ``plain``: every slice in-context from the very slices that propagation used for it (beyond an end, those of the
     last slice before it), with the masks it found there, all of them one support set, as UniverSeg uses references.
     ``confidence_rank``: Spearman's correlation of confidence and Dice over the slices in which something was found.
@@ -39,6 +41,7 @@ def measure_propagation(predictor: Predictor, case: Case) -> dict[str, Any]:
         plain[index] = predictor.segment(image, reference=together).mask
     return {
         "propagated": case.dice(propagated),
+        "by_class": _by_class(predictor, case),
         "one_shot": case.dice(one_shot),
         "plain": case.dice(plain),
         "propagated_where_shown": _where_shown(case, propagated),
@@ -46,6 +49,16 @@ def measure_propagation(predictor: Predictor, case: Case) -> dict[str, Any]:
         "plain_where_shown": _where_shown(case, plain),
         "confidence_rank": _confidence_rank(case, results.values()),
     }
+
+
+def _by_class(predictor: Predictor, case: Case) -> float | None:
+    cls = class_called(case.cls, predictor.classes)
+    if cls is None:
+        return None
+    run = Propagation(predictor, case.stack, window=WINDOW, cls=cls)
+    run.accept(case.middle, case.truth[case.middle])
+    list(run.propagate())
+    return case.dice({index: result.mask for index, result in run.results.items()})
 
 
 def _used(results: Mapping[int, SliceResult], index: int, seed: int) -> tuple[int, ...]:

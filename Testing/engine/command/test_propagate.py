@@ -108,8 +108,15 @@ def test_a_class_names_the_structure(propagate, monkeypatch) -> None:
     assert "Starting from axial slice 2, the middle" in result.err
     assert facts["propagation"]["from"] == [2]
     assert facts["segments"][0]["name"] == "Liver"
+    told: list[object] = []
+    monkeypatch.setattr(
+        "KPrismLib.command.propagate_run.Propagation",
+        lambda *given, cls, **settings: (told.append(cls), Propagation(*given, cls=cls, **settings))[1],
+    )
     _, facts, _ = propagate("--class", "liver", "--from", 3, "--json")
     assert facts["propagation"]["from"] == [3]  # the middle of the range
+    propagate("--slice", 2, "--click", "10,10,+")
+    assert told == ["liver", None]  # what the model knows of a class goes along
 
 
 def test_an_empty_slice_has_nothing_to_carry_on(propagate, monkeypatch) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from KPrismLib.class_names import row_of_class
+from KPrismLib.class_names import class_called, row_of_class
 from KPrismLib.errors import UnknownClass
 
 KNOWN = ("spleen", "right kidney", "left kidney", "Optic Disc")
@@ -43,3 +43,9 @@ def test_the_nearest_name_is_suggested(typed: str, nearest: str) -> None:
 def test_without_a_near_name_the_list_is_pointed_at() -> None:
     with pytest.raises(UnknownClass, match="kprism classes"):
         row_of_class("xyzzy", KNOWN)
+
+
+def test_a_name_that_is_no_class_is_none() -> None:
+    assert class_called("Lung (both)", ("liver", "lung")) == "lung"
+    assert class_called("Segment_1", ("liver", "lung")) is None
+    assert class_called("live", ("liver", "lung")) is None  # no guessing

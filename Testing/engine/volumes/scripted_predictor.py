@@ -32,6 +32,7 @@ class ScriptedPredictor:
 
     Attributes:
         script: slice and references to the number of rows found, from the top.
+        learned: slice to the number of rows that a class finds.
         encoded: slices in the order in which they were encoded.
         referred: slices in the order in which they were made references.
         asked: in-context questions in order.
@@ -39,6 +40,7 @@ class ScriptedPredictor:
     """
 
     script: Callable[[int, tuple[tuple[int, int], ...]], int] = lambda index, references: 8
+    learned: Callable[[int], int] = lambda index: 8
     sure: Callable[[int], float] = lambda index: 0.99
     looks: Callable[[int], NDArray[np.float32]] = lambda index: np.array([1.0, 0.0], np.float32)
     classes: tuple[str, ...] = ("liver", "spleen")
@@ -66,9 +68,11 @@ class ScriptedPredictor:
         if cls is not None:
             row_of_class(cls, self.classes)
             self.by_class.append((image.index, cls))
+            probability = self._rows(image.index, self.learned(image.index))
         else:
             self.asked.append(Asked(image.index, reference))
-        return SimpleNamespace(probability=self._probability(image.index, reference or ()))
+            probability = self._probability(image.index, reference)
+        return SimpleNamespace(probability=probability, mask=probability >= 0.5)
 
     def session(self, image: Any, *, reference: Any, mask: NDArray[np.bool_]) -> Any:
         def click(row: int, column: int) -> Any:
@@ -84,9 +88,12 @@ class ScriptedPredictor:
         return [asked.index for asked in self.asked]
 
     def _probability(self, index: int, references: tuple[tuple[int, int], ...]) -> NDArray[np.float32]:
+        return self._rows(index, self.script(index, references))
+
+    def _rows(self, index: int, count: int) -> NDArray[np.float32]:
         sure = self.sure(index)
         probability = np.full(SIZE, 1 - sure, dtype=np.float32)
-        probability[: self.script(index, references)] = sure
+        probability[:count] = sure
         return probability
 
 

@@ -32,6 +32,7 @@ _PARTS: Mapping[str, tuple[str, Mapping[str, tuple[str, bool]]]] = MappingProxyT
             "One true middle slice, Dice (%) of the whole volume",
             {
                 "propagated": ("propagated", True),
+                "by_class": ("propagated as its class", True),
                 "one_shot": ("one-shot in-context from it", True),
                 "plain": ("plain use of the same references", True),
                 "propagated_where_shown": ("propagated, slices that show it", True),
