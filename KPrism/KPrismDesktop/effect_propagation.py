@@ -62,23 +62,29 @@ class EffectPropagation:
         run = self._propagation
         self._options.confidence.turn_to(run if run is not None and run.fits(target) else None)
 
-    def start(self, active: ActiveEditing) -> None:
-        """Carry the shown slice of the selected segment through the range; what is wrong is said in the status line."""
+    def start(self, active: ActiveEditing, class_name: str | None) -> None:
+        """Carry the shown slice of the selected segment through the range; what is wrong is said in the status line.
+
+        Args:
+            active: the editing.
+            class_name: the class that is chosen as guide, or None.
+        """
         if self.busy:
             return
         self.follow(active)
         try:
-            self._start(active)
+            self._start(active, class_name)
         except KPrismError as error:
             self.cancel()
             active.say(str(error))
 
-    def _start(self, active: ActiveEditing) -> None:
+    def _start(self, active: ActiveEditing, class_name: str | None) -> None:
         target = active.session.target(active.shown_view())
         editor = _RunEditor(self._effect, target)
         run = self._propagation = SegmentPropagation.continued(
             self._propagation, target, editor.geometry(), keep_drawn=self._options.keep.checked
         )
+        run.class_name = class_name
         for plane in active.session.answered(target, run.stack.planes):
             run.accept(plane)
         first, last = self._options.slices.chosen(run.stack)

@@ -44,6 +44,8 @@ class SegmentPropagation:
         self._accepted: dict[int, Mask] = {}
         self._confidence: dict[int, float] = {}
         self._areas: dict[int, int] = {}
+        #: The class of the segment, if one was chosen for it; otherwise its name may say it.
+        self.class_name: str | None = None
         #: What is written, for every run.
         self.record = WrittenSlices()
         self._name = ""  # of the segment, when a slice was accepted last
@@ -181,8 +183,8 @@ class SegmentPropagation:
         from KPrismLib.class_names import class_called
         from KPrismLib.volumes import Propagation
 
-        # A segment that is called like a class is one, as far as the class finds the accepted slices.
-        cls = class_called(self._name, predictor.classes)
+        # Only as far as the class finds the accepted slices, which the engine sees to.
+        cls = class_called(self.class_name or self._name, predictor.classes)
         if self._engine is None or self._engine[0] is not predictor or self._engine[1] != cls:
             self._engine = (predictor, cls, Propagation(predictor, self.stack, window=window, cls=cls))
             self._known = set()

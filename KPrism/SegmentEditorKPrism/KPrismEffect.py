@@ -203,7 +203,7 @@ class KPrismEffect(AbstractScriptedSegmentEditorEffect):
         if self.busy:
             active.say("A click is still waiting for its mask; press Propagate again when it is there.")
         elif self.scriptedEffect.confirmCurrentSegmentVisible():
-            propagation.start(active)
+            propagation.start(active, self._guide().cls)
 
     def onCancel(self) -> None:
         if self._propagation is not None:

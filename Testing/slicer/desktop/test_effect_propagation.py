@@ -215,6 +215,17 @@ def test_slices_that_were_drawn_with_another_effect_stay_unless_they_are_to_be_f
     assert np.array_equal(written(desktop)[5], LIVER[5])
 
 
+@pytest.mark.parametrize(("guide", "expected"), [("class", "spleen"), ("clicks", "liver")])
+def test_the_class_that_is_chosen_goes_along_otherwise_the_segments_name(desktop, effect, guide, expected):
+    _draw(desktop, 6)
+    _show(desktop, effect, 6)
+    effect.self().onGuideChosen(guide)
+    effect.self().scriptedEffect.setParameter("Class", "spleen")
+    _press("KPrismPropagate")
+    settle()
+    assert effect.self()._propagation._propagation._engine[2].cls == expected
+
+
 def test_editing_waits_for_the_end_of_the_run(desktop, effect, gate):
     _draw(desktop, 6)
     _show(desktop, effect, 6)
