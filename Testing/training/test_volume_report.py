@@ -176,6 +176,9 @@ def test_a_perfect_model_needs_one_click_and_loses_nothing(data: Path) -> None:
     assert clicks["least_certain"] == 1
     assert clicks["independent"] == 4
     assert clicks["independent_in_context"] == 1
+    assert (clicks["by_class"], clicks["independent_by_class"]) == (1, 0)
+    assert clicks["independent_by_class_dice"] == pytest.approx(1.0, abs=0.02)
+    assert measure_clicks(perfect, replace(case, cls="spleen"))["by_class"] is None
     assert [clicks[f"careful_{name}"] for name in ("least_certain", "independent")] == [1, 4]
     assert clicks["least_certain_dice"] == pytest.approx(1.0, abs=0.02)
     found = measure_propagation(perfect, case)

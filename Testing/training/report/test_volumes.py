@@ -26,7 +26,9 @@ def test_parts_become_tables_with_all_sets_last(tmp_path: Path) -> None:
         "all": {"propagated": number(0.7, [0.6, 0.8], 5), "by_class": number(0.74), "confidence_rank": number(0.66)},
         "ACDC": {"propagated": number(0.775), "one_shot": number(0.686)},
     }
-    clicks = {"ACDC": {"least_certain": number(33.1667, [23.6, 42.6]), "independent": number(44.0)}}
+    clicks = {
+        "ACDC": {"least_certain": number(33.1667, [23.6, 42.6]), "independent": number(44.0), "by_class": number(21.5)}
+    }
     retrieval = {"all": {"suggested": number(0.5), "percentile": number(0.71), "suggested_five": number(0.6)}}
     classes = {"all": {"found": number(0.55), "false_slices": number(0.4)}}
     text = volumes(write(tmp_path, classes=classes, propagation=propagation, clicks=clicks, retrieval=retrieval))
@@ -38,7 +40,7 @@ def test_parts_become_tables_with_all_sets_last(tmp_path: Path) -> None:
     assert rows[0] == "| **all** | 3 | 55.0 | – | – | – | 40.0 | – |"
     assert rows[1] == "| ACDC | 3 | 77.5 | – | 68.6 | – | – | – | – |"
     assert rows[2] == "| **all** | 5 | 70.0 [60.0, 80.0] | 74.0 | – | – | – | – | 0.66 |"
-    assert rows[3] == "| ACDC | 3 | 33.17 [23.60, 42.60] | 44.00 | – | – | – | – |"
+    assert rows[3] == "| ACDC | 3 | 33.17 [23.60, 42.60] | 44.00 | – | 21.50 | – | – | – | – |"
     assert rows[4] == "| **all** | 3 | 50.0 | – | – | 71.0 | 60.0 | – | – | – |"
     assert "References" not in str(volumes(write(tmp_path, clicks=clicks)))
 

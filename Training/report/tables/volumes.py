@@ -46,6 +46,8 @@ _PARTS: Mapping[str, tuple[str, Mapping[str, tuple[str, bool]]]] = MappingProxyT
                 "least_certain": ("correcting the least certain slice", False),
                 "independent": ("correcting slices independently, each from nothing", False),
                 "independent_in_context": ("each from what the first slice gives in-context", False),
+                "by_class": ("told the class: least certain", False),
+                "independent_by_class": ("each from what the class gives", False),
                 "careful_least_certain": ("slices corrected to 95 %: least certain", False),
                 "careful_independent": ("independently", False),
                 "careful_independent_in_context": ("each from in-context", False),
