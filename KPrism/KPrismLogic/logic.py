@@ -174,6 +174,8 @@ class KPrismLogic:
     ) -> VolumeResult:
         """Carry a segment from slices in which it is segmented through their neighbours, until it ends.
 
+        If it is called like a class, what the model knows of that helps, where the class finds the given slices.
+
         Args:
             volumeNode, segmentationNode, segment, plane, editorNode: as for :meth:`segmentSlice`.
             offsets: coordinates in mm of the segmented slices; None for the slice of a view, else the middle one.
