@@ -82,7 +82,8 @@ class Fleet:
 
     def _started(self, name: str, command: Sequence[str], place: int) -> _Running:
         log = self.logs / f"{name}.log"
-        environment = os.environ | dict.fromkeys(_THREAD_VARIABLES, str(self.threads))
+        # Unbuffered, so that a log tells what happens when it happens, and an error after what came before it.
+        environment = os.environ | {"PYTHONUNBUFFERED": "1"} | dict.fromkeys(_THREAD_VARIABLES, str(self.threads))
         where = ""
         if self.cuda_devices:
             environment["CUDA_VISIBLE_DEVICES"] = self.cuda_devices[place % len(self.cuda_devices)]

@@ -16,7 +16,10 @@ def _python(code: str) -> list[str]:
     return [sys.executable, "-c", code]
 
 
-def test_one_that_fails_does_not_keep_the_others_from_it(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_one_that_fails_does_not_keep_the_others_from_it(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     commands = {
         "bad": _python("import sys; print('before'); sys.exit('There is no such data.')"),
         "good": _python("import os; print(os.environ['OMP_NUM_THREADS'])"),
