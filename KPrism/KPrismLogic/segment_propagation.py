@@ -148,7 +148,11 @@ class SegmentPropagation:
             geometry: the grid on which the segment is edited; None changes nothing.
         """
         segmentation, segment_id = self.target.segmentation, self.target.segment_id
-        if geometry is None or voxels_in(self.stack.image(0), segmentation, geometry).layer is None:
+        if geometry is None:
+            return
+        # One that is known to show the volume: the outermost of an oblique stack may pass it by.
+        shown = self.stack.image(self.stack.index_of(self.target.plane))
+        if voxels_in(shown, segmentation, geometry).layer is None:
             return
         for index, mask in drawn_slices(self.stack, segmentation, segment_id).items():
             if index not in self._accepted and index not in self._confidence:

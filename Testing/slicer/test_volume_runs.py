@@ -13,6 +13,7 @@ from KPrismLogic.target import NoLongerWanted
 from KPrismLogic.volume_run import VolumeRun, most_in_doubt
 from Testing.slicer.flood_predictor import FloodPredictor
 from Testing.slicer.scenes import (
+    GEOMETRIES,
     LIVER,
     SPLEEN,
     Bench,
@@ -169,8 +170,9 @@ def test_slices_that_were_drawn_before_any_run_are_kept_on_request(bench, sessio
     assert keep(session.propagation, keep_drawn=True).accepted == (6, 8, 13)
 
 
-def test_oblique_slices_are_never_taken_as_drawn(scene):
-    volume = volume_node(scene, body(), geometry("identity"))
+@pytest.mark.parametrize("kind", GEOMETRIES)
+def test_oblique_slices_are_never_taken_as_drawn(scene, kind):
+    volume = volume_node(scene, body(), geometry(kind))
     bench = Bench.make(scene, volume, segmentation_node(scene, volume))
     fill(bench.editor, bench.segmentation, "Liver", LIVER)
     target = bench.target(view_plane("oblique", bench.ras(6, 6, 7)))
