@@ -123,10 +123,11 @@ def fill(editor, segmentation, segment_id, voxels):
 
 
 def draw_layers(bench, *layers, segment_id="Liver"):
-    """Draw the liver of :func:`body` into a segment, on these layers k alone."""
+    """Draw the liver of :func:`body` into a segment, on these layers k alone; -> what is drawn, (k, j, i) bool."""
     known = np.zeros(body().shape, bool)
     known[list(layers)] = LIVER[list(layers)]
     fill(bench.editor, bench.segmentation, segment_id, known)
+    return known
 
 
 def segment_array(editor, segmentation, segment_id):
@@ -158,6 +159,12 @@ class Bench:
     controller: SliceController
     reports: list
     failures: list
+
+    @classmethod
+    def of_body(cls, scene, kind):
+        """On :func:`body` in a geometry of :data:`GEOMETRIES`."""
+        volume = volume_node(scene, body(), geometry(kind))
+        return cls.make(scene, volume, segmentation_node(scene, volume))
 
     @classmethod
     def make(cls, scene, volume, segmentation, segment_id="Liver", runner=None):

@@ -17,13 +17,9 @@ from Testing.slicer.scenes import (
     LIVER,
     SPLEEN,
     Bench,
-    body,
     draw_layers,
     fill,
-    geometry,
-    segmentation_node,
     view_plane,
-    volume_node,
 )
 
 pytestmark = pytest.mark.usefixtures("flood_propagation")
@@ -31,8 +27,7 @@ pytestmark = pytest.mark.usefixtures("flood_propagation")
 
 @pytest.fixture
 def bench(scene):
-    volume = volume_node(scene, body(), geometry("flipped"))
-    return Bench.make(scene, volume, segmentation_node(scene, volume))
+    return Bench.of_body(scene, "flipped")
 
 
 class Session:
@@ -172,8 +167,7 @@ def test_slices_that_were_drawn_before_any_run_are_kept_on_request(bench, sessio
 
 @pytest.mark.parametrize("kind", GEOMETRIES)
 def test_oblique_slices_are_never_taken_as_drawn(scene, kind):
-    volume = volume_node(scene, body(), geometry(kind))
-    bench = Bench.make(scene, volume, segmentation_node(scene, volume))
+    bench = Bench.of_body(scene, kind)
     fill(bench.editor, bench.segmentation, "Liver", LIVER)
     target = bench.target(view_plane("oblique", bench.ras(6, 6, 7)))
     run = SegmentPropagation.continued(None, target, bench.editor.geometry(), keep_drawn=True)

@@ -34,8 +34,7 @@ pytestmark = pytest.mark.usefixtures("flood_propagation")
 
 @pytest.fixture
 def bench(scene):
-    volume = volume_node(scene, body(), geometry("flipped"))
-    return Bench.make(scene, volume, segmentation_node(scene, volume))
+    return Bench.of_body(scene, "flipped")
 
 
 @pytest.fixture

@@ -8,9 +8,17 @@ import slicer
 
 from KPrismLogic.model import shared_model
 from Testing.slicer.desktop.strict_effect import settle, timers, widget_named, written, xy_of
-from Testing.slicer.scenes import body, fill, segment_array, segmentation_node, view_plane, volume_node
-
-LIVER, SPLEEN = body() == 100, body() == 200
+from Testing.slicer.scenes import (
+    LIVER,
+    SPLEEN,
+    body,
+    draw_layers,
+    fill,
+    segment_array,
+    segmentation_node,
+    view_plane,
+    volume_node,
+)
 
 pytestmark = pytest.mark.usefixtures("flood_propagation")
 
@@ -39,14 +47,6 @@ def gate():
     gate._open.set()
 
 
-def _draw(desktop, *layers):
-    """The structure in some layers; Red shows the first of them, and the pointer is there."""
-    known = np.zeros(body().shape, bool)
-    known[list(layers)] = LIVER[list(layers)]
-    fill(desktop.bench.editor, desktop.bench.segmentation, "Liver", known)
-    return known
-
-
 def _show(desktop, effect, k):
     node = desktop.views["Red"].mrmlSliceNode()
     node.SetSliceToRASByNTP(0, 0, 1, -1, 0, 0, *desktop.bench.ras(k, 6, 7), 0)
@@ -67,7 +67,7 @@ def _status():
 
 
 def test_the_shown_slice_goes_through_the_volume_in_one_undo_state(desktop, effect):
-    known = _draw(desktop, 6)
+    known = draw_layers(desktop.bench, 6)
     _show(desktop, effect, 6)
     assert not widget_named("KPrismConfidence").visible
     assert not widget_named("KPrismCancel").visible
@@ -89,7 +89,7 @@ def test_the_shown_slice_goes_through_the_volume_in_one_undo_state(desktop, effe
 def test_slices_appear_one_by_one(desktop, effect, monkeypatch):
     from KPrismDesktop.run_progress import RunProgress
 
-    _draw(desktop, 6)
+    draw_layers(desktop.bench, 6)
     _show(desktop, effect, 6)
     seen = []
     monkeypatch.setattr(
@@ -106,7 +106,7 @@ def test_slices_appear_one_by_one(desktop, effect, monkeypatch):
 
 
 def test_only_the_range_is_written(desktop, effect):
-    _draw(desktop, 6)
+    draw_layers(desktop.bench, 6)
     _show(desktop, effect, 6)
     widget_named("KPrismRange").setValues(_height(desktop, 5), _height(desktop, 8))
     _press("KPrismPropagate")
@@ -144,7 +144,7 @@ def test_any_plane(desktop, effect, plane):
 
 
 def test_cancel_keeps_what_is_written_and_propagate_goes_on(desktop, effect, gate):
-    known = _draw(desktop, 6)
+    known = draw_layers(desktop.bench, 6)
     _show(desktop, effect, 6)
     gate.close()
     _press("KPrismPropagate")
@@ -160,7 +160,7 @@ def test_cancel_keeps_what_is_written_and_propagate_goes_on(desktop, effect, gat
 
 
 def test_the_least_certain_slice_is_shown_corrected_and_taken_up(desktop, effect):
-    _draw(desktop, 6)
+    draw_layers(desktop.bench, 6)
     _show(desktop, effect, 6)
     shared_model().predictor().doubtful = lambda image: not (image.pixels == 200).any()
     assert not widget_named("KPrismLeastCertain").enabled
@@ -203,7 +203,7 @@ def test_slices_that_were_clicked_are_examples_and_stay(desktop, effect):
 
 @pytest.mark.parametrize("keep", [True, False])
 def test_slices_that_were_drawn_with_another_effect_stay_unless_they_are_to_be_found_again(desktop, effect, keep):
-    drawn = _draw(desktop, 6)
+    drawn = draw_layers(desktop.bench, 6)
     drawn[8] = SPLEEN[8]
     fill(desktop.bench.editor, desktop.bench.segmentation, "Liver", drawn)
     _show(desktop, effect, 6)
@@ -217,7 +217,7 @@ def test_slices_that_were_drawn_with_another_effect_stay_unless_they_are_to_be_f
 
 @pytest.mark.parametrize(("guide", "expected"), [("class", "spleen"), ("clicks", "liver")])
 def test_the_class_that_is_chosen_goes_along_otherwise_the_segments_name(desktop, effect, guide, expected):
-    _draw(desktop, 6)
+    draw_layers(desktop.bench, 6)
     _show(desktop, effect, 6)
     effect.self().onGuideChosen(guide)
     effect.self().scriptedEffect.setParameter("Class", "spleen")
@@ -227,7 +227,7 @@ def test_the_class_that_is_chosen_goes_along_otherwise_the_segments_name(desktop
 
 
 def test_editing_waits_for_the_end_of_the_run(desktop, effect, gate):
-    _draw(desktop, 6)
+    draw_layers(desktop.bench, 6)
     _show(desktop, effect, 6)
     gate.close()
     _press("KPrismPropagate")
@@ -247,7 +247,7 @@ def test_editing_waits_for_the_end_of_the_run(desktop, effect, gate):
 
 
 def test_the_editors_rules_hold(desktop, effect):
-    _draw(desktop, 6)
+    draw_layers(desktop.bench, 6)
     _show(desktop, effect, 6)
     other = np.zeros(body().shape, bool)
     other[8, 4:8, 4:8] = True
@@ -260,7 +260,7 @@ def test_the_editors_rules_hold(desktop, effect):
 
 
 def test_leaving_ends_the_run_and_leaves_nothing_behind(desktop, effect, gate):
-    known = _draw(desktop, 6)
+    known = draw_layers(desktop.bench, 6)
     _show(desktop, effect, 6)
     gate.close()
     _press("KPrismPropagate")
@@ -276,7 +276,7 @@ def test_leaving_ends_the_run_and_leaves_nothing_behind(desktop, effect, gate):
 
 @pytest.mark.parametrize("what", ["segmentation", "volume", "scene"])
 def test_choosing_something_else_ends_the_run(desktop, effect, gate, what):
-    bench, known = desktop.bench, _draw(desktop, 6)
+    bench, known = desktop.bench, draw_layers(desktop.bench, 6)
     _show(desktop, effect, 6)
     gate.close()
     _press("KPrismPropagate")
@@ -306,7 +306,7 @@ def test_what_is_wrong_stands_in_the_status_line(desktop, effect, monkeypatch):
     _show(desktop, effect, 6)
     _press("KPrismPropagate")
     assert "holds nothing of Liver" in _status()
-    _draw(desktop, 6)
+    draw_layers(desktop.bench, 6)
     widget_named("KPrismRange").setValues(_height(desktop, 9), _height(desktop, 11))
     monkeypatch.setattr(widget_named("KPrismRange").__class__, "setRange", lambda *_: None)
     _press("KPrismPropagate")
@@ -323,7 +323,7 @@ def test_what_is_wrong_stands_in_the_status_line(desktop, effect, monkeypatch):
 
 
 def test_a_range_of_one_slice_has_nothing_left_to_segment(desktop, effect):
-    known = _draw(desktop, 6)
+    known = draw_layers(desktop.bench, 6)
     _show(desktop, effect, 6)
     widget_named("KPrismRange").setValues(_height(desktop, 6), _height(desktop, 6))
     _press("KPrismPropagate")
@@ -335,7 +335,7 @@ def test_a_range_of_one_slice_has_nothing_left_to_segment(desktop, effect):
 
 
 def test_the_strip_is_that_of_the_selected_segment(desktop, effect):
-    _draw(desktop, 6)
+    draw_layers(desktop.bench, 6)
     _show(desktop, effect, 6)
     _press("KPrismPropagate")
     settle()

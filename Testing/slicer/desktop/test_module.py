@@ -15,8 +15,6 @@ from KPrismLogic.model import shared_model
 from Testing.slicer.desktop.strict_effect import settle
 from Testing.slicer.scenes import body, segment_array
 
-LIVER = body() == 100
-
 FOLDER = Path(__file__).resolve().parents[3] / "KPrism"
 
 

@@ -10,14 +10,12 @@ from vtk.util.numpy_support import vtk_to_numpy
 
 from KPrismLogic.model import shared_model
 from Testing.slicer.desktop.strict_effect import settle
-from Testing.slicer.scenes import LIVER, SPLEEN, body, fill, volume_node
+from Testing.slicer.scenes import LIVER, SPLEEN, body, draw_layers, fill, volume_node
 
 
 def _known(panel, *layers):
     """Draw the structure in some layers, and let a view show the first of them."""
-    known = np.zeros(body().shape, bool)
-    known[list(layers)] = LIVER[list(layers)]
-    fill(panel.bench.editor, panel.bench.segmentation, "Liver", known)
+    known = draw_layers(panel.bench, *layers)
     panel.red.SetSliceToRASByNTP(0, 0, 1, -1, 0, 0, *panel.bench.ras(layers[0], 6, 7), 0)
     panel.ui.planeBox.setCurrentIndex(0)
     return known
