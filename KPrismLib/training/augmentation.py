@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.special import ndtri
 from torch.nn import functional as F
 
 from KPrismLib.canvas import Canvas, resample
@@ -24,7 +24,7 @@ from KPrismLib.training.sampling_map import SamplingMap
 #: Nodes of the grid distortion along each axis.
 _NODES = 5
 #: The middles of 256 equally likely parts of the normal distribution.
-_NORMAL_QUANTILES = norm.ppf((np.arange(256) + 0.5) / 256)
+_NORMAL_QUANTILES = ndtri((np.arange(256) + 0.5) / 256)
 
 
 @dataclass(frozen=True, kw_only=True)
