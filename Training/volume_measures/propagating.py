@@ -24,11 +24,10 @@ def measure_propagation(predictor: Predictor, case: Case) -> dict[str, Any]:
     last slice before it), with the masks it found there, all of them one support set, as UniverSeg uses references.
     ``confidence_rank``: Spearman's correlation of confidence and Dice over the slices in which something was found.
     """
-    run = Propagation(predictor, case.stack, window=WINDOW)
-    run.accept(case.middle, case.truth[case.middle])
-    list(run.propagate())
-    results = run.results
-    propagated = {index: result.mask for index, result in results.items()}
+    run = _propagated(predictor, case, None)
+    results, propagated = run.results, _masks(run)
+    cls = class_called(case.cls, predictor.classes)
+    by_class = None if cls is None else case.dice(_masks(_propagated(predictor, case, cls)))
     alone = predictor.combine([run.slices.reference(case.middle, case.truth[case.middle])])
     one_shot, plain = {case.middle: case.truth[case.middle]}, {case.middle: case.truth[case.middle]}
     for index in range(len(case.stack)):
@@ -41,7 +40,7 @@ def measure_propagation(predictor: Predictor, case: Case) -> dict[str, Any]:
         plain[index] = predictor.segment(image, reference=together).mask
     return {
         "propagated": case.dice(propagated),
-        "by_class": _by_class(predictor, case),
+        "by_class": by_class,
         "one_shot": case.dice(one_shot),
         "plain": case.dice(plain),
         "propagated_where_shown": _where_shown(case, propagated),
@@ -51,14 +50,15 @@ def measure_propagation(predictor: Predictor, case: Case) -> dict[str, Any]:
     }
 
 
-def _by_class(predictor: Predictor, case: Case) -> float | None:
-    cls = class_called(case.cls, predictor.classes)
-    if cls is None:
-        return None
+def _propagated(predictor: Predictor, case: Case, cls: str | None) -> Propagation:
     run = Propagation(predictor, case.stack, window=WINDOW, cls=cls)
     run.accept(case.middle, case.truth[case.middle])
     list(run.propagate())
-    return case.dice({index: result.mask for index, result in run.results.items()})
+    return run
+
+
+def _masks(run: Propagation) -> dict[int, Mask]:
+    return {index: result.mask for index, result in run.results.items()}
 
 
 def _used(results: Mapping[int, SliceResult], index: int, seed: int) -> tuple[int, ...]:
