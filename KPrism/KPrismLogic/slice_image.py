@@ -177,14 +177,35 @@ def _take(grid: VoxelGrid, across: int, plane: SlicePlane) -> SliceImage:
     return SliceImage(np.ascontiguousarray(pixels), np.ones(pixels.shape[:2], bool), exact, matrix, index)
 
 
+def shows(grid: VoxelGrid, plane: SlicePlane, frame: Frame) -> bool:
+    """Whether the middle of any pixel of an oblique slice lies in the volume; a plane may pass by its corners only."""
+    return bool(_oblique_pixels(grid, plane, frame)[1].any())
+
+
 def _reslice(grid: VoxelGrid, plane: SlicePlane, frame: Frame | None) -> SliceImage:
-    step = float(np.linalg.norm(grid.world[:3, :3], axis=0).min())
-    right, down = plane.rightwards, plane.downwards
     if frame is None:
         outline = _outline(grid, plane)
         if len(outline) == 0:
             raise InvalidImage(f"The slice lies outside {grid.name}; scroll to where the volume is.")
         frame = Frame.around(outline, plane)
+    matrix, inside = _oblique_pixels(grid, plane, frame)
+    if not inside.any():
+        raise InvalidImage(f"The slice lies outside {grid.name}; scroll to where the volume is.")
+    pixels = _interpolated(grid.image(), inverse(grid.world) @ matrix, inside.shape)
+    if grid.voxels.ndim == 3:
+        pixels = pixels[..., 0]
+        # Outside is as dark as the darkest pixel inside, whatever a zero means in this volume.
+        pixels[~inside] = pixels[inside].min()
+    else:
+        pixels = pixels[..., :3]
+        pixels[~inside] = 0
+    return SliceImage(np.ascontiguousarray(pixels), inside, plane, matrix, None)
+
+
+def _oblique_pixels(grid: VoxelGrid, plane: SlicePlane, frame: Frame) -> tuple[Matrix, npt.NDArray[np.bool_]]:
+    """World from pixel (4, 4) of an oblique slice, and which of its pixels (rows, columns) lie in the volume."""
+    step = float(np.linalg.norm(grid.world[:3, :3], axis=0).min())
+    right, down = plane.rightwards, plane.downwards
     width, height = frame.right - frame.left, frame.bottom - frame.top
     # Pixels of one size, as many as the finest voxels deserve.
     step = max(step, max(width, height) / _MAXIMUM_SIDE)
@@ -202,17 +223,7 @@ def _reslice(grid: VoxelGrid, plane: SlicePlane, frame: Frame | None) -> SliceIm
             + ijk_from_pixel[axis, 0] * np.arange(columns)[None, :]
         )
         inside &= (place >= -0.5) & (place < size - 0.5)
-    if not inside.any():
-        raise InvalidImage(f"The slice lies outside {grid.name}; scroll to where the volume is.")
-    pixels = _interpolated(grid.image(), ijk_from_pixel, (rows, columns))
-    if grid.voxels.ndim == 3:
-        pixels = pixels[..., 0]
-        # Outside is as dark as the darkest pixel inside, whatever a zero means in this volume.
-        pixels[~inside] = pixels[inside].min()
-    else:
-        pixels = pixels[..., :3]
-        pixels[~inside] = 0
-    return SliceImage(np.ascontiguousarray(pixels), inside, plane, matrix, None)
+    return matrix, inside
 
 
 def _outline(grid: VoxelGrid, plane: SlicePlane) -> Vector:

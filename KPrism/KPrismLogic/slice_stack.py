@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from KPrismLib.errors import InvalidImage, KPrismError
 from KPrismLogic.matrices import world_from_volume
-from KPrismLogic.slice_image import Frame, SliceImage, corners_of, cut_grid, stack_axis
+from KPrismLogic.slice_image import Frame, SliceImage, corners_of, cut_grid, shows, stack_axis
 from KPrismLogic.slice_plane import SlicePlane
 from KPrismLogic.slice_source import content_key, modality_of
 from KPrismLogic.voxel_grid import VoxelGrid
@@ -51,19 +51,21 @@ class SliceStack:
         """
         grid = VoxelGrid.of(volume)
         across = stack_axis(grid, plane)
+        frame = Frame.around(corners_of(grid), plane)
         if across is None:
             heights = (corners_of(grid) - plane.point) @ plane.normal
             step = grid.step_along(plane.normal)
             numbers = np.arange(np.ceil(heights.min() / step), np.floor(heights.max() / step) + 1)
-            if not (len(numbers) and numbers[0] <= 0 <= numbers[-1]):
-                raise InvalidImage(f"The slice lies outside {grid.name}; scroll to where the volume is.")
             planes = [plane.moved_to(plane.point + plane.normal * step * number) for number in numbers]
+            first, last = _showing(grid, planes, frame)
+            if 0 not in numbers[first : last + 1]:
+                raise InvalidImage(f"The slice lies outside {grid.name}; scroll to where the volume is.")
+            planes = planes[first : last + 1]
         else:
             middle = grid.middle - grid.world[:3, across] * (grid.size[across] // 2)
             planes = [plane.moved_to(middle + grid.world[:3, across] * layer) for layer in range(grid.size[across])]
             if plane.normal @ grid.world[:3, across] < 0:
                 planes.reverse()
-        frame = Frame.around(corners_of(grid), plane)
         return cls(grid, tuple(planes), frame, content_key(volume), modality_of(volume))
 
     def __len__(self) -> int:
@@ -135,3 +137,13 @@ class SliceStack:
                 f"{offsets.max():g} mm."
             )
         return int(chosen[0]), int(chosen[-1])
+
+
+def _showing(grid: VoxelGrid, planes: Sequence[SlicePlane], frame: Frame) -> tuple[int, int]:
+    """The first and the last of parallel oblique planes that show something, (0, -1) where none does."""
+    upwards = range(len(planes))
+    first, last = (
+        next((index for index in order if shows(grid, planes[index], frame)), None)
+        for order in (upwards, reversed(upwards))
+    )
+    return (0, -1) if first is None or last is None else (first, last)

@@ -16,6 +16,9 @@ from KPrismLib.predictor import Predictor
 #: another view, or a segment that bears its name by chance.
 OF_HELP = 0.5
 
+#: How many accepted slices are asked at most, evenly spread: each costs an encoding before the first result.
+ASKED = 8
+
 
 class ClassGuidance:
     """A class (Eq. 2) as further guidance, where it finds the slices that are known.
@@ -42,10 +45,15 @@ class ClassGuidance:
         """
         if self._cls is None:
             return None
-        for version, mask in known.items():
+        slices = sorted(known)
+        asked = [
+            slices[position]
+            for position in np.linspace(0, len(slices) - 1, min(ASKED, len(slices))).round().astype(int)
+        ]
+        for version in asked:
             if version not in self._found:
-                self._found[version] = self._dice(version[0], mask)
-        return self._cls if np.mean([self._found[version] for version in known]) >= OF_HELP else None
+                self._found[version] = self._dice(version[0], known[version])
+        return self._cls if np.mean([self._found[version] for version in asked]) >= OF_HELP else None
 
     def _dice(self, index: int, mask: NDArray[np.bool_]) -> float:
         """How well the class's own mask of a slice is the accepted one."""

@@ -11,7 +11,7 @@ from KPrismLib.errors import InvalidImage, InvalidMask, InvalidPrompt, InvalidRe
 from KPrismLogic.classes_through_volume import ClassesThroughVolume
 from KPrismLogic.logic import KPrismLogic
 from KPrismLogic.model import Model
-from KPrismLogic.slice_image import cut
+from KPrismLogic.slice_image import cut, cut_grid
 from KPrismLogic.slice_plane import SlicePlane
 from KPrismLogic.slice_stack import SliceStack
 from Testing.slicer.flood_predictor import FloodPredictor
@@ -62,6 +62,22 @@ def test_stack_is_the_slices_that_clicks_see(scene, kind, plane):
         assert stack.index_of(SlicePlane.of_volume(volume, plane, stack.offset(index))) == index
     assert stack.fits(volume, middle)
     assert stack.spacing == cut(volume, middle).spacing
+
+
+@pytest.mark.parametrize("kind", GEOMETRIES)
+def test_every_slice_of_an_oblique_stack_shows_something_and_none_is_missing(scene, kind):
+    """Planes that pass the volume's box by a corner hold no pixel of it, and propagation must not end at one."""
+    volume = volume_node(scene, body(), geometry(kind))
+    bench = Bench.make(scene, volume, segmentation_node(scene, volume))
+    plane = view_plane("oblique", bench.ras(6, 6, 7))
+    stack = SliceStack.through(volume, plane)
+    assert all(stack.image(index).inside.any() for index in range(len(stack)))
+    step = stack.planes[1].point - stack.planes[0].point
+    for outside in (stack.planes[0].point - step, stack.planes[-1].point + step):
+        with pytest.raises(InvalidImage, match="lies outside"):
+            cut_grid(stack.grid, plane.moved_to(outside), stack.frame)
+        with pytest.raises(InvalidImage, match="lies outside"):
+            SliceStack.through(volume, plane.moved_to(outside))
 
 
 @pytest.mark.parametrize("kind", GEOMETRIES)

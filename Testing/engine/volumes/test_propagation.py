@@ -327,6 +327,17 @@ def test_accepted_slices_decide_together_whether_a_class_helps_and_then_all_is_c
     assert state(run) == state(fresh)
 
 
+def test_of_many_accepted_slices_only_some_are_asked_whether_a_class_helps() -> None:
+    predictor = ScriptedPredictor()
+    run = Propagation(predictor, numbered_stack(60), window=WINDOW, cls="liver")  # type: ignore[arg-type]
+    for index in range(45):
+        run.accept(index, rows(8))
+    next(run.propagate())
+    asked = [index for index, _ in predictor.by_class[:-1]]
+    assert asked == [0, 6, 13, 19, 25, 31, 38, 44]
+    assert predictor.by_class[-1] == (45, "liver")
+
+
 def test_what_is_wrong_is_said_in_one_sentence() -> None:
     predictor = ScriptedPredictor()
     run = start(predictor)
