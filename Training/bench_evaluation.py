@@ -1,17 +1,21 @@
 """How much faster an evaluation is than calling the predictor slice by slice, on the same slices in the same run.
 
 Twice: against sessions one after the other, which encode a slice once for each class, and against calls that keep
-nothing and encode it for every click.
+nothing and encode it for every click. The calls use all threads that they may; an evaluation may share its slices among
+processes instead, as it does under torchrun.
 
-python -m Training.bench_evaluation DATASET... --limit 20 --model small
+python -m Training.bench_evaluation DATASET... --limit 20 --model small --processes 2
 """
 
 from __future__ import annotations
 
 import json
+import multiprocessing
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,11 +30,14 @@ from KPrismLib.dataset import DatasetFolder, class_mask, classes_of
 from KPrismLib.evaluation import Mode, evaluate
 from KPrismLib.evaluation.dice import dice
 from KPrismLib.evaluation.plan import plan
-from KPrismLib.evaluation.predictor import Predictor
 from KPrismLib.evaluation.settings import EvaluationSettings
 from KPrismLib.evaluation.simulated_click import SimulatedClick, next_click
+from KPrismLib.predictor import Predictor
 
 Curve = tuple[float, ...]
+
+#: Seconds that processes have for loading the model; one that failed would be waited for without end.
+_LONGEST_START = 300.0
 
 
 @dataclass
@@ -102,6 +109,9 @@ def main(
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")] = "cpu",
     precision: Annotated[str, typer.Option("--precision", help="auto, float32 or bfloat16.")] = "auto",
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="Processor threads.")] = None,
+    processes: Annotated[
+        int, typer.Option("--processes", min=1, help="Processes that share the evaluation, and the threads.")
+    ] = 1,
 ) -> None:
     """Time both ways of evaluating the interactive mode, and compare every curve."""
     if threads is not None:
@@ -111,15 +121,15 @@ def main(
     settings = EvaluationSettings(split=split, modes=(Mode.INTERACTIVE,), limit=limit, clicks=clicks)
     _click_through(predictor, *_warm_up(predictor.config.image_size), settings, OneByOne())
     loop = slice_by_slice(predictor, datasets, settings)
-    started = time.perf_counter()
-    report = evaluate(predictor, datasets, split=split, modes=settings.modes, limit=limit, clicks=clicks, batch=batch)
-    after = time.perf_counter() - started
-    found = [row.curve for row in report.slices]
+    after, found = _evaluated(
+        processes, predictor, _Evaluation(model, device, precision, tuple(folders), split, limit, clicks, batch)
+    )
     result: dict[str, Any] = {
         "model": model,
         "device": str(predictor.device),
         "precision": str(predictor.dtype).removeprefix("torch."),
         "threads": torch.get_num_threads(),
+        "processes": processes,
         "batch": batch,
         "pairs": len(loop.curves),
         "clicks": clicks,
@@ -134,6 +144,74 @@ def main(
         ),
     }
     typer.echo(json.dumps(result, indent=1))
+
+
+@dataclass(frozen=True)
+class _Evaluation:
+    """What is evaluated, as another process must be told."""
+
+    model: str
+    device: str
+    precision: str
+    folders: tuple[Path, ...]
+    split: str
+    limit: int
+    clicks: int
+    batch: int
+
+    def predictor(self) -> Predictor:
+        return load_or_random(self.model, attention="absorbed", device=self.device, precision=self.precision)[0]
+
+    def run(self, predictor: Predictor, journal: Path | None, rank: int, processes: int) -> list[Curve]:
+        """The curves of all slices, or, in all processes but the last one to finish, of some."""
+        report = evaluate(
+            predictor,
+            find_datasets(list(self.folders)),
+            split=self.split,
+            modes=(Mode.INTERACTIVE,),
+            limit=self.limit,
+            clicks=self.clicks,
+            batch=self.batch,
+            journal=journal,
+            rank=rank,
+            processes=processes,
+        )
+        return [row.curve for row in report.slices]
+
+
+def _evaluated(processes: int, predictor: Predictor, task: _Evaluation) -> tuple[float, list[Curve]]:
+    """Seconds from when all processes have the model until the last of them is done, and all curves."""
+    if processes == 1:
+        started = time.perf_counter()
+        curves = task.run(predictor, None, 0, 1)
+        return time.perf_counter() - started, curves
+    context = multiprocessing.get_context("spawn")
+    threads = max(1, torch.get_num_threads() // processes)
+    with tempfile.TemporaryDirectory() as folder:
+        ready = context.Barrier(processes + 1)
+        workers = [
+            context.Process(target=_share, args=(task, Path(folder) / "bench", rank, processes, threads, ready))
+            for rank in range(processes)
+        ]
+        for worker in workers:
+            worker.start()
+        ready.wait(timeout=_LONGEST_START)
+        started = time.perf_counter()
+        for worker in workers:
+            worker.join()
+        after = time.perf_counter() - started
+        if any(worker.exitcode for worker in workers):
+            raise RuntimeError("A process of the evaluation failed; what it said stands above.")
+        # All is in the journal: nothing is measured again.
+        return after, task.run(predictor, Path(folder) / "bench", 0, processes)
+
+
+def _share(task: _Evaluation, journal: Path, rank: int, processes: int, threads: int, ready: Barrier) -> None:
+    torch.set_num_threads(threads)
+    predictor = task.predictor()
+    _click_through(predictor, *_warm_up(predictor.config.image_size), EvaluationSettings(clicks=1), OneByOne())
+    ready.wait(timeout=_LONGEST_START)
+    task.run(predictor, journal, rank, processes)
 
 
 def _warm_up(size: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:

@@ -61,7 +61,8 @@ def test_the_loader_is_measured_from_the_store_to_the_batch() -> None:
     assert all(row[name] > 0 for name in ("decode", "read", "semantic", "in-context", "interactive"))
 
 
-def test_both_ways_of_evaluating_give_the_same_curves(tmp_path: Path) -> None:
+@pytest.mark.parametrize("processes", [1, 2])
+def test_both_ways_of_evaluating_give_the_same_curves(tmp_path: Path, processes: int) -> None:
     mask = np.zeros((40, 48), dtype=np.uint8)
     mask[10:30, 12:30] = 1
     noise = np.random.default_rng(0).integers(0, 60, mask.shape, dtype=np.uint8)
@@ -69,7 +70,7 @@ def test_both_ways_of_evaluating_give_the_same_curves(tmp_path: Path) -> None:
     arrays = {f"mask_i{n}": np.roll(mask, n) for n in range(3)}
     arrays |= {f"image_i{n}": np.roll(mask, n) * 150 + noise for n in range(3)}
     folder = write_folder(tmp_path / "d", describe(items), **arrays)
-    result = call(bench_evaluation, folder, "--limit", 3, "--clicks", 2)
+    result = call(bench_evaluation, folder, "--limit", 3, "--clicks", 2, "--batch", 1, "--processes", processes)
     assert (result["pairs"], result["equal_curves"], result["largest_difference"]) == (3, 3, 0.0)
     assert result["times_keeping_nothing"] > result["times_sessions"] > 0
 
