@@ -17,6 +17,7 @@ from KPrismLib.evaluation.plan import plan
 from KPrismLib.evaluation.predictor import Predictor
 from KPrismLib.evaluation.report import EvaluationReport
 from KPrismLib.evaluation.settings import EvaluationSettings, Mode
+from KPrismLib.evaluation.sharing import share_of
 
 Progress = Callable[[int, int, str], None]
 """Called with slices done, slices in all and the name of the dataset; may raise ``Cancelled``."""
@@ -101,11 +102,12 @@ def evaluate(
         names = {part.folder.name: _run_name(part.folder, settings, batch, fingerprint) for part in plans}
         kept = Journal(journal, names, rank=rank)
     runs = [FolderRun(predictor, part, report, kept, batch=batch) for part in plans]
-    shares = [run.share(rank, processes) for run in runs]
-    total = sum(len(block) for share in shares for block in share)
+    blocks = [(number, block) for number, run in enumerate(runs) for block in run.blocks]
+    ours = [blocks[i] for i in share_of([runs[number].cost(block) for number, block in blocks], rank, processes)]
+    total = sum(len(block) for _, block in ours)
     done = 0
-    for run, part, share in zip(runs, plans, shares, strict=True):
-        for _ in run.measure(share):
+    for number, (run, part) in enumerate(zip(runs, plans, strict=True)):
+        for _ in run.measure([block for owner, block in ours if owner == number]):
             done += 1
             if progress is not None:
                 progress(done, total, part.folder.name)

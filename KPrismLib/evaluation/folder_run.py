@@ -73,15 +73,22 @@ class FolderRun:
         self._chosen: dict[tuple[str, str], tuple[SliceRecord, ...]] = {}
         self._noted: set[ReferenceChoice] = set()
 
-    def share(self, rank: int, processes: int) -> Sequence[Sequence[SliceRecord]]:
-        """The blocks of one of several processes: neighbours, so that few of them read the same volume.
+    @property
+    def blocks(self) -> Sequence[Sequence[SliceRecord]]:
+        """The slices, in blocks that are measured together.
 
         Blocks follow from the plan alone, so that the same slices share a pass of the model however often an evaluation
         is interrupted and however many processes share it: in reduced precision a mask can depend on its company.
         """
         records, size = self._plan.records, self._batch
-        blocks = [records[start : start + size] for start in range(0, len(records), size)]
-        return blocks[len(blocks) * rank // processes : len(blocks) * (rank + 1) // processes]
+        return [records[start : start + size] for start in range(0, len(records), size)]
+
+    def cost(self, block: Sequence[SliceRecord]) -> float:
+        """Roughly how many passes of the model a block takes."""
+        return sum(
+            1 + sum(self._settings.clicks if task.mode.uses_clicks else 1 for task in self._tasks(record))
+            for record in block
+        )
 
     def measure(self, blocks: Sequence[Sequence[SliceRecord]]) -> Iterator[SliceRecord]:
         """Measure what is not in the journal; iterating does the work and gives every slice when it is finished."""
