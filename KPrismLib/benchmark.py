@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from KPrismLib.encoded_image import EncodedImage, ReferenceSet
@@ -59,9 +60,23 @@ def measure(predictor: Predictor, *, repeats: int = 5) -> dict[str, Any]:
 
 def count_gflop(step: Callable[[], Any]) -> float:
     """Floating point operations of ``step`` in thousand millions; a multiply-add counts as two."""
-    with FlopCounterMode(display=False) as counter:
+    with FlopCounterMode(display=False) as counter, _Decomposing():
         step()
     return counter.get_total_flops() / 1e9
+
+
+class _Decomposing(TorchDispatchMode):
+    """Takes composite operations apart, for the counter of PyTorch before 2.5 knows only what they consist of.
+
+    Elsewhere autograd does so before anybody can count, but not in inference mode.
+    """
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        with self:
+            parts = func.decompose(*args, **(kwargs or {}))
+        return func(*args, **(kwargs or {})) if parts is NotImplemented else parts
 
 
 def peak_memory_mb() -> float:

