@@ -34,7 +34,11 @@ CHECKS = (
     ("ruff", "format", "--check"),
     ("mypy",),
 )
-TESTS = ("pytest", "--cov=KPrismLib", "--cov-fail-under=90")
+# A process for each core, but no more than fit into memory; who is done takes tests over from the others.
+TESTS = (
+    *("pytest", "--numprocesses=auto", "--maxprocesses=4", "--dist=worksteal"),
+    *("--cov=KPrismLib", "--cov-fail-under=90"),
+)
 
 
 def main(arguments: list[str]) -> int:

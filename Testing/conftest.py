@@ -1,4 +1,4 @@
-"""What every test of the engine shares: fixed randomness, two threads, one Hypothesis profile.
+"""What every test of the engine shares: fixed randomness, few threads, one Hypothesis profile.
 
 Nothing here imports torch, so that collecting the tests stays quick.
 """
@@ -15,9 +15,11 @@ from hypothesis import settings
 
 SEED = 20260
 
-# Read by torch, numpy and OpenMP when they load; a value that the user set wins.
+# Read by torch, numpy and OpenMP when they load; a value that the user set wins. One of several processes that share
+# the tests has a core for itself.
+THREADS = "1" if "PYTEST_XDIST_WORKER" in os.environ else "2"
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-    os.environ.setdefault(variable, "2")
+    os.environ.setdefault(variable, THREADS)
 
 # The same examples on every run, and no deadline: a first call into torch takes as long as it takes.
 settings.register_profile("kprism", deadline=None, derandomize=True, database=None)
