@@ -151,4 +151,7 @@ class _RunEditor(EffectEditor):
         ours = self._target.segmentation, self._target.volume
         if node is None or (node.GetSegmentationNode(), node.GetSourceVolumeNode()) != ours:
             raise NoLongerWanted("Another volume or segmentation was chosen; the rest was not segmented.")
+        if node.GetSelectedSegmentID() != self._target.segment_id:
+            # Masks and overwrite rules are those of the selected segment, which would lose its protection.
+            raise NoLongerWanted("Another segment was selected; the rest was not segmented.")
         return super().geometry()

@@ -18,13 +18,19 @@ if TYPE_CHECKING:
 
 
 def drawn_slices(stack: SliceStack, segmentation: slicer.vtkMRMLSegmentationNode, segment_id: str) -> dict[int, Mask]:
-    """The slices along voxel axes that hold a segment, ascending, each with what :func:`segment_in_slice` sees of it.
+    """The slices that hold a segment, ascending, each with what :func:`segment_in_slice` sees of it."""
+    masks = {
+        index: segment_in_slice(stack.image(index), segmentation, segment_id)
+        for index in slices_at(stack, segmentation, segment_id)
+    }
+    return {index: mask for index, mask in masks.items() if mask.any()}
 
-    Only slices in front of voxels of the segment are cut: of hundreds a segment is drawn in a few as a rule.
-    """
+
+def slices_at(stack: SliceStack, segmentation: slicer.vtkMRMLSegmentationNode, segment_id: str) -> list[int]:
+    """The slices in front of voxels of a segment, ascending; of hundreds a segment is drawn in a few as a rule."""
     labelmap, value = labelmap_of(segmentation, segment_id)
     if labelmap is None:
-        return {}
+        return []
     normal = stack.planes[0].normal
     world = world_from_image(labelmap, segmentation)
     rise = normal @ world[:3, :3]  # mm along the normal from voxel to voxel, along i, j and k
@@ -33,17 +39,11 @@ def drawn_slices(stack: SliceStack, segmentation: slicer.vtkMRMLSegmentationNode
     middle = extent.mean(axis=1)
     layers = extent[across, 0] + _occupied(labelmap, value, across)
     if len(layers) == 0:
-        return {}
+        return []
     heights = normal @ (world[:3, :3] @ middle + world[:3, 3]) + rise[across] * (layers - middle[across])
     tilt = sum(abs(rise[axis]) * (extent[axis, 1] - middle[axis]) for axis in range(3) if axis != across)
-    reach = tilt + abs(rise[across]) / 2 + stack.grid.step_along(normal) / 2
-    found = {}
-    for index, plane in enumerate(stack.planes):
-        if np.abs(heights - normal @ plane.point).min() <= reach:
-            mask = segment_in_slice(stack.image(index), segmentation, segment_id)
-            if mask.any():
-                found[index] = mask
-    return found
+    reach = tilt + abs(rise[across]) / 2 + stack.step / 2
+    return [index for index, plane in enumerate(stack.planes) if np.abs(heights - normal @ plane.point).min() <= reach]
 
 
 def _occupied(labelmap: slicer.vtkOrientedImageData, value: int, across: int) -> npt.NDArray[np.intp]:

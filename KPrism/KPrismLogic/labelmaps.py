@@ -80,3 +80,28 @@ def values_at(labelmap: slicer.vtkOrientedImageData, i: Indices, j: Indices, k: 
         stride *= count
     values = voxels[flat]
     return values if within is None else np.where(within, values, 0)
+
+
+def empty_grid(image: slicer.vtkOrientedImageData) -> slicer.vtkOrientedImageData:
+    """The grid of an image, without its voxels; the editor's own geometry image changes under our hands."""
+    import slicer
+
+    grid = slicer.vtkOrientedImageData()
+    grid.SetSpacing(image.GetSpacing())
+    grid.SetOrigin(image.GetOrigin())
+    grid.CopyDirections(image)
+    grid.SetExtent(image.GetExtent())
+    return grid
+
+
+def new_labelmap(
+    geometry: slicer.vtkOrientedImageData, low: Indices, high: Indices
+) -> tuple[slicer.vtkOrientedImageData, npt.NDArray[np.uint8]]:
+    """A labelmap of voxels from ``low`` to ``high`` (i, j, k) of a grid, and its memory, i fastest, to be filled."""
+    import vtk
+    from vtk.util.numpy_support import vtk_to_numpy
+
+    labelmap = empty_grid(geometry)
+    labelmap.SetExtent(*(int(bound) for pair in zip(low, high, strict=True) for bound in pair))
+    labelmap.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
+    return labelmap, vtk_to_numpy(labelmap.GetPointData().GetScalars())

@@ -91,7 +91,16 @@ def write_mask(editor: Editor, segment_id: str, voxels: SliceVoxels, mask: Mask,
     Returns:
         Whether anything had to be changed; the rules decide whether it was.
     """
-    wanted = voxels.wanted(mask, content)
+    return write_voxels(editor, segment_id, voxels, voxels.wanted(mask, content), content)
+
+
+def write_voxels(editor: Editor, segment_id: str, voxels: SliceVoxels, wanted: Mask, content: Mask) -> bool:
+    """As :func:`write_mask`, of what the voxels themselves shall hold.
+
+    Args:
+        editor, segment_id, voxels, content: as for :func:`write_mask`.
+        wanted: which of the voxels shall belong to the segment.
+    """
     removed, added = voxels.labelmap(content & ~wanted), voxels.labelmap(wanted & ~content)
     if removed is not None:
         editor.remove(segment_id, removed)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from KPrismLib.errors import InvalidReference
-from KPrismLogic.drawn_slices import drawn_slices
+from KPrismLogic.drawn_slices import slices_at
 from KPrismLogic.slice_stack import SliceStack
-from KPrismLogic.slice_voxels import segment_in_slice, voxels_in
+from KPrismLogic.slice_voxels import layers_in, segment_in_slice, voxels_in
 from KPrismLogic.volume_run import Piece, WrittenSlices, most_in_doubt
 
 if TYPE_CHECKING:
@@ -132,8 +132,8 @@ class SegmentPropagation:
         for index in sorted({*self._accepted, *self._confidence}):
             image = self.stack.image(index)
             if index not in self._accepted:
-                voxels = voxels_in(image, segmentation, geometry)
-                if self.record.is_ours(voxels, segment_id, voxels.read(segmentation, segment_id)):
+                layers = layers_in(image, segmentation, geometry, self.stack.step)
+                if all(self.record.is_ours(one, segment_id, one.read(segmentation, segment_id)) for one in layers):
                     continue
             mask = segment_in_slice(image, segmentation, segment_id)
             if index not in self._accepted or not np.array_equal(mask, self._accepted[index]):
@@ -152,11 +152,20 @@ class SegmentPropagation:
             return
         # One that is known to show the volume: the outermost of an oblique stack may pass it by.
         shown = self.stack.image(self.stack.index_of(self.target.plane))
-        if voxels_in(shown, segmentation, geometry).layer is None:
+        if voxels_in(shown, segmentation, geometry).key is None:
             return
-        for index, mask in drawn_slices(self.stack, segmentation, segment_id).items():
-            if index not in self._accepted and index not in self._confidence:
+        for index in slices_at(self.stack, segmentation, segment_id):
+            if index in self._accepted or index in self._confidence:
+                continue
+            image = self.stack.image(index)
+            mask = segment_in_slice(image, segmentation, segment_id)
+            if mask.any():
                 self._accept(index, mask)
+                continue
+            # Where the grid is finer than the volume, between slices; no example, but somebody's work.
+            for voxels in layers_in(image, segmentation, geometry, self.stack.step):
+                if voxels.read(segmentation, segment_id).any():
+                    self.record.keep(voxels, segment_id)
 
     def check_open(self, first: int, last: int) -> None:
         """See to it that there is something to find.
@@ -205,6 +214,9 @@ class SegmentPropagation:
         for index, result in sorted(engine.results.items()):
             if first <= index <= last and index not in new and not result.accepted:
                 yield self._piece(result)
+        for index, mask in sorted(self._accepted.items()):
+            if first <= index <= last and mask.any():
+                yield Piece(index, {self.target.segment_id: mask}, accepted=True)
 
     def written(self, piece: Piece) -> None:
         """A piece was written."""

@@ -34,14 +34,22 @@ class SlicePlane:
     Attributes:
         point: a point of the plane, RAS mm.
         normal: unit normal; its largest component is positive, so that a plane has one normal only.
+        axis: world axis (0 R, 1 A, 2 S) by whose coordinate its place is told.
     """
 
     point: Vector
     normal: Vector
+    axis: int
 
     @classmethod
-    def through(cls, point: Sequence[float] | Vector, normal: Sequence[float] | Vector) -> SlicePlane:
+    def through(
+        cls, point: Sequence[float] | Vector, normal: Sequence[float] | Vector, axis: int | None = None
+    ) -> SlicePlane:
         """The plane through a point (RAS mm) across a normal of any length and sign.
+
+        Args:
+            point, normal: finite.
+            axis: world axis by whose coordinate its place is told; None for the one nearest to the normal.
 
         Raises:
             InvalidImage: no finite point, or a normal without direction.
@@ -50,7 +58,8 @@ class SlicePlane:
         if not (np.isfinite(place).all() and np.isfinite(direction).all() and direction.any()):
             raise InvalidImage(f"There is no plane through {tuple(place)} across {tuple(direction)}.")
         direction = unit(direction)
-        return cls(place, direction * np.sign(direction[_largest(direction)]))
+        nearest = _largest(direction)
+        return cls(place, direction * np.sign(direction[nearest]), nearest if axis is None else axis)
 
     @property
     def name(self) -> str:
@@ -84,7 +93,8 @@ class SlicePlane:
         point = transformed(world, [extent // 2 for extent in volume.GetImageData().GetDimensions()])
         if offset is not None:
             point[axis] = offset
-        return cls.through(point, np.cross(first, second))
+        # Of an oblique volume another axis may be nearer, but this one is asked for.
+        return cls.through(point, np.cross(first, second), axis)
 
     @property
     def rightwards(self) -> Vector:
@@ -100,7 +110,7 @@ class SlicePlane:
 
     def moved_to(self, point: Sequence[float] | Vector) -> SlicePlane:
         """The parallel plane through a point, RAS mm."""
-        return SlicePlane.through(point, self.normal)
+        return SlicePlane.through(point, self.normal, self.axis)
 
 
 def _largest(direction: Vector) -> int:

@@ -80,6 +80,11 @@ class SliceStack:
         """Millimetres along (rows, columns)."""
         return self.image(len(self) // 2).spacing
 
+    @property
+    def step(self) -> float:
+        """Millimetres from one slice to the next."""
+        return self.grid.step_along(self.planes[0].normal)
+
     def fits(self, volume: slicer.vtkMRMLVolumeNode, plane: SlicePlane) -> bool:
         """Whether this is still the stack of a volume through a plane."""
         try:
@@ -93,12 +98,11 @@ class SliceStack:
         return cut_grid(self.grid, self.planes[index], self.frame)
 
     def offset(self, index: int) -> float:
-        """Where a slice passes the middle of the volume: S, A or R coordinate in mm, as slice views give it."""
+        """Where a slice passes the middle of the volume: S, A or R coordinate in mm, as its plane was asked for."""
         plane = self.planes[index]
-        axis = int(np.argmax(np.abs(plane.normal).round(6)))
         # Along the axis, from the middle of the volume to the plane.
-        apart = float(plane.normal @ (plane.point - self.grid.middle)) / float(plane.normal[axis])
-        return float(self.grid.middle[axis]) + apart
+        apart = float(plane.normal @ (plane.point - self.grid.middle)) / float(plane.normal[plane.axis])
+        return float(self.grid.middle[plane.axis]) + apart
 
     def index_of(self, plane: SlicePlane) -> int:
         """The slice nearest to a parallel plane.
@@ -113,7 +117,7 @@ class SliceStack:
         apart = np.abs(heights - normal @ plane.point)
         # Of two equally near the upper one, as everywhere.
         index = len(apart) - 1 - int(np.argmin(apart[::-1].round(6)))
-        if apart[index] > self.grid.step_along(normal) * 0.5 + 1e-6:
+        if apart[index] > self.step * 0.5 + 1e-6:
             raise InvalidImage(f"The slice lies outside {self.grid.name}; scroll to where the volume is.")
         return index
 
@@ -126,7 +130,7 @@ class SliceStack:
         offsets = np.array([self.offset(index) for index in range(len(self))])
         given = sorted(one for one in (low, high) if one is not None)
         first, last = (given[0], given[1]) if len(given) == 2 else (low, high)
-        slack = self.grid.step_along(self.planes[0].normal) * 1e-3
+        slack = self.step * 1e-3
         chosen = np.flatnonzero(
             (offsets >= (-np.inf if first is None else first - slack))
             & (offsets <= (np.inf if last is None else last + slack))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
+
 from KPrismLib.errors import InvalidImage, KPrismError
 from KPrismLogic.labelmaps import Mask, fingerprint
-from KPrismLogic.segment_editing import Editor, write_mask
-from KPrismLogic.slice_voxels import SliceVoxels, voxels_in
+from KPrismLogic.segment_editing import Editor, write_voxels
+from KPrismLogic.slice_voxels import SliceVoxels, layers_in, voxels_in
 from KPrismLogic.target import NoLongerWanted
 
 if TYPE_CHECKING:
@@ -31,11 +33,14 @@ class Piece:
         index: the slice of the stack.
         masks: bool (rows, columns) of the slice for each segment ID.
         confidence: in [0, 1], or None where nothing says how sure the model is.
+        accepted: the slice stays as it is. Where the segmentation has several layers for it, those that hold nothing
+            of their own get what the shown one holds.
     """
 
     index: int
     masks: Mapping[str, Mask]
     confidence: float | None = None
+    accepted: bool = False
 
     @property
     def area(self) -> int:
@@ -66,26 +71,44 @@ class WrittenSlices:
     """
 
     def __init__(self) -> None:
-        # By layer and segment: all that runs found or left there, and what the last of them found and left.
-        self._states: dict[tuple[int, str], set[bytes]] = {}
-        self._last: dict[tuple[int, str], tuple[bytes, bytes]] = {}
+        # By layer and segment: all that runs found or left there.
+        self._states: dict[tuple[Hashable, str], set[bytes]] = {}
 
     def is_ours(self, voxels: SliceVoxels, segment_id: str, content: Mask) -> bool:
-        """Whether a segment holds what a run wrote, or what undo brought back from before a run."""
-        states = None if voxels.layer is None else self._states.get((voxels.layer, segment_id))
+        """Whether a segment holds what a run wrote or found there; where no run was yet, all is to be written over."""
+        states = self._states.get((voxels.key, segment_id))
         return states is None or fingerprint(content) in states
 
-    def is_undone(self, voxels: SliceVoxels, segment_id: str, content: Mask) -> bool:
-        """Whether a segment holds what the last run found, and changed."""
-        states = None if voxels.layer is None else self._last.get((voxels.layer, segment_id))
-        return states is not None and states[0] != states[1] and fingerprint(content) == states[0]
+    def is_free(self, voxels: SliceVoxels, segment_id: str, content: Mask) -> bool:
+        """Whether nobody but a run put anything there."""
+        return not content.any() or fingerprint(content) in self._states.get((voxels.key, segment_id), ())
+
+    def keep(self, voxels: SliceVoxels, segment_id: str) -> None:
+        """What a segment holds there is somebody else's."""
+        self._states.setdefault((voxels.key, segment_id), set())
 
     def wrote(self, voxels: SliceVoxels, segment_id: str, before: Mask, after: Mask) -> None:
         """A run wrote a slice."""
-        if voxels.layer is not None:
-            key, states = (voxels.layer, segment_id), (fingerprint(before), fingerprint(after))
-            self._states.setdefault(key, set()).update(states)
-            self._last[key] = states
+        if voxels.key is not None:
+            self._states.setdefault((voxels.key, segment_id), set()).update((fingerprint(before), fingerprint(after)))
+
+
+@dataclass(frozen=True, eq=False)
+class _Change:
+    """What a segment held in some voxels before a slice was written, and after."""
+
+    voxels: SliceVoxels
+    segment_id: str
+    before: bytes
+    after: bytes
+
+    def is_undone(self, segmentation: slicer.vtkMRMLSegmentationNode) -> bool:
+        """Whether the segment holds again what it held; of an oblique slice, whether it holds anything else.
+
+        Undo brings back what was there before the run, which in shared voxels is not what was there before the slice.
+        """
+        now = fingerprint(self.voxels.read(segmentation, self.segment_id))
+        return now != self.after if self.voxels.key is None else now == self.before
 
 
 #: Makes the pieces; called beside the main thread, as is every step of what it returns.
@@ -126,7 +149,8 @@ class VolumeRun:
         self._progress, self._finished = progress, finished
         self._iterator: Iterator[Piece] | None = None
         self._running = False
-        self._last: list[tuple[SliceVoxels, str]] = []  # where the last piece was written
+        self._begun = False  # whether the undo state of the run is kept
+        self._last: list[_Change] = []  # of the last piece that changed something
         self._reached: set[int] = set()  # slices; a run may come back to one
 
     @property
@@ -184,23 +208,50 @@ class VolumeRun:
         image, geometry = self._stack.image(piece.index), self._editor.geometry()
         if geometry is None:
             raise InvalidImage("The segmentation has no geometry; choose a source volume first.")
-        voxels = voxels_in(image, self._segmentation, geometry)
-        if any(self._record.is_undone(*one, one[0].read(self._segmentation, one[1])) for one in self._last):
+        if self._last and all(change.is_undone(self._segmentation) for change in self._last):
             raise NoLongerWanted("The segment was undone meanwhile; the rest was not segmented.")
-        if self.done == 0:
-            self._editor.save_state()
-        self._last = []
+        layers = layers_in(image, self._segmentation, geometry, self._stack.step)
+        shown = voxels_in(image, self._segmentation, geometry)
+        changes: list[_Change] = []
         for segment_id, mask in piece.masks.items():
             if self._segmentation.GetSegmentation().GetSegment(segment_id) is None:
                 raise NoLongerWanted("The segment was deleted; the rest was not segmented.")
-            content = voxels.read(self._segmentation, segment_id)
-            if self._record.is_ours(voxels, segment_id, content):
-                write_mask(self._editor, segment_id, voxels, mask & image.inside, content)
-                after = voxels.read(self._segmentation, segment_id)
-                self._record.wrote(voxels, segment_id, content, after)
-                self._last.append((voxels, segment_id))
+            if piece.accepted:
+                changes += self._fill(layers, shown, segment_id)
+            else:
+                changes += self._put(layers, segment_id, mask & image.inside)
+        self._last = changes or self._last
+        if piece.accepted:
+            return True
         self._reached.add(piece.index)
         return self._progress(piece, self.done)
+
+    def _put(self, layers: Sequence[SliceVoxels], segment_id: str, mask: Mask) -> Iterator[_Change]:
+        """Write a mask of the slice into those of its layers that nobody changed."""
+        for voxels in layers:
+            content = voxels.read(self._segmentation, segment_id)
+            if self._record.is_ours(voxels, segment_id, content):
+                yield from self._change(voxels, segment_id, content, voxels.wanted(mask, content))
+
+    def _fill(self, layers: Sequence[SliceVoxels], shown: SliceVoxels, segment_id: str) -> Iterator[_Change]:
+        """Write what the shown layer holds into those beside it that hold nothing of their own."""
+        beside = [voxels for voxels in layers if voxels.key != shown.key]
+        if beside and shown.key is not None:
+            wanted = shown.read(self._segmentation, segment_id)
+            for voxels in beside:
+                content = voxels.read(self._segmentation, segment_id)
+                if self._record.is_free(voxels, segment_id, content):
+                    yield from self._change(voxels, segment_id, content, wanted)
+
+    def _change(self, voxels: SliceVoxels, segment_id: str, content: Mask, wanted: Mask) -> Iterator[_Change]:
+        if not self._begun and not np.array_equal(content, wanted):
+            self._editor.save_state()
+            self._begun = True
+        write_voxels(self._editor, segment_id, voxels, wanted, content)
+        after = voxels.read(self._segmentation, segment_id)
+        self._record.wrote(voxels, segment_id, content, after)
+        if not np.array_equal(content, after):
+            yield _Change(voxels, segment_id, fingerprint(content), fingerprint(after))
 
     def _check(self) -> None:
         if self._segmentation.GetScene() is None:

@@ -214,6 +214,49 @@ def test_undo_during_a_run_ends_it(bench, session):
     assert np.array_equal(bench.array(), before)
 
 
+def test_undo_after_a_slice_in_which_nothing_changed_ends_the_run_too(bench):
+    """From the lowest slice of the structure those below it are empty, and were."""
+    draw_layers(bench, 3)
+    before, session = bench.array(), Session(bench, k=3)
+
+    def undo_at_the_empty_one():
+        if session.written == [2, 4, 1]:
+            bench.undo()
+
+    session.start(progress=undo_at_the_empty_one).wait()
+    session.runner.close()
+    assert isinstance(session.ends[0], NoLongerWanted)
+    assert np.array_equal(bench.array(), before)
+
+
+def test_undo_during_an_oblique_run_ends_it(bench):
+    draw_layers(bench, *range(3, 10))
+    plane = view_plane("oblique", bench.ras(6, 6, 7))
+    before, session = bench.array(), Session(bench)
+    session.propagation = SegmentPropagation(bench.target(plane))
+    fill(bench.editor, bench.segmentation, "Liver", np.zeros_like(before))
+    before = bench.array()
+
+    def undo_at_the_fourth():
+        if len(session.written) == 4:
+            bench.undo()
+
+    here = session.propagation.accepted[0]
+    session.start(here - 5, here + 5, progress=undo_at_the_fourth).wait()
+    session.runner.close()
+    assert isinstance(session.ends[0], NoLongerWanted)
+    assert len(session.written) == 4
+    assert np.array_equal(bench.array(), before)
+
+
+def test_a_run_that_changes_nothing_leaves_nothing_to_undo(bench, session):
+    session.start().wait()
+    found = bench.array()
+    session.start().wait()
+    bench.undo()
+    assert not np.array_equal(bench.array(), found)  # the first run went; the second has no state of its own
+
+
 def test_the_slice_to_look_at_next_is_where_most_pixels_are_in_doubt():
     confidence, area = {0: 0.5, 1: 0.9, 2: 0.9, 3: None}, {0: 3, 1: 900, 2: 900, 3: 10**6}
     assert most_in_doubt(confidence, area) == 1

@@ -24,6 +24,7 @@ from Testing.slicer.scenes import (
     draw_layers,
     fill,
     geometry,
+    rotation,
     segmentation_node,
     view_plane,
     volume_node,
@@ -62,6 +63,19 @@ def test_stack_is_the_slices_that_clicks_see(scene, kind, plane):
         assert stack.index_of(SlicePlane.of_volume(volume, plane, stack.offset(index))) == index
     assert stack.fits(volume, middle)
     assert stack.spacing == cut(volume, middle).spacing
+
+
+def test_offsets_of_an_oblique_volume_are_those_of_the_plane_that_was_asked_for(scene):
+    """Of a short-axis volume the "axial" slices may lie nearer to another plane, and yet S tells their place."""
+    turned = rotation(35, -40, 20) @ np.diag([1.4, 1.3, 6.0, 1.0])
+    volume = volume_node(scene, body(), turned)
+    axial = SlicePlane.of_volume(volume, "axial")
+    assert int(np.argmax(np.abs(axial.normal))) != 2
+    stack = SliceStack.through(volume, axial)
+    for index in range(len(stack)):
+        again = SlicePlane.of_volume(volume, "axial", stack.offset(index))
+        assert stack.index_of(again) == index
+        assert stack.within(stack.offset(index), stack.offset(index)) == (index, index)
 
 
 @pytest.mark.parametrize("kind", GEOMETRIES)

@@ -274,7 +274,7 @@ def test_leaving_ends_the_run_and_leaves_nothing_behind(desktop, effect, gate):
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("K-Prism")]
 
 
-@pytest.mark.parametrize("what", ["segmentation", "volume", "scene"])
+@pytest.mark.parametrize("what", ["segmentation", "volume", "segment", "scene"])
 def test_choosing_something_else_ends_the_run(desktop, effect, gate, what):
     bench, known = desktop.bench, draw_layers(desktop.bench, 6)
     _show(desktop, effect, 6)
@@ -286,6 +286,9 @@ def test_choosing_something_else_ends_the_run(desktop, effect, gate, what):
         desktop.parameters.SetAndObserveSegmentationNode(other)
     elif what == "volume":
         desktop.parameters.SetAndObserveSourceVolumeNode(volume_node(desktop.scene, body(), np.eye(4), name="Other"))
+    elif what == "segment":
+        # Masks protect all but the selected segment, so that the run would write over it.
+        desktop.parameters.SetSelectedSegmentID("Other")
     else:
         desktop.scene.Clear(False)
         effect._parameters = None

@@ -1,0 +1,105 @@
+"""One layer of a segmentation's grid, in front of a slice that is parallel to it."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from KPrismLogic.labelmaps import Indices, Mask, labelmap_of, lattice_index, new_labelmap, values_at
+from KPrismLogic.matrices import Matrix, inverse, world_from_image
+from KPrismLogic.slice_image import SliceImage
+
+if TYPE_CHECKING:
+    import slicer
+
+
+@dataclass(frozen=True, eq=False)
+class LayerVoxels:
+    """One layer of a grid: voxels ``(a, b)`` along its two other axes, in the order of the axes."""
+
+    image: SliceImage
+    geometry: slicer.vtkOrientedImageData
+    across: int
+    layer: int
+    starts: tuple[int, int]
+    shape: tuple[int, int]
+    row: Indices
+    column: Indices
+    seen: Mask
+
+    @classmethod
+    def find(
+        cls, image: SliceImage, geometry: slicer.vtkOrientedImageData, matrix: Matrix, across: int, layer: int
+    ) -> LayerVoxels:
+        """The voxels of layer ``layer`` along axis ``across`` (0 i, 1 j, 2 k).
+
+        Args:
+            image: the slice; its pixels are looked up straight along its normal.
+            geometry: the grid, which stays as it is.
+            matrix: pixels of the slice from voxels of the grid, mm along the normal third.
+            across: axis along which layers follow each other.
+            layer: the layer.
+        """
+        extent = np.array(geometry.GetExtent()).reshape(3, 2)
+        first, second = (axis for axis in range(3) if axis != across)
+        starts = int(extent[first, 0]), int(extent[second, 0])
+        shape = int(extent[first, 1] - extent[first, 0] + 1), int(extent[second, 1] - extent[second, 0] + 1)
+        row, column = (
+            lattice_index(np.array([line[first], line[second], line[3] + line[across] * layer]), shape, starts)
+            for line in (matrix[1], matrix[0])
+        )
+        rows, columns = image.shape
+        seen = (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
+        if not extent[across, 0] <= layer <= extent[across, 1]:
+            seen = np.zeros((1, 1), dtype=bool)
+        row, column = np.clip(row, 0, rows - 1), np.clip(column, 0, columns - 1)
+        seen = np.broadcast_to(seen & image.inside[row, column], shape)
+        return cls(image, geometry, across, layer, starts, shape, row, column, seen)
+
+    @property
+    def key(self) -> Hashable:
+        """See :class:`~KPrismLogic.slice_voxels.SliceVoxels`."""
+        grid = self.geometry
+        return grid.GetExtent(), grid.GetSpacing(), grid.GetOrigin(), self.across, self.layer
+
+    def read(self, segmentation: slicer.vtkMRMLSegmentationNode, segment_id: str) -> Mask:
+        """See :class:`~KPrismLogic.slice_voxels.SliceVoxels`."""
+        labelmap, value = labelmap_of(segmentation, segment_id)
+        if labelmap is None:
+            return np.zeros(self.shape, dtype=bool)
+        first, second = (axis for axis in range(3) if axis != self.across)
+        move = inverse(world_from_image(labelmap, segmentation)) @ world_from_image(self.geometry, segmentation)
+        i, j, k = (
+            lattice_index(
+                np.array([line[first], line[second], line[3] + line[self.across] * self.layer]),
+                self.shape,
+                self.starts,
+            )
+            for line in move[:3]
+        )
+        return np.broadcast_to(values_at(labelmap, i, j, k) == value, self.shape) & self.seen
+
+    def wanted(self, mask: Mask, otherwise: Mask) -> Mask:
+        """See :class:`~KPrismLogic.slice_voxels.SliceVoxels`."""
+        return np.where(self.seen, mask[self.row, self.column], otherwise)
+
+    def labelmap(self, chosen: Mask) -> slicer.vtkOrientedImageData | None:
+        """See :class:`~KPrismLogic.slice_voxels.SliceVoxels`."""
+        if not chosen.any():
+            return None
+        first, second = (axis for axis in range(3) if axis != self.across)
+        low, high = np.empty(3, dtype=np.intp), np.empty(3, dtype=np.intp)
+        low[self.across] = high[self.across] = self.layer
+        window = []
+        for axis, other, start in ((first, 1, self.starts[0]), (second, 0, self.starts[1])):
+            used = np.flatnonzero(chosen.any(axis=other))
+            window.append(slice(used[0], used[-1] + 1))
+            low[axis], high[axis] = used[0] + start, used[-1] + start
+        # The array of a labelmap counts (k, j, i), the reverse of the axes.
+        part = chosen[window[0], window[1]].T
+        labelmap, voxels = new_labelmap(self.geometry, low, high)
+        voxels.reshape(part.shape)[...] = part
+        return labelmap
