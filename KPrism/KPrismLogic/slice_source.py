@@ -40,7 +40,9 @@ class SliceSource:
     def of(cls, volume: slicer.vtkMRMLVolumeNode, image: SliceImage) -> SliceSource:
         """What the model needs of a slice of a volume node."""
         content = content_key(volume)
-        key = (content, image.shape, tuple(image.world_from_pixel.round(5).ravel().tolist()))
+        # In pixels, not in mm: an electron microscope's are a millionth of that.
+        places = (image.world_from_pixel / min(image.spacing)).round(5)
+        key = (content, image.shape, image.spacing, tuple(places.ravel().tolist()))
         return cls(key, content, image.pixels, image.spacing, VoxelGrid.of(volume).voxels, modality_of(volume))
 
 

@@ -114,10 +114,10 @@ class SliceStack:
         if abs(float(normal @ plane.normal)) < 1 - 1e-6:
             raise InvalidImage("Slices can only be carried to a parallel plane.")
         heights = np.array([normal @ one.point for one in self.planes])
-        apart = np.abs(heights - normal @ plane.point)
+        apart = np.abs(heights - normal @ plane.point) / self.step
         # Of two equally near the upper one, as everywhere.
         index = len(apart) - 1 - int(np.argmin(apart[::-1].round(6)))
-        if apart[index] > self.step * 0.5 + 1e-6:
+        if apart[index] > 0.5 + 1e-6:
             raise InvalidImage(f"The slice lies outside {self.grid.name}; scroll to where the volume is.")
         return index
 

@@ -6,6 +6,8 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from KPrismLib.errors import InvalidImage
 from KPrismLogic.labelmaps import Mask, labelmap_of
 from KPrismLogic.matrices import world_from_image, world_from_volume
@@ -53,12 +55,9 @@ class SliceStore:
         """
         if volume.GetImageData() is None:
             raise InvalidImage(f"{volume.GetName()} holds no voxels.")
-        key = (
-            content_key(volume),
-            world_from_volume(volume).tobytes(),
-            *plane.point.round(6),
-            *plane.normal.round(9),
-        )
+        world = world_from_volume(volume)
+        voxel = np.linalg.norm(world[:3, :3], axis=0).min()
+        key = (content_key(volume), world.tobytes(), *(plane.point / voxel).round(6), *plane.normal.round(9))
 
         def make() -> ShownSlice:
             image = cut(volume, plane)
@@ -107,5 +106,5 @@ def _grid_key(shown: ShownSlice, target: Target, geometry: slicer.vtkOrientedIma
     if geometry is None:
         raise InvalidImage("The segmentation has no geometry; choose a source volume first.")
     world = world_from_image(geometry, target.segmentation).tobytes()
-    place = shown.image.plane.point.round(6).tobytes()
+    place = (shown.image.plane.point / min(shown.image.spacing)).round(6).tobytes()
     return shown.source.key, place, target.segmentation.GetID(), world, tuple(geometry.GetExtent())

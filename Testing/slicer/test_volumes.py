@@ -11,6 +11,7 @@ from KPrismLib.errors import InvalidImage, InvalidMask, InvalidPrompt, InvalidRe
 from KPrismLogic.classes_through_volume import ClassesThroughVolume
 from KPrismLogic.logic import KPrismLogic
 from KPrismLogic.model import Model
+from KPrismLogic.segment_editing import LogicEditor
 from KPrismLogic.slice_image import cut, cut_grid
 from KPrismLogic.slice_plane import SlicePlane
 from KPrismLogic.slice_stack import SliceStack
@@ -22,9 +23,11 @@ from Testing.slicer.scenes import (
     Bench,
     body,
     draw_layers,
+    editor_node,
     fill,
     geometry,
     rotation,
+    segment_array,
     segmentation_node,
     view_plane,
     volume_node,
@@ -112,6 +115,19 @@ def test_oblique_stack_has_one_size_and_shows_where_things_are(scene, kind):
     alone, ours = cut(volume, plane), stack.image(here)
     assert ours.pixels[ours.pixel_at(plane.point)] == pytest.approx(alone.pixels[alone.pixel_at(plane.point)], abs=25)
     assert ours.inside.sum() == pytest.approx(alone.inside.sum(), rel=0.05)
+
+
+@pytest.mark.parametrize("spacing", [4e-6, 1e-3, 1e3])
+def test_neighbouring_slices_are_told_apart_in_any_unit(scene, logic, spacing):
+    """An electron microscope's voxels are millionths of a millimetre."""
+    volume = volume_node(scene, body(), np.diag([spacing, spacing, spacing, 1.0]))
+    segmentation = segmentation_node(scene, volume)
+    for k in (2, 3):
+        logic.segmentSlice(volume, segmentation, "Liver", offset=k * spacing, cls="liver")
+    found = segment_array(LogicEditor(editor_node(scene, volume, segmentation, "Liver")), segmentation, "Liver")
+    assert np.array_equal(found[3], LIVER[3])
+    stack = SliceStack.through(volume, SlicePlane.of_volume(volume, "axial"))
+    assert [stack.index_of(plane) for plane in stack.planes] == list(range(len(stack)))
 
 
 def test_range_between_two_offsets(bench):
