@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from KPrismLib.errors import InvalidPrompt, KPrismError
+from KPrismLib.errors import GeometryMismatch, InvalidPrompt, KPrismError
 from KPrismLib.prompts import Click, Prompt, Scribble
 from KPrismLogic.guide import Guide
 from KPrismLogic.labelmaps import Mask, fingerprint
@@ -238,8 +238,13 @@ class SliceController:
             # Somebody painted here meanwhile: the click is still meant, so ask again with what is there now.
             self._waiting.appendleft(request)
             return
-        self._editor.save_state()
         mask = answer.mask & voxels.image.inside
+        if mask.any() and not voxels.wanted(mask, np.zeros_like(content)).any():
+            raise GeometryMismatch(
+                "The segmentation has no voxels where this was found; let its geometry cover the volume (Specify "
+                "geometry in the Segment Editor)."
+            )
+        self._editor.save_state()
         if write_mask(self._editor, target.segment_id, voxels, mask, content):
             content = self._store.content(shown, target, geometry)
         said = asked.dialogue

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from KPrismLib.errors import GeometryMismatch
 from KPrismLogic.logic import KPrismLogic
 from KPrismLogic.model import Model
 from KPrismLogic.runner import DirectRunner
@@ -151,3 +152,15 @@ def test_another_grid_between_two_runs_makes_no_slice_an_example(scene):
     again = _continued(bench, 6, run, keep_drawn=True)
     assert again is run
     assert run.accepted == (6,)
+
+
+def test_a_click_beside_a_grid_that_is_smaller_than_the_volume_is_answered_with_a_sentence(scene):
+    volume = volume_node(scene, body(), geometry("identity"))
+    bench = Bench.make(scene, volume, segmentation_node(scene, volume, grid=geometry("identity"), size=(18, 16, 5)))
+    bench.click(_axial(bench, 8), bench.ras(8, 6, 7))
+    (failure,) = bench.failures
+    assert "no voxels where this was found" in str(failure)
+    assert isinstance(failure, GeometryMismatch)
+    bench.click(_axial(bench, 4), bench.ras(4, 6, 7))
+    assert len(bench.failures) == 1
+    assert np.array_equal(bench.array(), LIVER[:5] & (np.arange(5) == 4)[:, None, None])
