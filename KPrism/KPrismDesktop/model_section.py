@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from KPrismDesktop.model_settings import DEVICES, remember, restore
+from KPrismDesktop.model_settings import DEVICES, remember_device, remember_kept, remember_model, restore
 from KPrismDesktop.qt_pump import QtPump
 from KPrismLib.errors import KPrismError
 from KPrismLogic.readiness import missing_packages, what_is_missing
@@ -33,12 +33,10 @@ class ModelSection:
         self._failure = ""
         restore(engine)
         ui.deviceBox.addItems(list(DEVICES))
-        ui.deviceBox.setCurrentText(self._model.device if self._model.device in DEVICES else "auto")
-        ui.modelEdit.setText(self._model.name)
-        ui.keptBox.setValue(engine.capacity)
-        ui.deviceBox.connect("activated(int)", self._on_chosen)
-        ui.modelEdit.connect("editingFinished()", self._on_chosen)
-        ui.keptBox.connect("valueChanged(int)", self._on_chosen)
+        self.show_choices()
+        ui.deviceBox.connect("activated(int)", self._on_device)
+        ui.modelEdit.connect("editingFinished()", self._on_model)
+        ui.keptBox.connect("valueChanged(int)", self._on_kept)
         ui.loadButton.connect("clicked()", self._on_load)
         ui.unloadButton.connect("clicked()", self._on_unload)
         ui.installButton.connect("clicked()", self._on_install)
@@ -46,6 +44,15 @@ class ModelSection:
     def missing(self) -> str:
         """What is missing before the model can run; "" for nothing."""
         return "" if self._model.loaded else what_is_missing(self._model.name)
+
+    def show_choices(self) -> None:
+        """Show what is chosen, here or elsewhere; chooses nothing."""
+        chosen = self._model.chosen_device
+        self._ui.deviceBox.setCurrentText(chosen if chosen in DEVICES else "auto")
+        self._ui.modelEdit.setText(self._model.name)
+        blocked = self._ui.keptBox.blockSignals(True)
+        self._ui.keptBox.setValue(self._engine.capacity)
+        self._ui.keptBox.blockSignals(blocked)
 
     def show(self) -> None:
         """Show how things are."""
@@ -65,15 +72,29 @@ class ModelSection:
         """Wait for nothing any more."""
         self._runner.close()
 
-    def _on_chosen(self, *_: Any) -> None:
-        name, device = self._ui.modelEdit.text.strip() or "small", self._ui.deviceBox.currentText
-        before = self._model.name
-        self._engine.capacity = int(self._ui.keptBox.value)
-        self._model.choose(name, device)
-        remember(name, device, self._engine.capacity)
+    # Each widget chooses for itself alone: what the others show may be neither chosen by the user nor up to date.
+
+    def _on_device(self, *_: Any) -> None:
+        device = str(self._ui.deviceBox.currentText)
+        self._model.choose(self._model.name, device)
+        remember_device(device)
         self._failure = ""
-        if name != before:
+        self.show()
+
+    def _on_model(self) -> None:
+        name = self._ui.modelEdit.text.strip() or "small"
+        # The field tells of its end of editing whenever it loses the focus.
+        if name != self._model.name:
+            self._model.choose(name, self._model.chosen_device)
+            remember_model(name)
+            self._failure = ""
             self._changed()
+        self.show()
+
+    def _on_kept(self, *_: Any) -> None:
+        kept = int(self._ui.keptBox.value)
+        self._engine.capacity = kept
+        remember_kept(kept)
         self.show()
 
     def _on_load(self) -> None:

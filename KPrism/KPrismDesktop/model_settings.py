@@ -28,9 +28,19 @@ def restore(engine: SliceEngine) -> None:
         engine.capacity = int(kept)
 
 
-def remember(name: str, device: str, kept: int) -> None:
-    """Keep what was chosen."""
+def remember_model(name: str) -> None:
+    """Keep the chosen model; the other choices stay as they are, chosen or not."""
     settings = qt.QSettings()
     settings.setValue(_MODEL, name)
+
+
+def remember_device(device: str) -> None:
+    """Keep the chosen device."""
+    settings = qt.QSettings()
     settings.setValue(_DEVICE, device)
+
+
+def remember_kept(kept: int) -> None:
+    """Keep how many slices are to stay in memory."""
+    settings = qt.QSettings()
     settings.setValue(_KEPT, kept)

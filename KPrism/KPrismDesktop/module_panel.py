@@ -77,6 +77,7 @@ class ModulePanel:
 
     def enter(self) -> None:
         """The panel is shown: follow the scene."""
+        self._model.show_choices()
         self._model.show()
         self._scene.enter()
         self._show_range()

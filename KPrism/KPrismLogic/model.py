@@ -40,6 +40,11 @@ class Model:
         return self._name
 
     @property
+    def chosen_device(self) -> str:
+        """The chosen device, "auto" included, whatever the model runs on."""
+        return self._device
+
+    @property
     def device(self) -> str:
         """The device in use, or the chosen one while nothing is loaded."""
         predictor = self._predictor
