@@ -13,7 +13,6 @@ from KPrismLib.errors import KPrismError
 from KPrismLogic.runner import ThreadRunner
 from KPrismLogic.segment_propagation import SegmentPropagation
 from KPrismLogic.slice_engine import shared_engine
-from KPrismLogic.slice_stack import SliceStack
 from KPrismLogic.target import NoLongerWanted
 
 if TYPE_CHECKING:
@@ -37,7 +36,6 @@ class EffectPropagation:
         self._runner = ThreadRunner(QtPump())
         self._run: DesktopRun | None = None
         self._propagation: SegmentPropagation | None = None
-        self._shown: SliceStack | None = None
 
     @property
     def busy(self) -> bool:
@@ -50,11 +48,8 @@ class EffectPropagation:
             return
         try:
             target = active.session.target(active.shown_view())
-            if self._shown is None or not self._shown.fits(target.volume, target.plane):
-                self._shown = SliceStack.through(target.volume, target.plane)
-                self._options.slices.show(self._shown)
+            self._options.slices.show(target.volume, target.plane)
         except KPrismError:
-            self._shown = None
             self._options.show_plane("")
             self._options.confidence.turn_to(None)
             return
@@ -113,13 +108,15 @@ class EffectPropagation:
         self.cancel()
         self._runner.close()
         if self._propagation is not None and self._propagation.target.volume.GetScene() is None:
-            self._propagation = self._shown = None
+            self._propagation = None
+            self._options.slices.forget()
             self._options.confidence.show(None)
 
     def close(self) -> None:
         """Leave nothing behind."""
         self.rest()
-        self._propagation = self._shown = None
+        self._propagation = None
+        self._options.slices.forget()
 
     def _on_progress(self, active: ActiveEditing, run: SegmentPropagation, piece: Piece, done: int, count: int) -> None:
         run.written(piece)

@@ -96,6 +96,7 @@ class ModulePanel:
     def _forget_scene(self) -> None:
         self._on_cancel()
         self._propagation = None
+        self._slices.forget()
         self._show_confidence()
 
     def _on_segment(self) -> None:
@@ -201,8 +202,9 @@ class ModulePanel:
         self.ui.rangeWidget.setEnabled(possible)
         if possible:
             with self._telling():
-                stack = SliceStack.through(volume, SlicePlane.of_volume(volume, self.ui.planeBox.currentText))
-                self._slices.show(stack)
+                self._slices.show(volume, SlicePlane.of_volume(volume, self.ui.planeBox.currentText))
+        else:
+            self._slices.forget()
 
     def _show_classes(self) -> None:
         self.ui.classBox.clear()

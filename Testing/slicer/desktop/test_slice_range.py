@@ -1,0 +1,82 @@
+"""The range of slices that was chosen for a plane, in the effect and in the panel."""
+
+import numpy as np
+import pytest
+
+from Testing.slicer.desktop.strict_effect import settle, widget_named, written, xy_of
+from Testing.slicer.scenes import body, draw_layers, volume_node
+
+pytestmark = pytest.mark.usefixtures("flood_propagation")
+
+
+def _show(desktop, effect, k):
+    node = desktop.views["Red"].mrmlSliceNode()
+    node.SetSliceToRASByNTP(0, 0, 1, -1, 0, 0, *desktop.bench.ras(k, 6, 7), 0)
+    effect.self().processViewNodeEvents(node, 33, desktop.views["Red"])
+    desktop.event(effect, "MouseMoveEvent", xy_of(desktop, k, 6, 7))
+
+
+def _height(desktop, k):
+    return float(desktop.bench.ras(k, 6, 7)[2])
+
+
+@pytest.mark.parametrize("way", ["another view", "no segment", "another effect"])
+def test_the_range_is_still_there_when_its_plane_is(desktop, effect, way):
+    draw_layers(desktop.bench, 6)
+    _show(desktop, effect, 6)
+    widget_named("KPrismRange").setValues(_height(desktop, 5), _height(desktop, 8))
+    if way == "another view":
+        desktop.event(effect, "MouseMoveEvent", xy_of(desktop, 6, 6, 7, "Yellow"), view="Yellow")
+        assert widget_named("KPrismRange").minimumValue == widget_named("KPrismRange").minimum
+    elif way == "no segment":
+        desktop.parameters.SetSelectedSegmentID("")
+        effect.self().updateGUIFromMRML()
+        assert not widget_named("KPrismRange").enabled
+        desktop.parameters.SetSelectedSegmentID("Liver")
+        effect.self().updateGUIFromMRML()
+    else:
+        desktop.deactivate(effect)
+        desktop.activate(effect)
+    desktop.event(effect, "MouseMoveEvent", xy_of(desktop, 6, 6, 7))
+    widget_named("KPrismPropagate").click()
+    settle()
+    assert np.flatnonzero(written(desktop).any(axis=(1, 2))).tolist() == [5, 6, 7, 8]
+
+
+@pytest.mark.parametrize("change", ["voxels", "volume"])
+def test_the_range_is_that_of_the_volume_again_when_the_volume_changes(desktop, effect, change):
+    bench, widget = desktop.bench, widget_named("KPrismRange")
+    _show(desktop, effect, 6)
+    widget.setValues(_height(desktop, 5), _height(desktop, 8))
+    desktop.event(effect, "MouseMoveEvent", xy_of(desktop, 6, 6, 7, "Yellow"), view="Yellow")
+    if change == "voxels":
+        bench.volume.GetImageData().GetPointData().GetScalars().Modified()
+    else:
+        desktop.parameters.SetAndObserveSourceVolumeNode(volume_node(desktop.scene, body(), np.eye(4), name="Other CT"))
+    effect.self().sourceVolumeNodeChanged()
+    desktop.event(effect, "MouseMoveEvent", xy_of(desktop, 6, 6, 7))
+    assert widget_named("KPrismPropagate").text == "Propagate (axial)"
+    assert (widget.minimumValue, widget.maximumValue) == (widget.minimum, widget.maximum)
+
+
+def test_panel_remembers_the_range_of_a_plane_until_the_volume_changes(panel):
+    low, high = (float(panel.bench.ras(k, 0, 0)[2]) for k in (6, 9))
+    ui = panel.ui
+    ui.planeBox.setCurrentIndex(0)
+    ui.rangeWidget.setValues(low, high)
+
+    def shown():
+        return pytest.approx((ui.rangeWidget.minimumValue, ui.rangeWidget.maximumValue), abs=0.01)
+
+    ui.planeBox.setCurrentIndex(2)
+    assert (ui.rangeWidget.minimum, ui.rangeWidget.maximum) == shown()
+    ui.planeBox.setCurrentIndex(0)
+    assert (low, high) == shown()
+    panel.widget.exit()
+    panel.widget.enter()
+    assert (low, high) == shown()
+    panel.bench.volume.GetImageData().GetPointData().GetScalars().Modified()
+    ui.planeBox.setCurrentIndex(2)
+    ui.planeBox.setCurrentIndex(0)
+    assert (ui.rangeWidget.minimum, ui.rangeWidget.maximum) == shown()
+    panel.widget.cleanup()
