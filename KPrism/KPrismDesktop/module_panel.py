@@ -102,6 +102,7 @@ class ModulePanel:
     def _on_segment(self) -> None:
         """Segment the shown slice by the chosen class."""
         with self._telling():
+            self._check_ready()
             class_name = self._class_name()
             target = self._target(lambda segmentation, name: find_or_add_segment(segmentation, name, class_name))
             self._begin().segment_slice(target, class_name)
@@ -109,6 +110,7 @@ class ModulePanel:
     def _on_propagate(self) -> None:
         """Carry the shown slice of the segment through its neighbours."""
         with self._telling():
+            self._check_ready()
             target = self._target(find_segment)
             with _panel_editor(target) as editor:
                 run = SegmentPropagation.continued(
@@ -124,6 +126,7 @@ class ModulePanel:
     def _on_class_volume(self) -> None:
         """Segment every slice of the range by the chosen class."""
         with self._telling():
+            self._check_ready()
             class_name = self._class_name()
             target = self._target(lambda segmentation, name: find_or_add_segment(segmentation, name, class_name))
             stack = SliceStack.through(target.volume, target.plane)
@@ -142,10 +145,17 @@ class ModulePanel:
         if self._run is not None:
             self._run.cancel()
 
-    def _begin(self) -> DesktopRun:
+    def _check_ready(self) -> None:
+        """See to it that the model can run, before a segment is made for what it would write.
+
+        Raises:
+            InvalidPrompt: something is missing.
+        """
         missing = self._model.missing()
         if missing:
             raise InvalidPrompt(missing)
+
+    def _begin(self) -> DesktopRun:
         self._run = DesktopRun(_panel_editor, self._logic.engine, self._runner, self._on_progress, self._on_finished)
         self._show_running(True)
         self._say("Working …" if self._logic.model.loaded else "Loading the model …")

@@ -171,3 +171,16 @@ def test_range_of_two_thin_slices_fits_its_widget(panel, scene):
     panel.ui.volumeSelector.fire("currentNodeChanged(vtkMRMLNode*)", None)
     assert widget.maximum == widget.minimum
     panel.widget.cleanup()
+
+
+@pytest.mark.parametrize("button", ["segmentButton", "classVolumeButton", "propagateButton"])
+def test_panel_leaves_no_segment_behind_while_packages_are_missing(panel, monkeypatch, button):
+    shared_model().unload()
+    monkeypatch.setattr("KPrismLogic.readiness.find_spec", lambda name: None)
+    panel.ui.classBox.clear()
+    panel.ui.classBox.addItems(["liver"])
+    panel.ui.segmentEdit.setText("Brand new")
+    getattr(panel.ui, button).click()
+    assert "press Install" in panel.ui.statusLabel.text
+    assert panel.bench.segmentation.GetSegmentation().GetNumberOfSegments() == 2
+    panel.widget.cleanup()
