@@ -10,6 +10,7 @@ from KPrismLib.errors import KPrismError
 from KPrismLogic.guide import Guide
 from KPrismLogic.segment_editing import Editor
 from KPrismLogic.slice_controller import Request, SliceController
+from KPrismLogic.target import NoLongerWanted
 from KPrismLogic.volume_run import Piece, Pieces, VolumeRun, WrittenSlices
 
 if TYPE_CHECKING:
@@ -85,6 +86,9 @@ class DesktopRun:
                 self._end("Done: in this range there was nothing left to segment.")
             elif error is None:
                 self._end(f"{'Stopped' if self._cancelled else 'Done'}: {run.done} slices written.")
+            elif isinstance(error, NoLongerWanted) and _is_deleted(target):
+                # Its slices read as empty, which looks like an undo to whoever wrote them.
+                self._end("The segment was deleted; the rest was not segmented.")
             else:
                 self._on_failed(error)
 
@@ -124,3 +128,9 @@ class DesktopRun:
         self._volume_run = None
         self._resources.close()
         self._finished(sentence)
+
+
+def _is_deleted(target: Target) -> bool:
+    """Whether the segment is gone from a segmentation that is still there."""
+    content = target.segmentation.GetSegmentation()
+    return target.segmentation.GetScene() is not None and content.GetSegment(target.segment_id) is None

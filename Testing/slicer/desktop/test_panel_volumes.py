@@ -184,3 +184,21 @@ def test_panel_leaves_no_segment_behind_while_packages_are_missing(panel, monkey
     assert "press Install" in panel.ui.statusLabel.text
     assert panel.bench.segmentation.GetSegmentation().GetNumberOfSegments() == 2
     panel.widget.cleanup()
+
+
+def test_panel_says_that_the_segment_was_deleted_during_a_run(panel):
+    _known(panel, 7)
+    content = panel.bench.segmentation.GetSegmentation()
+    run_on = panel.widget.panel._progress.step
+
+    def step(done, count):
+        run_on(done, count)
+        if done == 2:
+            content.RemoveSegment("Liver")
+
+    panel.widget.panel._progress.step = step
+    panel.ui.propagateButton.click()
+    settle()
+    assert panel.ui.statusLabel.text == "The segment was deleted; the rest was not segmented."
+    assert not panel.widget.panel.busy
+    panel.widget.cleanup()
