@@ -10,6 +10,7 @@ import slicer
 
 from KPrismDesktop.effect_editor import EffectEditor
 from KPrismDesktop.model_settings import restore
+from KPrismDesktop.selection_watch import SelectionWatch
 from KPrismDesktop.status_line import StatusLine
 from KPrismDesktop.view_markers import ViewMarkers
 from KPrismDesktop.warm_up import WarmUp
@@ -34,6 +35,7 @@ class ActiveEditing:
         runner: runs the model.
         states: what was said about slices, in this activation and before.
         guide_kind: gives the kind of guide that is chosen, "clicks", "class" or "reference".
+        selected: called when another segment was selected.
     """
 
     def __init__(
@@ -43,10 +45,11 @@ class ActiveEditing:
         runner: Runner,
         states: PromptStates,
         guide_kind: Callable[[], str],
+        selected: Callable[[], None],
     ) -> None:
         engine = shared_engine()
         restore(engine)
-        self._effect, self._guide_kind = effect, guide_kind
+        self._effect, self._guide_kind, self._selected = effect, guide_kind, selected
         self._view: Any = None
         self.session = EditingSession(
             effect.parameterSetNode,
@@ -61,10 +64,12 @@ class ActiveEditing:
         self._markers = ViewMarkers(effect, self.session)
         self._warm_up = WarmUp(self.session, self.view_node, lambda: not self._status.missing())
         self._markers.follow_segmentation()
+        self._selection = SelectionWatch(effect.parameterSetNode, self._on_selected)
         options.show_classes(classes_of(engine.model.name))
 
     def close(self) -> None:
         """Leave nothing behind."""
+        self._selection.end()
         self._warm_up.close()
         self._markers.close()
         self.session.close()
@@ -75,6 +80,7 @@ class ActiveEditing:
         if new:
             self._view = widget
             self._warm_up.later()
+        self._selection.follow()
         self._markers.enter(widget)
         return bool(new)
 
@@ -86,6 +92,7 @@ class ActiveEditing:
 
     def nodes_changed(self) -> None:
         """Another volume or segmentation was chosen."""
+        self._selection.follow()
         self._markers.follow_segmentation()
         self._warm_up.later()
 
@@ -136,6 +143,11 @@ class ActiveEditing:
     def show_status(self) -> None:
         """Show how things are."""
         self._status.refresh(self._guide_kind())
+
+    def _on_selected(self) -> None:
+        self._markers.follow_segmentation()
+        self._markers.refresh()
+        self._selected()
 
     def _on_written(self, answer: Answer) -> None:
         self._status.answered(answer)

@@ -92,7 +92,7 @@ class KPrismEffect(AbstractScriptedSegmentEditorEffect):
             if self._propagation is None:
                 self._propagation = EffectPropagation(self.scriptedEffect, self.options.propagation)
             self._active = ActiveEditing(
-                self.scriptedEffect, self.options, self._runner, self._states, self._guide_kind
+                self.scriptedEffect, self.options, self._runner, self._states, self._guide_kind, self._follow
             )
         self.updateGUIFromMRML()
 
