@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from KPrismLogic.segments import find_or_add_segment
+from KPrismLogic.segments import add_segment, segment_named
 from KPrismLogic.volume_run import Piece
 
 if TYPE_CHECKING:
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 class ClassesThroughVolume:
-    """A segment for each class, made if it is not there, with its terminology and colour.
+    """A segment for each class; a new one has its terminology and colour.
 
     Args:
         stack: the slices.
         segmentation: where the segments are.
         classes: classes that the model knows.
-        names: names or IDs of the segments; None for those of the classes.
+        segment_ids: IDs of the segments; None for segments with the names of the classes, made where they are missing.
         every_piece: keep what is hardly certain and what is small beside the largest piece.
     """
 
@@ -32,13 +32,15 @@ class ClassesThroughVolume:
         stack: SliceStack,
         segmentation: slicer.vtkMRMLSegmentationNode,
         classes: Sequence[str],
-        names: Sequence[str] | None = None,
+        segment_ids: Sequence[str] | None = None,
         *,
         every_piece: bool = False,
     ) -> None:
         self._stack, self._classes, self._every_piece = stack, tuple(classes), every_piece
-        pairs = zip(names or classes, classes, strict=True)
-        self.segment_ids = tuple(find_or_add_segment(segmentation, name, cls) for name, cls in pairs)
+        # Not by ID: a segment keeps that of its old name when it is renamed, and the class is somewhere else then.
+        self.segment_ids = tuple(
+            segment_ids or (segment_named(segmentation, cls) or add_segment(segmentation, cls, cls) for cls in classes)
+        )
 
     def pieces(self, predictor: Predictor, window: IntensityWindow, first: int, last: int) -> Iterator[Piece]:
         """What to write into the slices ``first`` to ``last``, in order, some of them once more; for any thread.

@@ -11,24 +11,37 @@ if TYPE_CHECKING:
 
 
 def find_segment(segmentation: slicer.vtkMRMLSegmentationNode, name_or_id: str) -> str | None:
-    """The ID of the segment with this ID or name; None when there is none."""
+    """The ID of the segment with this name or ID; None when there is none.
+
+    What users see is the name: a segment of exactly this name comes before one that has it as an ID, since a renamed
+    segment keeps the ID of its old name; one whose name differs in capital letters comes last.
+    """
     content = segmentation.GetSegmentation()
-    if content.GetSegment(name_or_id) is not None:
+    exact = _exactly_named(segmentation, name_or_id)
+    if exact is None and content.GetSegment(name_or_id) is not None:
         return name_or_id
-    return content.GetSegmentIdBySegmentName(name_or_id) or None
+    return exact or segment_named(segmentation, name_or_id)
+
+
+def segment_named(segmentation: slicer.vtkMRMLSegmentationNode, name: str) -> str | None:
+    """The ID of the segment with this name, whatever its ID is; capital letters matter only if two names differ so."""
+    exact = _exactly_named(segmentation, name)
+    return exact or segmentation.GetSegmentation().GetSegmentIdBySegmentName(name) or None
 
 
 def find_or_add_segment(segmentation: slicer.vtkMRMLSegmentationNode, name_or_id: str, class_name: str | None) -> str:
     """The ID of a segment; a new one gets the terminology and colour of its class."""
-    found = find_segment(segmentation, name_or_id)
-    if found is not None:
-        return found
+    return find_segment(segmentation, name_or_id) or add_segment(segmentation, name_or_id, class_name)
+
+
+def add_segment(segmentation: slicer.vtkMRMLSegmentationNode, name: str, class_name: str | None) -> str:
+    """The ID of a new, empty segment, with the terminology and colour of its class."""
     content = segmentation.GetSegmentation()
     if class_name is None:
-        return content.AddEmptySegment("", name_or_id)
-    added = content.AddEmptySegment("", name_or_id, term_for(class_name).colour)
+        return content.AddEmptySegment("", name)
+    added = content.AddEmptySegment("", name, term_for(class_name).colour)
     apply_term(content.GetSegment(added), class_name)
-    content.GetSegment(added).SetName(name_or_id)
+    content.GetSegment(added).SetName(name)
     return added
 
 
@@ -38,3 +51,9 @@ def apply_term(segment: slicer.vtkSegment, class_name: str) -> None:
     segment.SetName(term.name)
     segment.SetColor(*term.colour)
     segment.SetTerminology(term.entry)
+
+
+def _exactly_named(segmentation: slicer.vtkMRMLSegmentationNode, name: str) -> str | None:
+    # Slicer's own search takes capital letters for small ones, and the first segment of several.
+    content = segmentation.GetSegmentation()
+    return next((one for one in content.GetSegmentIDs() if content.GetSegment(one).GetName() == name), None)
