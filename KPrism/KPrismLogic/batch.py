@@ -197,11 +197,12 @@ def _load(scene: slicer.vtkMRMLScene, case: Path) -> slicer.vtkMRMLVolumeNode:
     image = vtk.vtkImageData()
     image.SetDimensions(*read.shape[::-1])
     values = np.ascontiguousarray(read.array).reshape(-1, 3) if read.is_colour else read.array.ravel()
-    if values.dtype == np.float16:
-        values = values.astype(np.float32)
+    # VTK knows no half precision, and takes the bytes of other computers as if they were in the order of this one.
+    kind = np.dtype(np.float32) if values.dtype == np.float16 else values.dtype.newbyteorder("=")
+    values = values.astype(kind, copy=False)
     image.GetPointData().SetScalars(numpy_to_vtk(values, deep=True))
-    kind = "vtkMRMLVectorVolumeNode" if read.is_colour else "vtkMRMLScalarVolumeNode"
-    node = scene.AddNewNodeByClass(kind, _stem(case))
+    node_class = "vtkMRMLVectorVolumeNode" if read.is_colour else "vtkMRMLScalarVolumeNode"
+    node = scene.AddNewNodeByClass(node_class, _stem(case))
     node.SetAndObserveImageData(image)
     node.SetIJKToRASMatrix(matrix_from_array(read.ijk_to_ras))
     return node
