@@ -12,23 +12,26 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from KPrismLib.errors import CannotWrite, GeometryMismatch, InvalidImage, InvalidPrompt, KPrismError
+from KPrismLib.errors import CannotWrite, InvalidConfig, InvalidImage, InvalidPrompt, KPrismError
 from KPrismLib.imaging.atomic_file import write_atomically
 from KPrismLogic.guide import ReferenceSlice
 from KPrismLogic.headless import application_scene
-from KPrismLogic.labelmaps import labelmap_of
+from KPrismLogic.labelmaps import Mask, labelmap_of
 from KPrismLogic.logic import KPrismLogic
 from KPrismLogic.matrices import matrix_from_array, world_from_volume
-from KPrismLogic.segments import find_or_add_segment
+from KPrismLogic.segments import find_or_add_segment, find_segment
 from KPrismLogic.slice_image import stack_axis
 from KPrismLogic.slice_plane import SlicePlane
 from KPrismLogic.slice_stack import SliceStack
+from KPrismLogic.true_segmentation import agreement_with_truth
 from KPrismLogic.voxel_grid import VoxelGrid
 
 if TYPE_CHECKING:
     import slicer
 
 _SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
+#: What this module and Slicer write: results and true segmentations, never images.
+_SEGMENTATIONS = (".seg.nrrd", ".seg.nhdr")
 _COLUMNS = ("case", "class", "status", "slices", "voxels", "millilitres", "dice", "seconds")
 
 
@@ -81,43 +84,50 @@ def segment_folder(
     Writes ``<image>.seg.nrrd`` for each case and ``metrics.csv``.
 
     Args:
-        images: folder with images of any format that K-Prism reads.
+        images: folder with images of any format that K-Prism reads; segmentations in it, ``.seg.nrrd``, are left out.
         output: folder for the results; made if missing.
         classes: classes that the model knows; a voxel that several claim goes to the most probable.
         references: segmented slices to take as examples instead of classes.
         name: name of what the references show, for the segment and the table.
         plane: "axial", "coronal" or "sagittal".
         every_piece: keep of a class what is hardly certain and what is small beside its largest piece.
-        truth: folder with segmentations to compare with, named as the images or as this function names its results.
+        truth: folder with segmentations to compare with, named as the images or as this function names its results;
+            what has no names for its labels is compared if one structure is looked for and one label is there.
         logic: what segments; None for a new one.
-        tell: called with a line for each case.
+        tell: called with a line for each case, in which it also says where there is nothing to compare with.
 
     Returns:
         How many cases failed.
 
     Raises:
         InvalidPrompt: neither classes nor references, or both.
-        InvalidImage: the folder has no images.
+        InvalidImage: the folder has no images, or two that differ in their suffix only; or there is no such folder.
+        InvalidConfig: results would be written over the segmentations to compare with.
         CannotWrite: the output folder or the table cannot be written.
     """
     if bool(classes) == bool(references):
         raise InvalidPrompt("Give either classes or references to say what to segment.")
-    cases = sorted(path for path in _files(images) if path.name.lower().endswith(_SUFFIXES))
-    if not cases:
-        raise InvalidImage(f"There is no image in {images}.")
+    cases = _cases(images)
+    if truth is not None:
+        _files(truth)
+        if truth.resolve() == output.resolve():
+            raise InvalidConfig(
+                f"Results would replace the true segmentations in {truth}; choose another output folder."
+            )
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise CannotWrite(f"Cannot make the folder {output}: {error.strerror}.") from error
     scene, kept_alive = application_scene()
     logic = logic or KPrismLogic()
-    what = _What(tuple(classes) or (name,), tuple(references), every_piece)
+    what = _What(tuple(dict.fromkeys(classes)) or (name,), tuple(references), every_piece)
     rows: list[Measurement] = []
     failed = 0
     for number, case in enumerate(cases, 1):
         try:
-            done = _segment_case(scene, case, output, what, plane, truth, logic)
-            tell(f"{number}/{len(cases)} {case.name}: {sum(row.voxels for row in done)} voxels")
+            done, missing = _segment_case(scene, case, output, what, plane, truth, logic)
+            found = [f"{sum(row.voxels for row in done)} voxels", *(f"no Dice, {sentence}" for sentence in missing)]
+            tell(f"{number}/{len(cases)} {case.name}: {'; '.join(found)}")
         except (KPrismError, OSError, MemoryError) as error:
             failed += 1
             done = [Measurement(case.name, "", str(error))]
@@ -127,6 +137,25 @@ def segment_folder(
         write_atomically(output / "metrics.csv", _table(rows))
     del kept_alive
     return failed
+
+
+def _cases(folder: Path) -> list[Path]:
+    names = {path: path.name.lower() for path in _files(folder)}
+    cases = sorted(
+        path for path, name in names.items() if name.endswith(_SUFFIXES) and not name.endswith(_SEGMENTATIONS)
+    )
+    if not cases:
+        raise InvalidImage(f"There is no image in {folder}.")
+    first: dict[str, Path] = {}
+    for case in cases:
+        # Some file systems take capital letters for small ones.
+        other = first.setdefault(_stem(case).lower(), case)
+        if other is not case:
+            raise InvalidImage(
+                f"{other.name} and {case.name} would both become {_stem(case)}.seg.nrrd; rename one of them, or move "
+                "it to another folder."
+            )
+    return cases
 
 
 def _files(folder: Path) -> list[Path]:
@@ -152,7 +181,8 @@ def _segment_case(
     plane: str,
     truth: Path | None,
     logic: KPrismLogic,
-) -> list[Measurement]:
+) -> tuple[list[Measurement], list[str]]:
+    """A row for each structure, and sentences on why some of them could not be compared."""
     nodes: list[Any] = []
     try:
         volume = _load(scene, case)
@@ -167,9 +197,18 @@ def _segment_case(
         else:
             logic.segmentVolume(volume, segmentation, what.names, plane=plane, everyPiece=what.every_piece)
         elapsed = (time.perf_counter() - start) / len(what.names)
-        measured = [_measure(volume, segmentation, case, name, plane, truth, elapsed) for name in what.names]
+        # Before anything is compared, so that a true segmentation that does not fit costs no result.
         nodes.append(_save(scene, segmentation, output / f"{_stem(case)}.seg.nrrd"))
-        return measured
+        masks = {name: _whole_mask(volume, segmentation, name) for name in what.names}
+        agreement: dict[str, float] = {}
+        missing: list[str] = []
+        if truth is not None:
+            files = [truth / f"{_stem(case)}.seg.nrrd", truth / case.name]
+            agreement, missing = agreement_with_truth(files, case, masks, world_from_volume(volume))
+        measured = [
+            _measure(volume, case, name, mask, plane, agreement.get(name), elapsed) for name, mask in masks.items()
+        ]
+        return measured, missing
     finally:
         logic.engine.forget()
         for node in nodes:
@@ -177,13 +216,11 @@ def _segment_case(
 
 
 def _measure(
-    volume: Any, segmentation: Any, case: Path, name: str, plane: str, truth: Path | None, seconds: float
+    volume: Any, case: Path, name: str, mask: Mask, plane: str, agreement: float | None, seconds: float
 ) -> Measurement:
-    mask = _whole_mask(volume, segmentation, name)
     across = 2 - _normal_axis(volume, plane)
     slices = int(mask.any(axis=tuple(axis for axis in range(3) if axis != across)).sum())
     litres = float(mask.sum() * abs(np.linalg.det(world_from_volume(volume)[:3, :3]))) / 1000
-    agreement = None if truth is None else _dice(truth, case, name, mask)
     return Measurement(case.name, name, "done", slices, int(mask.sum()), litres, agreement, seconds)
 
 
@@ -225,35 +262,18 @@ def _normal_axis(volume: Any, plane: str) -> int:
     return axis
 
 
-def _whole_mask(volume: Any, segmentation: Any, cls: str) -> Any:
+def _whole_mask(volume: Any, segmentation: Any, cls: str) -> Mask:
     """bool (k, j, i) of the volume."""
     from vtk.util.numpy_support import vtk_to_numpy
 
     mask = np.zeros(volume.GetImageData().GetDimensions()[::-1], dtype=bool)
-    labelmap, value = labelmap_of(segmentation, segmentation.GetSegmentation().GetSegmentIdBySegmentName(cls))
+    labelmap, value = labelmap_of(segmentation, find_segment(segmentation, cls) or "")
     if labelmap is not None:
         extent = labelmap.GetExtent()
         shape = [extent[axis + 1] - extent[axis] + 1 for axis in (4, 2, 0)]
         place = tuple(slice(extent[axis], extent[axis + 1] + 1) for axis in (4, 2, 0))
         mask[place] = vtk_to_numpy(labelmap.GetPointData().GetScalars()).reshape(shape) == value
     return mask
-
-
-def _dice(truth: Path, case: Path, cls: str, mask: Any) -> float | None:
-    """Agreement with the true segmentation, None when there is none for the case or the class."""
-    from KPrismLib.errors import InvalidMask
-    from KPrismLib.imaging.labels import binary_mask, read_label_volume
-
-    path = next((truth / name for name in (f"{_stem(case)}.seg.nrrd", case.name) if (truth / name).exists()), None)
-    if path is None:
-        return None
-    try:
-        known = binary_mask(read_label_volume(path), cls)
-    except InvalidMask:
-        return None
-    if known.shape != mask.shape:
-        raise GeometryMismatch(f"{path.name} has shape {known.shape}, but the image {mask.shape}.")
-    return float(2 * (known & mask).sum() / (known.sum() + mask.sum()))
 
 
 def _save(scene: slicer.vtkMRMLScene, segmentation: Any, path: Path) -> Any:

@@ -21,7 +21,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="segment_folder.py", description="Segment a folder of images by class or by example."
     )
-    parser.add_argument("images", type=Path, help="folder with images")
+    parser.add_argument("images", type=Path, help="folder with images; .seg.nrrd files are left out")
     parser.add_argument("output", type=Path, help="folder for <image>.seg.nrrd and metrics.csv")
     parser.add_argument("--class", dest="classes", action="append", default=[], help="class to look for; repeatable")
     parser.add_argument(
@@ -40,7 +40,11 @@ def main(arguments: list[str]) -> int:
         action="store_true",
         help="keep of a class also what is hardly certain, or small beside its largest piece",
     )
-    parser.add_argument("--truth", type=Path, help="folder with true segmentations, for Dice in the table")
+    parser.add_argument(
+        "--truth",
+        type=Path,
+        help="folder with true segmentations, named as the images or <image>.seg.nrrd, for Dice in the table",
+    )
     parser.add_argument("--model", default="small", help="a shipped model or a weights file; default: small")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps; default: auto")
     options = parser.parse_args(arguments)

@@ -1,10 +1,12 @@
 """The folder script in plain Python: results, table, exit status."""
 
 import csv
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 
@@ -29,7 +31,7 @@ def logic():
     return KPrismLogic(model)
 
 
-def _write(path, voxels, matrix):
+def write_image(path, voxels, matrix):
     import SimpleITK as sitk
 
     image = sitk.GetImageFromArray(voxels)
@@ -47,7 +49,7 @@ def test_one_bad_case_does_not_stop_the_others(scene, tmp_path, logic, plane):
     images.mkdir()
     truth.mkdir()
     for kind in ("flipped", "tilted"):
-        _write(images / f"{kind}.nrrd", body(), geometry(kind))
+        write_image(images / f"{kind}.nrrd", body(), geometry(kind))
     (images / "broken.nii.gz").write_bytes(b"nothing")
     half = (body() == 100).astype(np.uint8)
     half[:6] = 0
@@ -76,10 +78,10 @@ def test_one_bad_case_does_not_stop_the_others(scene, tmp_path, logic, plane):
 def test_a_folder_is_segmented_by_example(scene, tmp_path, logic):
     images, known, out = tmp_path / "images", tmp_path / "known.nrrd", tmp_path / "out"
     images.mkdir()
-    _write(images / "one.nrrd", body(), geometry("anisotropic"))
-    _write(known, body(), geometry("flipped"))
+    write_image(images / "one.nrrd", body(), geometry("anisotropic"))
+    write_image(known, body(), geometry("flipped"))
     mask = (body() == 200).astype(np.uint8)
-    _write(tmp_path / "mask.nrrd", mask, geometry("flipped"))
+    write_image(tmp_path / "mask.nrrd", mask, geometry("flipped"))
     reference = reference_from_files(known, tmp_path / "mask.nrrd")
     assert reference.mask.sum() == mask.sum(axis=(1, 2)).max()
     assert segment_folder(images, out, references=[reference], name="Spleen", logic=logic) == 0
@@ -93,13 +95,13 @@ def test_a_folder_is_segmented_by_example(scene, tmp_path, logic):
 
 
 def test_reference_that_does_not_fit_is_a_sentence(tmp_path):
-    _write(tmp_path / "image.nrrd", body(), geometry("identity"))
+    write_image(tmp_path / "image.nrrd", body(), geometry("identity"))
     for name, voxels, matrix, error in (
         ("small", np.ones((2, 3, 4), np.uint8), geometry("identity"), InvalidReference),
         ("elsewhere", body() // 100, geometry("anisotropic"), GeometryMismatch),
         ("nothing", body() * 0, geometry("identity"), InvalidMask),
     ):
-        _write(tmp_path / f"{name}.nrrd", voxels, matrix)
+        write_image(tmp_path / f"{name}.nrrd", voxels, matrix)
         with pytest.raises(error):
             reference_from_files(tmp_path / "image.nrrd", tmp_path / f"{name}.nrrd")
 
@@ -109,6 +111,44 @@ def test_empty_folder_is_an_error(tmp_path, logic, scene):
         segment_folder(tmp_path, tmp_path / "out", ["liver"], logic=logic)
     with pytest.raises(InvalidImage, match="no folder"):
         segment_folder(tmp_path / "nowhere", tmp_path / "out", ["liver"], logic=logic)
+
+
+def test_bytes_in_the_order_of_other_computers_are_the_same_numbers(scene, tmp_path, logic):
+    voxels, matrix = body().astype(">i2"), geometry("flipped")
+    image = nibabel.Nifti1Image(voxels.transpose(2, 1, 0), matrix, nibabel.Nifti1Header(endianness=">"))
+    image.header.set_data_dtype(">i2")
+    images = tmp_path / "images"
+    images.mkdir()
+    image.to_filename(str(images / "one.nii.gz"))
+    assert segment_folder(images, tmp_path / "out", ["liver"], logic=logic) == 0
+    assert binary_mask(read_label_volume(tmp_path / "out" / "one.seg.nrrd"), "liver").sum() == (body() == 100).sum()
+
+
+def test_results_beside_the_images_are_no_images(scene, tmp_path, logic):
+    write_image(tmp_path / "a.nrrd", body(), geometry("flipped"))
+    for _ in range(2):
+        lines = []
+        assert segment_folder(tmp_path, tmp_path, ["liver"], logic=logic, tell=lines.append) == 0
+        assert lines == [f"1/1 a.nrrd: {(body() == 100).sum()} voxels"]
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["a.nrrd", "a.seg.nrrd", "metrics.csv"]
+
+
+@pytest.mark.parametrize("other", ["a.nii", "A.nrrd"])
+def test_two_images_of_one_result_are_refused_before_anything_is_written(scene, tmp_path, logic, other):
+    images, out = tmp_path / "images", tmp_path / "out"
+    images.mkdir()
+    for name in ("a.nii.gz", other):
+        write_image(images / name, body(), geometry("flipped"))
+    with pytest.raises(InvalidImage, match=f"(?i)({re.escape(other)}|a.nii.gz) and ({re.escape(other)}|a.nii.gz) "):
+        segment_folder(images, out, ["liver"], logic=logic)
+    assert not out.exists()
+
+
+def test_a_class_that_is_asked_for_twice_has_one_row(scene, tmp_path, logic):
+    write_image(tmp_path / "a.nrrd", body(), geometry("flipped"))
+    segment_folder(tmp_path, tmp_path / "out", ["liver", "liver"], logic=logic)
+    (row,) = csv.DictReader((tmp_path / "out" / "metrics.csv").open())
+    assert row["voxels"] == str((body() == 100).sum())
 
 
 def test_script_ends_with_a_status_and_a_sentence(tmp_path):
