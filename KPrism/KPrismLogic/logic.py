@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from KPrismLib.errors import InvalidMask, InvalidPrompt, InvalidReference, UnknownClass
 from KPrismLogic.classes_through_volume import ClassesThroughVolume
+from KPrismLogic.console_arguments import (
+    check_nodes,
+    millimetres,
+    offsets_of,
+    plane_of,
+    references_of,
+    strokes_of,
+)
 from KPrismLogic.editor_undo import KeepState, keep_state
 from KPrismLogic.guide import Guide, ReferenceSlice
 from KPrismLogic.model import Model
@@ -16,37 +23,21 @@ from KPrismLogic.runner import DirectRunner
 from KPrismLogic.segment_editing import LogicEditor
 from KPrismLogic.segment_propagation import SegmentPropagation
 from KPrismLogic.segments import find_or_add_segment, find_segment
-from KPrismLogic.slice_controller import Request, SliceController, Stroke
+from KPrismLogic.slice_controller import Request, SliceController
 from KPrismLogic.slice_engine import Answer, SliceEngine, shared_engine
 from KPrismLogic.slice_plane import SlicePlane
 from KPrismLogic.slice_stack import SliceStack
 from KPrismLogic.target import Target
-from KPrismLogic.temporary_editor import temporary_editor
-from KPrismLogic.volume_run import Piece, Pieces, VolumeRun, most_in_doubt
+from KPrismLogic.temporary_editor import check_editable, temporary_editor
+from KPrismLogic.volume_result import VolumeResult
+from KPrismLogic.volume_run import Piece, Pieces, VolumeRun
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     import slicer
 
 #: (R, A, S) in mm, or (R, A, S, positive).
 ClickRAS = Sequence[float]
-
-
-@dataclass(frozen=True)
-class VolumeResult:
-    """What a run through a volume wrote.
-
-    Attributes:
-        confidence: in [0, 1], of each written slice by its offset in mm; None where nothing says how sure the model is.
-        area: pixels of each written slice by its offset.
-    """
-
-    confidence: Mapping[float, float | None]
-    area: Mapping[float, int]
-
-    @property
-    def leastCertain(self) -> float | None:
-        """Offset in mm of the slice to look at next, where most pixels are in doubt; None without a confidence."""
-        return most_in_doubt(self.confidence, self.area)
 
 
 class KPrismLogic:
@@ -89,9 +80,9 @@ class KPrismLogic:
         plane: str | SlicePlane | slicer.vtkMRMLSliceNode = "axial",
         offset: float | None = None,
         cls: str | None = None,
-        reference: Sequence[ReferenceSlice] = (),
-        clicks: Sequence[ClickRAS] = (),
-        scribbles: Sequence[Sequence[ClickRAS]] = (),
+        reference: ReferenceSlice | Sequence[ReferenceSlice] = (),
+        clicks: Sequence[ClickRAS] | npt.NDArray[Any] = (),
+        scribbles: Sequence[Sequence[ClickRAS] | npt.NDArray[Any]] = (),
         editorNode: slicer.vtkMRMLSegmentEditorNode | None = None,
     ) -> Answer:
         """Segment one slice and write it into a segment; every other slice stays as it is.
@@ -104,10 +95,11 @@ class KPrismLogic:
             segment: name or ID; a name that does not exist yet becomes a segment.
             plane: "axial", "coronal", "sagittal" (of an oblique volume: its own nearest slices), a plane, or a view.
             offset: S, A or R coordinate in mm of an axial, coronal or sagittal slice, measured in the middle of the
-                volume; None for the slice of the first click, else the middle one.
+                volume; None for the slice of the first click, else the middle one. A plane or view has none.
             cls: a class of :meth:`classes`.
-            reference: segmented slices from :meth:`referenceSlice`.
-            clicks: points (R, A, S) in mm; a fourth value that is false makes a click negative.
+            reference: segmented slices from :meth:`referenceSlice`, or one.
+            clicks: points (R, A, S) in mm, a list or an array, not farther than half a slice from the slice; a fourth
+                value that is false makes a click negative.
             scribbles: strokes, each a sequence of points like those of ``clicks``; the first point's sign counts.
             editorNode: whose masks and overwrite rules hold; None edits everywhere and leaves all other segments.
 
@@ -117,15 +109,19 @@ class KPrismLogic:
         Raises:
             KPrismError: one sentence on what is wrong; nothing is written then.
         """
-        if not (cls or reference or clicks or scribbles):
+        check_nodes(volumeNode, segmentationNode, segment)
+        check_editable(volumeNode, segmentationNode)
+        references, strokes = references_of(reference), strokes_of(clicks, scribbles)
+        if not (cls or references or strokes):
             raise InvalidPrompt("Nothing says what to segment; give cls, reference, clicks or scribbles.")
-        if cls and reference:
+        if cls and references:
             raise InvalidPrompt("Give either a class or references, not both; clicks can refine either.")
-        strokes = tuple(_stroke(points) for points in ([[one] for one in clicks] + [list(one) for one in scribbles]))
-        where = _plane(volumeNode, plane, offset, strokes)
-        guide = Guide(cls, tuple(reference))
+        if cls and not isinstance(cls, str):
+            raise InvalidPrompt("Give the name of one class as cls; segmentVolume takes several.")
+        where = plane_of(volumeNode, plane, offset, strokes)
+        guide = Guide(cls or None, references)
         existed = find_segment(segmentationNode, segment) is not None
-        segment_id = find_or_add_segment(segmentationNode, segment, cls)
+        segment_id = find_or_add_segment(segmentationNode, segment, guide.cls)
         answers: list[Answer] = []
         try:
             with temporary_editor(volumeNode, segmentationNode, segment_id, editorNode) as parameters:
@@ -152,7 +148,8 @@ class KPrismLogic:
             InvalidReference: nothing of the segment in the slice.
             InvalidMask: no such segment.
         """
-        where = _plane(volumeNode, plane, offset, ())
+        check_nodes(volumeNode, segmentationNode, segment)
+        where = plane_of(volumeNode, plane, offset)
         segment_id = find_segment(segmentationNode, segment)
         if segment_id is None:
             raise InvalidMask(f"{segmentationNode.GetName()} has no segment {segment!r}.")
@@ -165,7 +162,7 @@ class KPrismLogic:
         segment: str,
         *,
         plane: str | SlicePlane | slicer.vtkMRMLSliceNode = "axial",
-        offsets: Sequence[float | None] = (None,),
+        offsets: float | Sequence[float | None] | None = (None,),
         first: float | None = None,
         last: float | None = None,
         keepDrawn: bool = False,
@@ -178,7 +175,7 @@ class KPrismLogic:
 
         Args:
             volumeNode, segmentationNode, segment, plane, editorNode: as for :meth:`segmentSlice`.
-            offsets: coordinates in mm of the segmented slices; None for the slice of a view, else the middle one.
+            offsets: coordinates in mm of the segmented slices, or one; None for that of a view, else the middle one.
             first, last: coordinates in mm of the range, in any order; None for the end of the volume.
             keepDrawn: take every other slice that holds the segment as segmented, too, and leave it as it is; not for
                 oblique planes, whose slices share voxels.
@@ -190,16 +187,18 @@ class KPrismLogic:
         Raises:
             KPrismError: one sentence on what is wrong; slices written before stay.
         """
+        check_nodes(volumeNode, segmentationNode, segment)
+        check_editable(volumeNode, segmentationNode)
         segment_id = find_segment(segmentationNode, segment)
         if segment_id is None:
             raise InvalidMask(f"{segmentationNode.GetName()} has no segment {segment!r}.")
-        known = [_plane(volumeNode, plane, offset, ()) for offset in offsets]
+        known = [plane_of(volumeNode, plane, offset) for offset in offsets_of(offsets)]
         if not known:
             raise InvalidReference("Give at least one slice in which the segment is segmented.")
         run = SegmentPropagation(Target(volumeNode, segmentationNode, segment_id, known[0]))
         for other in known[1:]:
             run.accept(other)
-        start, end = run.stack.within(first, last)
+        start, end = run.stack.within(millimetres("first", first), millimetres("last", last))
         if keepDrawn:
             with temporary_editor(volumeNode, segmentationNode, segment_id, editorNode) as parameters:
                 run.accept_drawn(LogicEditor(parameters, self._save_state).geometry())
@@ -240,15 +239,20 @@ class KPrismLogic:
         """
         if isinstance(classes, str) or not classes:
             raise InvalidPrompt("Give a list of classes to segment.")
-        unknown = [one for one in classes if one not in self.classes()]
+        classes = tuple(dict.fromkeys(classes))
+        check_nodes(volumeNode, segmentationNode, *classes)
+        check_editable(volumeNode, segmentationNode)
+        unknown = [str(one) for one in classes if one not in self.classes()]
         if unknown:
             raise UnknownClass(f"The model does not know {', '.join(unknown)}; it knows {', '.join(self.classes())}.")
-        stack = SliceStack.through(volumeNode, _plane(volumeNode, plane, None, ()))
-        start, end = stack.within(first, last)
+        stack = SliceStack.through(volumeNode, plane_of(volumeNode, plane, None))
+        start, end = stack.within(millimetres("first", first), millimetres("last", last))
+        before = set(segmentationNode.GetSegmentation().GetSegmentIDs())
         run = ClassesThroughVolume(stack, segmentationNode, classes, every_piece=everyPiece)
         pieces = functools.partial(run.pieces, first=start, last=end)
+        new = set(run.segment_ids) - before
         return self._run(
-            volumeNode, segmentationNode, run.segment_ids[0], stack, pieces, end - start + 1, progress, editorNode
+            volumeNode, segmentationNode, run.segment_ids[0], stack, pieces, end - start + 1, progress, editorNode, new
         )
 
     def _run(
@@ -261,8 +265,9 @@ class KPrismLogic:
         count: int,
         progress: Callable[[int, int], bool | None],
         rules: Any,
+        new: Iterable[str] = (),
     ) -> VolumeResult:
-        """Run to the end."""
+        """Run to the end; what fails before anything is written leaves no new segments."""
         confidence: dict[float, float | None] = {}
         area: dict[float, int] = {}
 
@@ -275,12 +280,17 @@ class KPrismLogic:
             if error is not None:
                 raise error
 
-        with temporary_editor(volume, segmentation, segment_id, rules) as parameters:
-            editor = LogicEditor(parameters, self._save_state)
-            run = VolumeRun(
-                editor, self.engine, DirectRunner(), volume, segmentation, stack, progress=on_piece, finished=on_end
-            )
-            run.start(pieces)
+        try:
+            with temporary_editor(volume, segmentation, segment_id, rules) as parameters:
+                editor = LogicEditor(parameters, self._save_state)
+                run = VolumeRun(
+                    editor, self.engine, DirectRunner(), volume, segmentation, stack, progress=on_piece, finished=on_end
+                )
+                run.start(pieces)
+        finally:
+            if not area:
+                for one in new:
+                    segmentation.GetSegmentation().RemoveSegment(one)
         return VolumeResult(confidence, area)
 
     def _controller(self, parameters: Any, report: Callable[[Answer], None]) -> SliceController:
@@ -290,17 +300,3 @@ class KPrismLogic:
 
 def _raise(error: Exception) -> NoReturn:
     raise error
-
-
-def _stroke(points: Sequence[ClickRAS]) -> Stroke:
-    places = tuple((float(point[0]), float(point[1]), float(point[2])) for point in points)
-    if not places:
-        raise InvalidPrompt("The scribble has no points; draw at least one.")
-    return Stroke(places, len(points[0]) < 4 or bool(points[0][3]))
-
-
-def _plane(volume: Any, plane: Any, offset: float | None, strokes: Sequence[Stroke]) -> SlicePlane:
-    if isinstance(plane, str):
-        found = SlicePlane.of_volume(volume, plane, offset)
-        return found.moved_to(strokes[0].points[0]) if offset is None and strokes else found
-    return plane if isinstance(plane, SlicePlane) else SlicePlane.of_view(plane)

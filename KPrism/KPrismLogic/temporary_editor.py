@@ -13,6 +13,24 @@ if TYPE_CHECKING:
     import slicer
 
 
+def check_editable(volume: slicer.vtkMRMLVolumeNode, segmentation: slicer.vtkMRMLSegmentationNode) -> None:
+    """See to it that a segmentation can be edited on a volume.
+
+    Raises:
+        InvalidImage: the nodes are in no scene, or in two.
+        InvalidMask: the segments are stored as surfaces.
+    """
+    scene = segmentation.GetScene()
+    if scene is None or volume.GetScene() is not scene:
+        raise InvalidImage("Volume and segmentation must be in the same scene.")
+    content = segmentation.GetSegmentation()
+    if content.GetSourceRepresentationName() != BINARY_LABELMAP:
+        raise InvalidMask(
+            f"{segmentation.GetName()} is stored as {content.GetSourceRepresentationName()}; make binary labelmap its "
+            "source representation in the Segmentations module first."
+        )
+
+
 @contextmanager
 def temporary_editor(
     volume: slicer.vtkMRMLVolumeNode,
@@ -29,20 +47,12 @@ def temporary_editor(
         rules: whose masks and overwrite mode to take over; None edits everywhere and overwrites nothing.
 
     Raises:
-        InvalidImage: the nodes are in no scene.
-        InvalidMask: the segments are stored as surfaces.
+        InvalidImage, InvalidMask: as :func:`check_editable`.
     """
     import slicer
 
+    check_editable(volume, segmentation)
     scene = segmentation.GetScene()
-    if scene is None or volume.GetScene() is not scene:
-        raise InvalidImage("Volume and segmentation must be in the same scene.")
-    content = segmentation.GetSegmentation()
-    if content.GetSourceRepresentationName() != BINARY_LABELMAP:
-        raise InvalidMask(
-            f"{segmentation.GetName()} is stored as {content.GetSourceRepresentationName()}; make binary labelmap its "
-            "source representation in the Segmentations module first."
-        )
     # As the Segment Editor does: without a display node no view would show what is written.
     segmentation.CreateDefaultDisplayNodes()
     node = slicer.vtkMRMLSegmentEditorNode()
