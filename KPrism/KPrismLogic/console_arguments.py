@@ -138,9 +138,7 @@ def _check_in_slice(grid: VoxelGrid, plane: SlicePlane, points: Sequence[Sequenc
 
 def _offset(grid: VoxelGrid, plane: SlicePlane) -> str:
     """Where a plane passes the middle of the volume, for a sentence."""
-    axis = int(np.argmax(np.abs(plane.normal).round(6)))
-    apart = float(plane.normal @ (plane.point - grid.middle)) / float(plane.normal[axis])
-    return f"{'RAS'[axis]} = {float(grid.middle[axis]) + apart:.5g} mm"
+    return f"{'RAS'[plane.axis]} = {plane.offset_at(grid.middle):.5g} mm"
 
 
 def _stroke(points: Sequence[Any]) -> Stroke:

@@ -108,6 +108,10 @@ class SlicePlane:
         across = np.cross(self.normal, self.rightwards)
         return across * np.sign(across @ np.array(_DOWNWARDS[_largest(self.normal)]))
 
+    def offset_at(self, point: Vector) -> float:
+        """Coordinate along :attr:`axis` in mm where the plane passes a point (RAS mm), straight along that axis."""
+        return float(point[self.axis]) + float(self.normal @ (self.point - point)) / float(self.normal[self.axis])
+
     def moved_to(self, point: Sequence[float] | Vector) -> SlicePlane:
         """The parallel plane through a point, RAS mm."""
         return SlicePlane.through(point, self.normal, self.axis)

@@ -99,10 +99,7 @@ class SliceStack:
 
     def offset(self, index: int) -> float:
         """Where a slice passes the middle of the volume: S, A or R coordinate in mm, as its plane was asked for."""
-        plane = self.planes[index]
-        # Along the axis, from the middle of the volume to the plane.
-        apart = float(plane.normal @ (plane.point - self.grid.middle)) / float(plane.normal[plane.axis])
-        return float(self.grid.middle[plane.axis]) + apart
+        return self.planes[index].offset_at(self.grid.middle)
 
     def index_of(self, plane: SlicePlane) -> int:
         """The slice nearest to a parallel plane.
