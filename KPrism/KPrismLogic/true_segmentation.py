@@ -14,7 +14,7 @@ from KPrismLib.imaging import pictures
 from KPrismLib.imaging.geometry import same_grid
 from KPrismLib.imaging.labels import LabelVolume, binary_mask, listed_labels, read_label_volume
 from KPrismLogic.labelmaps import Mask
-from KPrismLogic.matrices import Matrix
+from KPrismLogic.matrices import Matrix, inverse
 
 
 def agreement_with_truth(
@@ -40,6 +40,7 @@ def agreement_with_truth(
         return {}, [f"{files[0].parent} has no {' or '.join(file.name for file in files)}."]
     try:
         truth = read_label_volume(path)
+        binary_mask(truth)  # Of an empty segmentation Slicer writes a single voxel.
     except InvalidMask as error:
         return {}, [str(error)]
     picture = case.name.lower().endswith(pictures.SUFFIXES)
@@ -61,7 +62,7 @@ def _on_grid_of(image: LabelVolume, truth: LabelVolume) -> LabelVolume:
         # Where a picture lies is nowhere written; only its size can be compared.
         turned = dataclasses.replace(truth, ijk_to_ras=image.ijk_to_ras)
     else:
-        turned = _turned_like(truth, image.ijk_to_ras)
+        turned = _of_size(_turned_like(truth, image.ijk_to_ras), image)
     try:
         same_grid(image, turned)
     except GeometryMismatch as error:
@@ -99,3 +100,26 @@ def _turned_like(labels: LabelVolume, world: Matrix) -> LabelVolume:
             matrix[:3, axis] *= -1
             layers = np.flip(layers, 3 - axis)
     return dataclasses.replace(labels, layers=layers, ijk_to_ras=matrix)
+
+
+def _of_size(labels: LabelVolume, image: LabelVolume) -> LabelVolume:
+    """The same labels as large as an image, since Slicer may save only the box that they fill.
+
+    Those that stick out of the image, or have its size already, stay as they are.
+    """
+    if labels.shape == image.shape:
+        return labels
+    start = np.rint(inverse(image.ijk_to_ras) @ labels.ijk_to_ras[:, 3])[2::-1].astype(int)  # k, j, i
+    low, high = np.maximum(start, 0), np.minimum(start + labels.shape, image.shape)
+    whole = np.zeros((len(labels.layers), *image.shape), labels.layers.dtype)
+    if (high > low).all():
+        there, here = (
+            (slice(None), *(slice(a, b) for a, b in zip(low - shift, high - shift, strict=True)))
+            for shift in (0, start)
+        )
+        whole[there] = labels.layers[here]
+    if np.count_nonzero(whole) < np.count_nonzero(labels.layers):
+        return labels
+    matrix = labels.ijk_to_ras.copy()
+    matrix[:3, 3] -= matrix[:3, :3] @ start[::-1]
+    return dataclasses.replace(labels, layers=whole, ijk_to_ras=matrix)

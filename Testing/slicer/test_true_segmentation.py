@@ -63,6 +63,36 @@ def test_places_are_compared_however_they_are_stored(folder, kind, order, flippe
     assert rows["liver"]["dice"] == DICE
 
 
+def test_the_box_around_the_labels_is_enough(folder):
+    write_image(folder.images / "a.nrrd", body(), geometry("tilted"))
+    k, j, i = (slice(indices.min(), indices.max() + 1) for indices in np.nonzero(HALF))
+    matrix = geometry("tilted")
+    matrix[:3, 3] += matrix[:3, :3] @ (i.start, j.start, k.start)
+    known, matrix = _stored_otherwise(HALF[k, j, i].astype(np.uint8), matrix, (0, 1, 2), (1,))
+    write_segmentation(folder.truth / "a.seg.nrrd", known, [Segment("liver", 1, (1, 0, 0))], Volume(known, matrix))
+    rows, _ = folder("liver")
+    assert rows["liver"]["dice"] == DICE
+
+
+def test_labels_outside_the_image_are_refused(folder):
+    write_image(folder.images / "a.nrrd", body()[:9], geometry("flipped"))
+    known = LIVER.astype(np.uint8)
+    volume = Volume(known, geometry("flipped"))
+    write_segmentation(folder.truth / "a.seg.nrrd", known, [Segment("liver", 1, (1, 0, 0))], volume)
+    rows, _ = folder("liver")
+    assert "differ in size" in rows[""]["status"]
+
+
+def test_an_empty_true_segmentation_is_said(folder):
+    write_image(folder.images / "a.nrrd", body(), geometry("flipped"))
+    nothing = np.zeros((1, 1, 1), np.uint8)  # as Slicer writes it
+    volume = Volume(nothing, geometry("flipped"))
+    write_segmentation(folder.truth / "a.seg.nrrd", nothing, [Segment("liver", 1, (1, 0, 0))], volume)
+    rows, (line,) = folder("liver")
+    assert rows["liver"]["status"] == "done"
+    assert "a.seg.nrrd is empty" in line
+
+
 def test_a_true_segmentation_of_other_places_is_said_and_costs_no_result(folder):
     write_image(folder.images / "a.nrrd", body(), geometry("identity"))
     elsewhere = geometry("identity")
