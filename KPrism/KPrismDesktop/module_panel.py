@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -24,11 +24,11 @@ from KPrismLogic.readiness import classes_of
 from KPrismLogic.runner import ThreadRunner
 from KPrismLogic.segment_editing import LogicEditor
 from KPrismLogic.segment_propagation import SegmentPropagation
-from KPrismLogic.segments import find_or_add_segment, find_segment
+from KPrismLogic.segments import add_segment, segment_named
 from KPrismLogic.slice_plane import NORMAL_AXES, SlicePlane
 from KPrismLogic.slice_stack import SliceStack
 from KPrismLogic.target import Target
-from KPrismLogic.temporary_editor import temporary_editor
+from KPrismLogic.temporary_editor import check_editable, temporary_editor
 
 if TYPE_CHECKING:
     from KPrismLogic.logic import KPrismLogic
@@ -104,14 +104,14 @@ class ModulePanel:
         with self._telling():
             self._check_ready()
             class_name = self._class_name()
-            target = self._target(lambda segmentation, name: find_or_add_segment(segmentation, name, class_name))
+            target = self._target(class_name)
             self._begin().segment_slice(target, class_name)
 
     def _on_propagate(self) -> None:
         """Carry the shown slice of the segment through its neighbours."""
         with self._telling():
             self._check_ready()
-            target = self._target(find_segment)
+            target = self._target()
             with _panel_editor(target) as editor:
                 run = SegmentPropagation.continued(
                     self._propagation, target, editor.geometry(), keep_drawn=self.ui.keepDrawnCheckBox.checked
@@ -128,7 +128,7 @@ class ModulePanel:
         with self._telling():
             self._check_ready()
             class_name = self._class_name()
-            target = self._target(lambda segmentation, name: find_or_add_segment(segmentation, name, class_name))
+            target = self._target(class_name)
             stack = SliceStack.through(target.volume, target.plane)
             first, last = self._slices.chosen(stack)
             run = ClassesThroughVolume(
@@ -175,23 +175,25 @@ class ModulePanel:
         self._model.show()
         self._show_confidence()
 
-    def _target(self, segment_of: Callable[[Any, str], str | None]) -> Target:
+    def _target(self, new: str | None = None) -> Target:
         """What the widgets choose, and the slice that a view shows.
 
         Args:
-            segment_of: finds or makes the segment of a name in a segmentation.
+            new: the class that a segment is made for where there is none of that name; None makes none.
 
         Raises:
             InvalidPrompt, InvalidReference: something is not chosen, or there is no such segment.
+            InvalidImage, InvalidMask: the segmentation cannot be edited.
         """
-        plane = self._plane()
+        plane, volume = self._plane(), self.ui.volumeSelector.currentNode()
         segmentation, name = self.ui.segmentationSelector.currentNode(), self.ui.segmentEdit.text.strip()
         if plane is None or segmentation is None or not name:
             raise InvalidPrompt("Choose a volume and a segmentation, and name a segment, first.")
-        segment_id = segment_of(segmentation, name)
-        if segment_id is None:
+        check_editable(volume, segmentation)
+        segment_id = segment_named(segmentation, name)
+        if segment_id is None and new is None:
             raise InvalidReference(f"{segmentation.GetName()} has no segment {name}; segment it in one slice first.")
-        return Target(self.ui.volumeSelector.currentNode(), segmentation, segment_id, plane)
+        return Target(volume, segmentation, segment_id or add_segment(segmentation, name, new), plane)
 
     def _class_name(self) -> str:
         class_name = str(self.ui.classBox.currentText)

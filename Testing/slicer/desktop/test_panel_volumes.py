@@ -186,6 +186,34 @@ def test_panel_leaves_no_segment_behind_while_packages_are_missing(panel, monkey
     panel.widget.cleanup()
 
 
+def test_panel_goes_by_names_and_leaves_a_segment_alone_whose_id_is_typed(panel):
+    """A segment keeps its ID when it is renamed; what the panel offers at first, Segment_1, may be one."""
+    content = panel.bench.segmentation.GetSegmentation()
+    content.GetSegment("Other").SetName("Kidney")
+    panel.ui.classBox.clear()
+    panel.ui.classBox.addItems(["liver"])
+    panel.ui.segmentEdit.setText("Other")
+    panel.ui.classVolumeButton.click()
+    settle()
+    assert not panel.bench.array("Other").any()
+    made = content.GetSegmentIdBySegmentName("Other")
+    assert made not in ("", "Other")
+    assert np.array_equal(panel.bench.array(made), LIVER)
+    panel.widget.cleanup()
+
+
+def test_panel_leaves_no_segment_behind_in_a_segmentation_of_surfaces(panel):
+    panel.bench.segmentation.GetSegmentation().SetSourceRepresentationName("Closed surface")
+    panel.ui.classBox.clear()
+    panel.ui.classBox.addItems(["liver"])
+    panel.ui.segmentEdit.setText("New")
+    panel.ui.classVolumeButton.click()
+    settle()
+    assert "stored as Closed surface" in panel.ui.statusLabel.text
+    assert not panel.bench.segmentation.GetSegmentation().GetSegmentIdBySegmentName("New")
+    panel.widget.cleanup()
+
+
 def test_panel_says_that_the_segment_was_deleted_during_a_run(panel):
     _known(panel, 7)
     content = panel.bench.segmentation.GetSegmentation()
