@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -125,14 +126,17 @@ def _native(pixels: _Pixels) -> _Pixels:
 
 def _read_deep(path: Path) -> _Pixels:
     try:
+        if _is_half(path):
+            raise RuntimeError  # which ITK takes for whole numbers
         with itk_paths([path]) as (name,):
             image = sitk.ReadImage(name)
         pixels = sitk.GetArrayFromImage(image)
         spatial = image.GetDimension()
     except RuntimeError:
-        # ITK has no 64-bit floats.
+        # ITK has no floats of 64 or 16 bits.
         try:
             pixels = tifffile.imread(path)
+            pixels = pixels.astype(np.float32) if pixels.dtype == np.float16 else pixels
         except Exception as error:  # tifffile raises whatever its decoders raise
             raise InvalidImage(
                 f"{path.name} is not a picture that can be read, or is damaged; save it again, as PNG or TIFF."
@@ -140,3 +144,12 @@ def _read_deep(path: Path) -> _Pixels:
         spatial = pixels.ndim - (pixels.ndim > 2 and pixels.shape[-1] in (2, 3, 4))
     pixels = _without_alpha(_native(pixels)) if pixels.ndim > spatial else _native(pixels)
     return pixels[np.newaxis] if spatial == 2 else pixels
+
+
+def _is_half(path: Path) -> bool:
+    """Whether a TIFF holds floats of 16 bits."""
+    try:
+        with tifffile.TiffFile(path) as tiff:
+            return bool(tiff.pages[0].dtype == np.float16)
+    except (tifffile.TiffFileError, OSError, ValueError, IndexError, KeyError, TypeError, struct.error):
+        return False  # whoever reads on will say what is wrong

@@ -45,7 +45,7 @@ def test_sixteen_bits_are_kept(tmp_path, rng, suffix):
         assert np.array_equal(array, pixels[None])
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16, np.uint32, np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16, np.uint32, np.float16, np.float32, np.float64])
 def test_tiff_of_every_depth_keeps_its_values(tmp_path, rng, dtype):
     values = (rng.random((5, 7)) * 200 - (100 if np.dtype(dtype).kind in "if" else 0)).astype(dtype)
     tifffile.imwrite(tmp_path / "picture.tif", values)
