@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from KPrismLib.training.checkpoint import Checkpoint
 
 
 def export(
@@ -45,12 +48,28 @@ def export(
         "steps": sum(run.step for run in runs),
         "network": training["network"],
         # Names only: the folders they lay in are nobody's business.
-        "datasets": [Path(folder).name for folder in training["datasets"]],
+        "datasets": list(dict.fromkeys(name for run in runs for name in _dataset_names(run))),
     }
     config = NetworkConfig.from_dict(stored.config["network_config"])
     save_weights(output, average, config, facts | given)
     size = output.stat().st_size / 2**20
     say(f"Wrote {output} ({size:.1f} MiB, {len(config.classes)} classes, {facts['steps']} steps).")
+
+
+def _dataset_names(run: Checkpoint) -> list[str]:
+    """The sets that a run learned from, by the names that an evaluation knows them by."""
+    return run.datasets or [_dataset_name(Path(folder)) for folder in run.config["training"]["datasets"]]
+
+
+def _dataset_name(folder: Path) -> str:
+    """What ``dataset.json`` says; the name of the folder where the data are gone."""
+    from KPrismLib.dataset.description import DatasetDescription
+    from KPrismLib.errors import InvalidDataset
+
+    try:
+        return DatasetDescription.read(folder / "dataset.json").name
+    except InvalidDataset:
+        return folder.name
 
 
 def _read_shares(text: str) -> list[float]:

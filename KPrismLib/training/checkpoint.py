@@ -29,6 +29,7 @@ class Checkpoint:
         config: the run's settings as plain values.
         scaler: state of the loss scaling of 16-bit precision.
         losses: usual losses by mode, see :class:`~KPrismLib.training.divergence.LossWatch`.
+        datasets: names of the sets, which their folders need not have; none in checkpoints from before they were kept.
     """
 
     step: int
@@ -38,6 +39,7 @@ class Checkpoint:
     config: dict[str, Any]
     scaler: dict[str, Any] = field(default_factory=dict)
     losses: dict[str, list[float]] = field(default_factory=dict)
+    datasets: list[str] = field(default_factory=list)
 
     def save(self, path: Path) -> None:
         """Write atomically; on failure the previous checkpoint is untouched.

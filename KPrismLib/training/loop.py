@@ -52,6 +52,7 @@ class Trainer:
         workers: processes that make batches ahead; they change nothing but the time it takes.
 
     Attributes:
+        dataset_names: of the sets, as their ``dataset.json`` calls them.
         unlearned: classes that no training slice shows.
     """
 
@@ -66,6 +67,7 @@ class Trainer:
                 [Path(d) for d in config.datasets], folder.parent / "packed", split=config.split, long_side=long_side
             )
         check_sets(datasets, config.upside_down, "upside_down")
+        self.dataset_names = [dataset.name for dataset in datasets]
         self.unlearned = classes_without_slices(datasets)
         self.network_config = network_config(config, datasets)
         torch.manual_seed(config.seed)
@@ -140,6 +142,7 @@ class Trainer:
                 config={"training": self.config.to_dict(), "network_config": self.network_config.to_dict()},
                 scaler=self.fabric.strategy.precision.state_dict(),
                 losses=self.watch.recent,
+                datasets=self.dataset_names,
             ).save(self.folder / CHECKPOINT_NAME)
 
     def run(self, log: TrainingLog, *, until: int | None = None) -> None:

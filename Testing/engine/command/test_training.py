@@ -126,6 +126,29 @@ def test_from_a_dataset_to_a_mask(kprism, data, tmp_path, monkeypatch) -> None:
     assert kprism("segment", image, "-o", tmp_path / "m.png", "--class", "liver", "--model", exported).status == 0
 
 
+def test_weights_tell_the_names_of_the_sets_not_of_their_folders(kprism, data, tmp_path) -> None:
+    """An evaluation knows a set by its name: by another one it would count as external."""
+    description = data / "TINY" / "dataset.json"
+    description.write_text(description.read_text(encoding="utf-8").replace("TINY", "Tiny set"), encoding="utf-8")
+    checkpoint, exported = tmp_path / "run" / "checkpoint.pt", tmp_path / "tiny.safetensors"
+    run = ("train", tmp_path / "config.toml", "--data", data, "--output", tmp_path / "run", "--accelerator", "cpu")
+    assert kprism(*run, "--until", 1).status == 0
+
+    def told() -> list[str]:
+        assert kprism("export", checkpoint, "-o", exported).status == 0
+        return load_weights(exported).notes["datasets"]
+
+    values = torch.load(checkpoint, weights_only=True)
+    del values["datasets"]  # as checkpoints were before
+    torch.save(values, tmp_path / "earlier.pt")
+    (data / "TINY").rename(data / "MOVED")
+    assert told() == ["Tiny set"]
+    checkpoint = tmp_path / "earlier.pt"
+    assert told() == ["TINY"]
+    (data / "MOVED").rename(data / "TINY")
+    assert told() == ["Tiny set"]
+
+
 def test_what_cannot_be_trained(kprism, data, weights, tmp_path, monkeypatch) -> None:
     config, run = tmp_path / "config.toml", tmp_path / "run"
     base = ("train", config, "--output", run, "--accelerator", "cpu", "--data")
