@@ -14,6 +14,7 @@ from KPrismLib.command.console import made_folder
 from KPrismLib.errors import InvalidDataset
 from KPrismLib.imaging.atomic_file import write_atomically
 from Training.report import curve_figures, paper_numbers
+from Training.report.comparability import unlike
 from Training.report.costs import Throughput
 from Training.report.document import Picture, Section
 from Training.report.gates import load_gates
@@ -133,7 +134,7 @@ def _head(view: View) -> str:
         lines.append(f"Main model: `{view.model}` (weights {first.digest}{training}), on {first.device}.")
         if len({each.digest for each in facts}) > 1:
             lines.append("**Some tables were measured with other weights of that name: measure them again.**")
-        lines += ["", *protocol_lines(facts)]
+        lines += ["", *protocol_lines(facts), *(f"- {sentence}" for sentence in unlike(facts))]
     return "\n".join(lines) + "\n"
 
 

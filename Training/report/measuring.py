@@ -50,9 +50,12 @@ def provide(item: str, place: Workplace, effort: Effort, *, redo: bool) -> bool:
 
 def provide_ablations(item: str, place: Workplace, effort: Effort, runs: Path, *, redo: bool) -> None:
     """The same for the trained ablations that a table compares."""
+    trained = {name: runs / name / WEIGHTS_NAME for name in ablation_runs(item)}
     with runner(place, redo=redo) as run:
-        for name in ablation_runs(item):
-            weights = runs / name / WEIGHTS_NAME
+        for name, weights in trained.items():
+            if weights.is_file():
+                run.check(*_ablation(name, weights, place.device, effort))
+        for name, weights in trained.items():
             if weights.is_file():
                 evaluate_ablation(run, name, weights, place.device, effort)
             else:
@@ -61,9 +64,12 @@ def provide_ablations(item: str, place: Workplace, effort: Effort, runs: Path, *
 
 def evaluate_ablation(run: Runner, name: str, weights: Path, device: str, effort: Effort) -> None:
     """Evaluate one trained ablation in the modes that it was trained for."""
-    protocols = ablation_protocols(name, effort)
+    run.provide(*_ablation(name, weights, device, effort))
+
+
+def _ablation(name: str, weights: Path, device: str, effort: Effort) -> tuple[Model, list[Need]]:
     model = Model(ablation_model(name), str(weights), device)
-    run.provide(model, [Need(ABLATION_SETS, protocol, name) for protocol in protocols])
+    return model, [Need(ABLATION_SETS, protocol, name) for protocol in ablation_protocols(name, effort)]
 
 
 def provide_gates(place: Workplace, effort: Effort, *, redo: bool) -> bool:

@@ -103,6 +103,8 @@ class Runner:
             InvalidConfig: Earlier results were made otherwise, and ``redo`` is off.
             InvalidDataset: At the end, if datasets failed.
         """
+        needs = tuple(needs)
+        self.check(model, needs)
         pending, failed, idle = list[tuple[DatasetFolder, Protocol]](), [], True
         for folder, protocol in self._jobs(needs):
             if self.is_done(model, folder, protocol):
@@ -122,6 +124,15 @@ class Runner:
             return share(os.environ).rank == 0
         # Sets that others still had may be finished by now: the last process of all sees every one of them.
         return all(self.is_done(model, folder, protocol) for folder, protocol in pending)
+
+    def check(self, model: Model, needs: Iterable[Need]) -> None:
+        """Refuse before anything is measured: a set that is refused later would stand beside others of another effort.
+
+        Raises:
+            InvalidConfig: Earlier results were made otherwise, and ``redo`` is off.
+        """
+        for folder, protocol in self._jobs(needs):
+            self.is_done(model, folder, protocol)
 
     def _jobs(self, needs: Iterable[Need]) -> Iterator[tuple[DatasetFolder, Protocol]]:
         """Each dataset once per protocol, whatever number of the paper's sets it stands for."""

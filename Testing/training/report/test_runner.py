@@ -142,6 +142,18 @@ def test_results_of_something_else_are_neither_used_nor_lost(
     assert (facts.digest, facts.protocol["limit"]) == (digest, effort.limit)
 
 
+def test_nothing_is_measured_where_one_set_would_be_refused(tmp_path: Path) -> None:
+    """Or the sets before it would stand in one mean with others of another effort."""
+    busi, xray = (write_pictures(tmp_path, name) for name in ("BUSI", "CXR_LUNG"))
+    _runner(tmp_path, xray).provide(fake_model(), [Need(("Chest X-ray",), masks(Effort(limit=2)))])
+    predictor = FakePredictor(BOTH)
+    runner = _runner(tmp_path, busi, xray)
+    with pytest.raises(InvalidConfig, match=r"CXR_LUNG.csv was measured with other settings"):
+        runner.provide(fake_model(predictor), [Need(("Breast Cancer", "Chest X-ray"), masks(Effort()))])
+    assert predictor.encoded == 0
+    assert runner.results.datasets("tiny", "masks") == ["CXR_LUNG"]
+
+
 def test_results_and_weights_move_together_and_name_no_folder_of_the_machine(tmp_path: Path) -> None:
     weights = tmp_path / "here" / "runs" / "full" / "weights.safetensors"
     weights.parent.mkdir(parents=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -107,6 +108,28 @@ def test_table_3_does_not_call_external_what_was_trained_on(results: Results, vi
     unseen = _row(section, "BraTS", table=1)
     assert (unseen["semantic: ours [95 %]"], unseen["paper"]) == ("–", "–")
     assert (unseen["in-context: ours [95 %]"], unseen["paper1"]) == ("20.0", "22.20")
+
+
+def test_means_over_sets_of_different_effort_are_told(results: Results, view: View) -> None:
+    for name, limit in (("BUSI", 3), ("CXR_LUNG", 3), ("KITS19_TUMOUR", None)):
+        store(results, [measured(name, SEMANTIC, 0.5)], limit=limit)
+        store(results, [measured(name, INTERACTIVE, *[0.5] * 11)], protocol=clicks(ALL), limit=3)
+    section, other = table2(view), table4(view)
+    assert section is not None
+    assert other is not None
+    assert section.notes[0].startswith("**Not alike: limit is 3, but none in masks/KITS19_TUMOUR. Means over these")
+    assert not any("Not alike" in note for note in other.notes)
+
+
+@pytest.mark.parametrize("table", [table9, table10])
+def test_a_table_over_references_of_different_effort_tells_it(results: Results, view: View, table: Any) -> None:
+    for number, limit in ((1, 3), (3, 5)):
+        protocol = exemplar(number // 3, ALL) if table is table9 else shots(number, ALL)
+        name = "BUSI" if table is table9 else "AMOS_CT"
+        store(results, [measured(name, IN_CONTEXT, 0.5)], protocol=protocol, limit=limit)
+    section = table(view)
+    assert section is not None
+    assert any("Not alike: limit is 3, but 5 in" in note for note in section.notes)
 
 
 def test_the_stricter_protocol(results: Results, view: View) -> None:

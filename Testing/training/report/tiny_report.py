@@ -59,12 +59,13 @@ def store(
     digest: str = WEIGHTS_DIGEST,
     network: str = "",
     steps: int = 0,
+    limit: int | None = 3,
 ) -> Path:
     """Put measurements of one set into the results, as the runner would."""
     chosen = protocol or masks(Effort())
     facts = Facts(
         dataset=measurements[0].dataset,
-        protocol={"name": chosen.name, "limit": 3, "whole_volumes": chosen.whole_volumes, "seed": 0},
+        protocol={"name": chosen.name, "limit": limit, "whole_volumes": chosen.whole_volumes, "seed": 0},
         digest=digest,
         weights=str(model or MAIN),
         trained_on=list(trained_on),

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from KPrismLib.evaluation.measurements import SliceMeasurement
 from KPrismLib.evaluation.settings import PAPER_CAP, WIDE_CAP, Mode
 from Training.report import paper_numbers
+from Training.report.comparability import unlike
 from Training.report.document import MISSING, Section, Table, percent, plain, printed, signed
 from Training.report.needs import ABLATION_SETS
 from Training.report.sets import PAPER_SETS, Group
@@ -71,7 +72,11 @@ def table4(view: View) -> Section | None:
                 values = [printed(theirs[name]) for name in CLICK_METRICS]
                 rows.append([group.value, f"{theirs['method']}, paper", "", *values])
     header = ["group", "method", "sets", *HEADINGS.values()]
-    notes = [cap_note(each.slices(Mode.INTERACTIVE) for each in measured), *remarks(measured)]
+    notes = [
+        *unlike(each.part.facts for each in measured),
+        cap_note(each.slices(Mode.INTERACTIVE) for each in measured),
+        *remarks(measured),
+    ]
     if any(group_of(each) is None for each in measured):
         notes.append(TRAINED_NOTE)
     return Section("table4", [Table(header, rows), *_wide(measured, view), _per_set(measured, view)], notes=notes)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from KPrismLib.evaluation.settings import Mode
 from Training.report import paper_numbers
+from Training.report.comparability import unlike
 from Training.report.document import MISSING, Section, Table, percent, printed
 from Training.report.needs import ONE_SHOT
 from Training.report.sets import Group, in_group
@@ -33,7 +34,13 @@ def table2(view: View) -> Section | None:
     return Section(
         "table2",
         [*tables, *_without_paper(trained, view), *_strict([*names, *(each.name for each in trained)], view)],
-        notes=[*_missing(names, measured), *remarks(measured), _AVERAGE_NOTE, *paper_numbers.contradictions("table2")],
+        notes=[
+            *unlike(each.part.facts for each in measured),
+            *_missing(names, measured),
+            *remarks(measured),
+            _AVERAGE_NOTE,
+            *paper_numbers.contradictions("table2"),
+        ],
     )
 
 
@@ -49,7 +56,11 @@ def table3(view: View) -> Section | None:
     ]
     new = [each for each in view.others("masks") if not each.was_trained_on]
     tables = [_against_paper(group, key, view) for key, group in groups if group]
-    notes = [*_missing((*external, *unseen), measured), *remarks(measured)]
+    notes = [
+        *unlike(each.part.facts for each in measured),
+        *_missing((*external, *unseen), measured),
+        *remarks(measured),
+    ]
     if any(each.was_trained_on for each in measured):
         notes.append(TRAINED_NOTE)
     return Section(

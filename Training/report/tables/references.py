@@ -7,6 +7,7 @@ import numpy as np
 from KPrismLib.evaluation.references import AXIAL_POSITIONS
 from KPrismLib.evaluation.settings import Mode
 from Training.report import paper_numbers
+from Training.report.comparability import unlike
 from Training.report.document import MISSING, Section, Table, percent, printed, signed_percent
 from Training.report.needs import Effort, exemplar, shots
 from Training.report.statistics import dice_after, difference, mean, sample
@@ -23,7 +24,7 @@ def table9(view: View) -> Section | None:
         measured = _exemplars(str(theirs["set"]), view)
         if len(measured) < 2:
             continue
-        used.append(measured[0])
+        used += measured
         numbers = [mean([sample(each.slices(Mode.IN_CONTEXT), dice_after(0))], seed=view.seed) for each in measured]
         dice = np.array([100 * float(number.value) for number in numbers if number is not None])
         ours = (dice.mean(), dice.std(ddof=1), dice.min(), dice.max())
@@ -39,6 +40,7 @@ def table9(view: View) -> Section | None:
         [Table(["paper's set", "measured on", "references", "mean", "std", "min", "max"], rows)],
         notes=[
             "A reference is one training item that shows every class; of a volume, the middle slice of each class.",
+            *unlike(each.part.facts for each in used),
             *remarks(used),
             *paper_numbers.contradictions("table9"),
         ],
@@ -76,7 +78,12 @@ def table10(view: View) -> Section | None:
     return Section(
         "table10",
         [Table(header, rows)],
-        notes=[f"{remark}.", *remarks([measured_on]), VERDICT_NOTE],
+        notes=[
+            *unlike(each.part.facts for each in found.values()),
+            f"{remark}.",
+            *remarks([measured_on]),
+            VERDICT_NOTE,
+        ],
     )
 
 
