@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from KPrismLib.evaluation.measurements import SliceMeasurement, VolumeMeasurement
 from KPrismLib.evaluation.settings import Mode
 from Training.report.results import Facts, Part, Results
-from Training.report.sets import PAPER_SETS, Group
+from Training.report.sets import PAPER_SETS, Group, StandIn
 
 TRAINED_MARK = " †"
+
+Work = tuple[str, str]
+"""The names of a model and of a protocol among the results."""
 
 
 @dataclass(frozen=True)
@@ -70,15 +73,33 @@ class View:
 
     def measured(self, protocol: str, name: str, model: str | None = None) -> Measured | None:
         """What was measured for a set of the paper: on the set itself, or else on the first stand-in there is."""
-        chosen = self.model if model is None else model
-        part = self.results.part(chosen, protocol, name)
-        if part is not None:
-            return Measured(name, part)
-        for stand_in in PAPER_SETS[name].stand_ins:
-            part = self.results.part(chosen, protocol, stand_in.name)
+        work = (self.model if model is None else model, protocol)
+        return self.measured_on_one((name,), [work]).get(work)
+
+    def measured_on_one(self, names: Sequence[str], works: Sequence[Work]) -> dict[Work, Measured]:
+        """What was measured by several models and protocols, all of it on one folder, so that it can be compared.
+
+        Args:
+            names: Sets of the paper, any of which will do, best first.
+            works: What is compared.
+
+        Returns:
+            What there is of it on the folder that has most; of several, on a set itself rather than on a stand-in.
+        """
+        best: tuple[StandIn | None, str, list[Work]] = (None, "", [])
+        for name in names:
+            for stand_in in (None, *PAPER_SETS[name].stand_ins):
+                folder = name if stand_in is None else stand_in.name
+                done = [work for work in works if self.results.facts(*work, folder) is not None]
+                if len(done) > len(best[2]):
+                    best = (stand_in, name, done)
+        stand_in, name, done = best
+        found = {}
+        for work in done:
+            part = self.results.part(*work, name if stand_in is None else stand_in.name)
             if part is not None:
-                return Measured(name, part, stand_in.remark, stand_in.classes)
-        return None
+                found[work] = Measured(name, part, *(() if stand_in is None else (stand_in.remark, stand_in.classes)))
+        return found
 
     def all_measured(self, protocol: str, names: Iterable[str], model: str | None = None) -> list[Measured]:
         """The same for several sets; sets without results are left out."""

@@ -202,6 +202,19 @@ def test_table_5d_compares_the_same_slices(results: Results, view: View) -> None
     assert in_context[1:6] == ["Mode-2 refine", "5.00 [5.00, 5.00]", "1.17", "+2.00 [+2.00, +2.00]", "**no**"]
 
 
+def test_table_5d_takes_one_folder_for_both_of_its_protocols(results: Results, view: View) -> None:
+    curve, refinements = [0.5] * 11, (Mode.REFINE_SEMANTIC, Mode.REFINE_IN_CONTEXT)
+    store(results, [measured("BUS", INTERACTIVE, *curve)], protocol=clicks(ALL))
+    store(results, [measured("ACDC", INTERACTIVE, *curve)], protocol=clicks(ALL))
+    store(results, [measured("BUSI", mode, *curve) for mode in refinements], protocol=refined(ALL))
+    assert table5d(view) is None  # never the clicks on one set beside the refined masks of another
+    store(results, [measured("BUSI", INTERACTIVE, *curve)], protocol=clicks(ALL))
+    section = table5d(view)
+    assert section is not None
+    assert {row[0] for row in section.tables[0].rows} == {"BUSI"}
+    assert "ACDC is left out: only `clicks` was measured on it." in section.notes
+
+
 def _ablation(results: Results, run: str, semantic: float, in_context: float) -> None:
     rows = [
         measured("BUSI", mode, value + 0.01 * number, patient=str(number))
@@ -227,6 +240,20 @@ def test_ablations_against_the_full_run(results: Results, view: View) -> None:
     assert change["semantic Dice ↑"] == "-10.0 [-10.0, -10.0]"
     assert (change["paper"], change["with the paper?"]) == ("-4.51", "yes")
     assert (change["in-context Dice ↑"], change["with the paper?1"]) == ("+5.0 [+5.0, +5.0]", "**no**")
+
+
+def test_ablations_are_compared_on_one_folder(results: Results, view: View) -> None:
+    _ablation(results, "full", 0.70, 0.60)
+    _ablation(results, "no-moe", 0.60, 0.65)
+    store(results, [measured("BUS", SEMANTIC, 0.1)], model="ablations/no-moe", protocol=masks(ALL))
+    section = ablation_table("table5a", view)
+    assert section is not None
+    assert _row(section, "w/o MoE FFN & CA")["semantic Dice ↑"].startswith("62.5 [")
+    assert _row(section, "w/o MoE FFN & CA", table=1)["semantic Dice ↑"] == "-10.0 [-10.0, -10.0]"
+    store(results, [measured("BUS", SEMANTIC, 0.3)], model="ablations/full", protocol=masks(ALL))
+    section = ablation_table("table5a", view)
+    assert section is not None
+    assert _row(section, "Ours")["semantic Dice ↑"] == "30.0"  # now that the set itself has as much
 
 
 def test_ablations_say_what_was_trained_and_how_far_clicks_were_counted(results: Results, view: View) -> None:
@@ -277,6 +304,19 @@ def test_table_10_against_one_reference(results: Results, view: View) -> None:
     assert section is not None
     assert section.tables[0].rows[1] == [*("3", "60.0 [60.0, 60.0]", "79.22", "+10.0 [+10.0, +10.0]", "1.01", "yes")]
     assert "CT stands in" in section.notes[0]
+
+
+def test_tables_9_and_10_keep_to_one_folder(results: Results, view: View) -> None:
+    for number, name in ((0, "BUS"), (0, "BUSI"), (1, "BUSI")):
+        store(results, [measured(name, IN_CONTEXT, 0.5)], protocol=exemplar(number, ALL))
+    for count, name in ((1, "AMOS_CT"), (1, "AMOS_MRI"), (3, "AMOS_CT")):
+        store(results, [measured(name, IN_CONTEXT, 0.5)], protocol=shots(count, ALL))
+    references, counts = table9(view), table10(view)
+    assert references is not None
+    assert counts is not None
+    assert references.tables[0].rows[0][:3] == ["BUS", "BUSI, ours", "2"]
+    assert [row[0] for row in counts.tables[0].rows] == ["1", "3"]
+    assert counts.notes[0].startswith("Measured on AMOS_CT")
 
 
 def test_table_8_in_shares_of_the_plain_decoder(tmp_path: Path) -> None:

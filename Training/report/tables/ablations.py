@@ -18,7 +18,7 @@ from Training.report.results import ablation_model
 from Training.report.statistics import Metric, Number, dice_after, difference, mean, sample
 from Training.report.tables.clicks import CLICK_METRICS, HEADINGS, cap_note, shown
 from Training.report.verdict import VERDICT_NOTE, verdict
-from Training.report.view import Measured, View, protocol_lines, remarks
+from Training.report.view import Measured, View, Work, protocol_lines, remarks
 
 #: Column to (heading, protocol, mode, metric).
 _COLUMNS: Mapping[str, tuple[str, str, Mode, Metric]] = MappingProxyType(
@@ -61,8 +61,8 @@ def ablation_table(key: str, view: View) -> Section | None:
         key: One of :data:`~Training.report.needs.ABLATION_TABLES`.
         view: The results.
     """
-    theirs, columns = _rows(key), _columns(key)
-    present = [row for row in theirs if any(_measured(row["run"], name, view) for name in columns)]
+    theirs, columns, found = _rows(key), _columns(key), _found(key, view)
+    present = [row for row in theirs if any(_measured(row["run"], name, found) for name in columns)]
     if not present:
         return None
     has_parameters = any("parameters" in row for row in theirs)
@@ -74,7 +74,7 @@ def ablation_table(key: str, view: View) -> Section | None:
             cells += _parameter_cells(row)
         for name in columns:
             _, _, mode, metric = _COLUMNS[name]
-            samples = [sample(each.slices(mode), metric) for each in _measured(row["run"], name, view)]
+            samples = [sample(each.slices(mode), metric) for each in _measured(row["run"], name, found)]
             cells += [shown(name, mean(samples, seed=view.seed)), printed(row.get(name))]
         rows.append(cells)
     for name in columns:
@@ -83,7 +83,7 @@ def ablation_table(key: str, view: View) -> Section | None:
     changes = _differences(key, view)
     if changes is not None:
         tables.append(changes)
-    used = [each for row in present for name in columns for each in _measured(row["run"], name, view)]
+    used = [each for row in present for name in columns for each in _measured(row["run"], name, found)]
     clicked = [each.slices(Mode.INTERACTIVE) for each in used if each.part.protocol == "clicks"]
     return Section(
         key,
@@ -108,11 +108,17 @@ def _training_note(used: Sequence[Measured]) -> str:
     return known + "Of another network or a shorter training only which change helps and which hurts can be compared."
 
 
-def _measured(run: str, column: str, view: View) -> list[Measured]:
+def _found(key: str, view: View) -> list[dict[Work, Measured]]:
+    """What was measured of a table, for each of the sets: all its runs and columns on one folder."""
+    works = {(ablation_model(row["run"]), _COLUMNS[name][1]): None for row in _rows(key) for name in _columns(key)}
+    return [view.measured_on_one((name,), list(works)) for name in ABLATION_SETS]
+
+
+def _measured(run: str, column: str, found: Sequence[Mapping[Work, Measured]]) -> list[Measured]:
     """The sets on which a run has what a column needs: a run trained for one mode lacks the others."""
     _, protocol, mode, _ = _COLUMNS[column]
-    found = view.all_measured(protocol, ABLATION_SETS, ablation_model(run))
-    return [each for each in found if each.slices(mode)]
+    work = (ablation_model(run), protocol)
+    return [each[work] for each in found if work in each and each[work].slices(mode)]
 
 
 def ablation_changes(key: str, view: View) -> list[Change]:
@@ -123,14 +129,15 @@ def ablation_changes(key: str, view: View) -> list[Change]:
         view: The results.
     """
     reference, *others = _rows(key)
+    found = _found(key, view)
     changes = []
     for name in _columns(key):
         _, _, mode, metric = _COLUMNS[name]
-        whole = {each.dataset: each.slices(mode) for each in _measured(reference["run"], name, view)}
+        whole = {each.dataset: each.slices(mode) for each in _measured(reference["run"], name, found)}
         for row in others:
             samples = [
                 difference(each.slices(mode), whole[each.dataset], metric)
-                for each in _measured(row["run"], name, view)
+                for each in _measured(row["run"], name, found)
                 if each.dataset in whole
             ]
             ours = mean(samples, seed=view.seed)

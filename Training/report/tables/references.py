@@ -49,12 +49,9 @@ def table9(view: View) -> Section | None:
 
 def table10(view: View) -> Section | None:
     """One to nine references at fixed positions of a volume."""
-    effort = Effort()
-    found: dict[int, Measured] = {}
-    for count in AXIAL_POSITIONS:
-        measured = view.all_measured(shots(count, effort).name, ("AMOS_MRI", "AMOS_CT"))
-        if measured:
-            found[count] = measured[0]
+    works = {(view.model, shots(count, Effort()).name): count for count in AXIAL_POSITIONS}
+    measured = view.measured_on_one(("AMOS_MRI", "AMOS_CT"), list(works))
+    found = {works[work]: each for work, each in measured.items()}
     if not found:
         return None
     fewest = min(found)
@@ -88,10 +85,5 @@ def table10(view: View) -> Section | None:
 
 
 def _exemplars(name: str, view: View) -> list[Measured]:
-    found = []
-    for number in range(_MOST_EXEMPLARS):
-        measured = view.measured(exemplar(number, Effort()).name, name)
-        if measured is None:
-            break
-        found.append(measured)
-    return found
+    works = [(view.model, exemplar(number, Effort()).name) for number in range(_MOST_EXEMPLARS)]
+    return list(view.measured_on_one((name,), works).values())
