@@ -38,7 +38,8 @@ class Report:
 
     Args:
         path: the file; one that is there already is continued.
-        settings: what makes two runs comparable.
+        settings: what makes two runs comparable; its ``datasets`` are digests of the sets' ``dataset.json`` by name.
+            Sets may be added, and reports from before these were kept go on.
 
     Raises:
         InvalidConfig: the file holds another measurement, or no report.
@@ -69,12 +70,18 @@ class Report:
     def _continued(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         try:
             content = json.loads(self._path.read_text(encoding="utf-8"))
-            found, cases = content["settings"], {part: dict(content["cases"].get(part, {})) for part in PARTS}
+            found, cases = dict(content["settings"]), {part: dict(content["cases"].get(part, {})) for part in PARTS}
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InvalidConfig(f"{self._path} is no volume report; choose another file name.") from error
-        if found != dict(settings):
+        then, now = (dict(each.get("datasets", {})) for each in (found, settings))
+        if found | {"datasets": now} != dict(settings) | {"datasets": now}:
             raise InvalidConfig(f"{self._path} was measured with {found}; choose another file name for {settings}.")
-        return {"settings": found, "cases": cases}
+        changed = [name for name in now if then.get(name, now[name]) != now[name]]
+        if changed:
+            raise InvalidConfig(
+                f"{self._path} was measured before {', '.join(changed)} changed; choose another file name."
+            )
+        return {"settings": found | {"datasets": then | now}, "cases": cases}
 
 
 def measure(
@@ -119,11 +126,20 @@ def main(
             raise InvalidConfig(f"There is no part {unknown[0]!r}; choose from {', '.join(PARTS)}.")
         check_writable(output)
         folders = [DatasetFolder.open(data / name.strip()) for name in sets.split(",")]
-        digest = hashlib.sha256(find_weights(model).read_bytes()).hexdigest()[:16]
-        report = Report(output, {"model": model, "weights": digest, "split": "test"})
+        settings = {
+            "model": model,
+            "weights": _digest(find_weights(model)),
+            "split": "test",
+            "datasets": {folder.name: _digest(folder.path / "dataset.json") for folder in folders},
+        }
+        report = Report(output, settings)
         for part, case in measure(Predictor.load(model, device=device), folders, report, parts=chosen, limit=limit):
             say(f"{part}: {case.key}")
         show(_table(report.summary))
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
 def _table(summary: Mapping[str, Any]) -> Table:

@@ -128,6 +128,21 @@ def test_measurements_are_never_mixed(data: Path, weights: Path, tmp_path: Path)
     assert "no part 'speed'" in report(*arguments[:-4], "--parts", "speed").output
 
 
+def test_a_report_from_before_a_set_changed_does_not_go_on(data: Path, weights: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.json"
+    arguments = (data, "--json", output, "--model", weights, *SETS, "--parts", "propagation", "--limit", 1)
+    assert report(*arguments).exit_code == 0
+    description = data / "Tiny" / "dataset.json"
+    description.write_text(description.read_text(encoding="utf-8") + " ", encoding="utf-8")
+    refused = report(*arguments)
+    assert refused.exit_code == 1
+    assert "was measured before Tiny changed; choose another file name." in " ".join(refused.output.split())
+    content = json.loads(output.read_text(encoding="utf-8"))
+    del content["settings"]["datasets"]  # as reports were before
+    output.write_text(json.dumps(content), encoding="utf-8")
+    assert report(*arguments).exit_code == 0
+
+
 def test_the_limit_takes_whole_volumes(data: Path) -> None:
     folder = DatasetFolder.open(data / "Tiny")
     assert len(list(cases_of(folder, split="test", limit=1))) == 1

@@ -44,6 +44,7 @@ class Facts:
         skipped: What could not be evaluated, one sentence each.
         network: ``base`` or ``small``, as far as the weights say.
         steps: Of their training, as far as they say; else 0.
+        description: Digest of the set's ``dataset.json``; empty in facts from before it was kept, which fit any.
     """
 
     dataset: str
@@ -56,15 +57,24 @@ class Facts:
     skipped: Sequence[str] = ()
     network: str = ""
     steps: int = 0
+    description: str = ""
 
     @property
     def training(self) -> str:
         """How the weights came about, in a few words; empty where they do not say."""
         return f"network `{self.network}`, {self.steps:,} steps" if self.network and self.steps else ""
 
-    def fits(self, protocol: Mapping[str, Any], weights: str) -> bool:
-        """Whether the rows are what this protocol and the weights of this digest would give."""
-        return dict(self.protocol) == dict(protocol) and self.digest == weights
+    def misfit(self, protocol: Mapping[str, Any], weights: str, description: str) -> str:
+        """What differs from a measurement by this protocol, with the weights and the set of these digests, in words.
+
+        Returns:
+            Empty where nothing does: the rows are what measuring again would give.
+        """
+        if self.digest != weights:
+            return "other weights"
+        if dict(self.protocol) != dict(protocol):
+            return "other settings"
+        return "another dataset.json" if self.description not in ("", description) else ""
 
 
 @dataclass(frozen=True)
@@ -217,7 +227,7 @@ def _seen_from(folder: Path, weights: str) -> str:
 
 
 def digest(path: Path) -> str:
-    """What tells one weights file from another."""
+    """What tells one weights file, or one ``dataset.json``, from another."""
     return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
 
 

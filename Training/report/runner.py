@@ -81,7 +81,8 @@ class Runner:
     Attributes:
         results: Where the rows go.
         folders: The datasets at hand, by name.
-        redo: Measure again what was measured with another effort or other weights; otherwise that is refused.
+        redo: Measure again what was measured with another effort or other weights, or before the set changed; otherwise
+            that is refused.
         progress: Called after every slice.
     """
 
@@ -146,7 +147,7 @@ class Runner:
                     yield folder, need.protocol
 
     def is_done(self, model: Model, folder: DatasetFolder, protocol: Protocol) -> bool:
-        """Whether a set was measured by a protocol, with these weights.
+        """Whether a set was measured by a protocol, with these weights, as its ``dataset.json`` is now.
 
         Raises:
             InvalidConfig: It was measured otherwise, and ``redo`` is off.
@@ -154,11 +155,11 @@ class Runner:
         found = self.results.facts(model.name, protocol.name, folder.name)
         if found is None:
             return False
-        if found.fits(_plain(protocol), model.digest):
+        changed = found.misfit(_plain(protocol), model.digest, _description(folder))
+        if not changed:
             return True
         if self.redo:
             return False
-        changed = "other weights" if found.digest != model.digest else "other settings"
         raise InvalidConfig(
             f"{self.results.path(model.name, protocol.name, folder.name)} was measured with {changed}; "
             "give --redo to measure it again, or another folder with --results."
@@ -233,7 +234,12 @@ def facts_of(
         skipped=[_sentence(entry) for entry in skipped],
         network=str(model.weights.notes.get("network", "")),
         steps=int(model.weights.notes.get("steps", 0)),
+        description=_description(folder),
     )
+
+
+def _description(folder: DatasetFolder) -> str:
+    return digest(folder.path / "dataset.json")
 
 
 def _plain(protocol: Protocol) -> dict[str, Any]:

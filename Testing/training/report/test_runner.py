@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -140,6 +141,27 @@ def test_results_of_something_else_are_neither_used_nor_lost(
     facts = read_facts(table)
     assert facts is not None
     assert (facts.digest, facts.protocol["limit"]) == (digest, effort.limit)
+
+
+def test_results_from_before_a_set_changed_are_not_used(tmp_path: Path) -> None:
+    busi = write_pictures(tmp_path, "BUSI")
+    need, model = Need(("BUS",), masks(Effort())), fake_model()
+    _runner(tmp_path, busi).provide(model, [need])
+    table = tmp_path / "results" / "tiny" / "masks" / "BUSI.csv"
+    description, notes = busi / "dataset.json", table.with_suffix(".json")
+    changed = json.loads(description.read_text(encoding="utf-8"))
+    changed["items"] = changed["items"][:-1]
+    description.write_text(json.dumps(changed), encoding="utf-8")
+    with pytest.raises(InvalidConfig, match=r"with another dataset\.json; give --redo"):
+        _runner(tmp_path, busi).provide(model, [need])
+    before = json.loads(notes.read_text(encoding="utf-8"))
+    _runner(tmp_path, busi, redo=True).provide(model, [need])
+    assert json.loads(notes.read_text(encoding="utf-8"))["description"] != before["description"]
+    assert len(Results(tmp_path / "results").part("tiny", "masks", "BUSI").rows) == 12  # type: ignore[union-attr]
+    del before["description"]  # as facts were before
+    notes.write_text(json.dumps(before), encoding="utf-8")
+    assert _runner(tmp_path, busi).provide(model, [need])
+    assert json.loads(notes.read_text(encoding="utf-8")) == before  # taken as it is, not measured again
 
 
 def test_nothing_is_measured_where_one_set_would_be_refused(tmp_path: Path) -> None:
