@@ -20,6 +20,7 @@ from torch.nn import functional as F
 
 from KPrismLib.canvas import Canvas, resample
 from KPrismLib.training.sampling_map import SamplingMap
+from KPrismLib.training.setting_kinds import check_kinds, check_range
 
 #: Nodes of the grid distortion along each axis.
 _NODES = 5
@@ -50,6 +51,12 @@ class AugmentationConfig:
     blur: float = 0.15
     noise: float = 0.2
     colour: float = 0.4
+
+    def __post_init__(self) -> None:
+        check_kinds(self, "augmentation.")
+        check_range(self, "rotation", "shift", "distortion", least=0, prefix="augmentation.")
+        check_range(self, "scale", least=1, prefix="augmentation.")
+        check_range(self, "intensity", "blur", "noise", "colour", least=0, most=1, prefix="augmentation.")
 
 
 class Scratch:

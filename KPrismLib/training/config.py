@@ -16,6 +16,7 @@ from KPrismLib.training.ablations import merged
 from KPrismLib.training.augmentation import AugmentationConfig
 from KPrismLib.training.modes import Mode
 from KPrismLib.training.objective import ObjectiveConfig
+from KPrismLib.training.setting_kinds import check_kinds
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -24,6 +25,8 @@ else:
 
 
 PRECISIONS = ("bf16-mixed", "16-mixed", "32-true")
+#: What the generators of random numbers take.
+_SEEDS = 2**63
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +44,7 @@ class Phase:
     batch: int
 
     def __post_init__(self) -> None:
+        check_kinds(self, "phases.")
         if self.size % 16 or self.size < 32:
             raise InvalidConfig(f"A phase has size {self.size}; it must be a multiple of 16, at least 32.")
         if self.steps < 1 or self.batch < 1:
@@ -107,6 +111,7 @@ class TrainingConfig:
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
 
     def __post_init__(self) -> None:
+        check_kinds(self)
         if not self.datasets:
             raise InvalidConfig("The training configuration names no datasets; list folders under `datasets`.")
         if "classes" in self.network_settings:
@@ -114,8 +119,10 @@ class TrainingConfig:
         named_config(self.network, **self.network_settings)  # a mistake is told now, not after the sets are packed
         if not self.phases:
             raise InvalidConfig("The training configuration has no phases; add a [[phases]] table.")
-        if self.accumulate < 1 or self.accumulate != int(self.accumulate):
-            raise InvalidConfig(f"accumulate is {self.accumulate}; it must be a whole number of at least 1.")
+        if self.accumulate < 1:
+            raise InvalidConfig(f"accumulate is {self.accumulate}; it must be at least 1.")
+        if not 0 <= self.seed < _SEEDS:
+            raise InvalidConfig(f"seed is {self.seed}; it must be at least 0 and less than {_SEEDS}.")
         if not self.divergence_factor > 1:
             raise InvalidConfig(f"divergence_factor is {self.divergence_factor}; it must be more than 1.")
         if not 0 <= self.holdout < 1:
@@ -131,6 +138,9 @@ class TrainingConfig:
         for name in ("final_learning_rate", "weight_decay", "warm_up_steps"):
             if not getattr(self, name) >= 0:
                 raise InvalidConfig(f"{name} is {getattr(self, name)}; it must not be negative.")
+        for name in ("learning_rate", "final_learning_rate", "weight_decay"):
+            if not math.isfinite(getattr(self, name)):
+                raise InvalidConfig(f"{name} is {getattr(self, name)}; it must be finite.")
         for name, shares in (("modes", self.modes), ("dataset_weights", self.dataset_weights)):
             if min(shares.values(), default=0) < 0:
                 raise InvalidConfig(f"A share in [{name}] is negative; the least is 0.")
@@ -192,14 +202,15 @@ class TrainingConfig:
         settings = dict(values)
         try:
             for name in ("datasets", "exclude", "upside_down"):
-                settings[name] = tuple(settings.get(name, ()))
+                listed = settings.get(name, ())
+                settings[name] = tuple(listed) if isinstance(listed, list) else listed
             settings["phases"] = tuple(Phase(**p) for p in settings.get("phases", ()))
             if "augmentation" in settings:
                 settings["augmentation"] = AugmentationConfig(**settings["augmentation"])
             if "objective" in settings:
                 settings["objective"] = ObjectiveConfig(**settings["objective"])
-            if "modes" in settings:
-                settings["modes"] = {Mode(name): float(p) for name, p in settings["modes"].items()}
+            if isinstance(settings.get("modes"), Mapping):
+                settings["modes"] = {Mode(name): share for name, share in settings["modes"].items()}
             return cls(**settings)
         except (TypeError, ValueError) as error:
             if isinstance(error, InvalidConfig):
@@ -228,7 +239,7 @@ def _in_steps(values: Mapping[str, Any]) -> dict[str, Any]:
             | ({"steps": math.ceil(phase["epochs"] * slices / phase["batch"])} if "epochs" in phase else {})
             for phase in phases
         ]
-    except (TypeError, KeyError, IndexError, ZeroDivisionError) as error:
+    except (TypeError, ValueError, OverflowError, KeyError, IndexError, ZeroDivisionError) as error:
         raise InvalidConfig(
             "A length is given in epochs; that needs a number of `epoch_slices` and the batch of every phase."
         ) from error

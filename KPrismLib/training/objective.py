@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from KPrismLib.errors import InvalidConfig
 from KPrismLib.network import DensePrompt, ImageFeatures, KPrism, MaskPrediction, ReferenceMemory
 from KPrismLib.training.batches import Batch
 from KPrismLib.training.modes import Mode
+from KPrismLib.training.setting_kinds import check_kinds, check_range
 from KPrismLib.training.simulated_user import SimulatedUser
 
 
@@ -39,10 +39,11 @@ class ObjectiveConfig:
     layer_weight: float = 1.0
 
     def __post_init__(self) -> None:
-        if min(self.refinements, self.warm_up_clicks) < 0 or self.interactive_passes < 1:
-            raise InvalidConfig("refinements and warm_up_clicks must be at least 0, interactive_passes at least 1.")
-        if min(self.refinement_weight, self.layer_weight) < 0 or not 0 <= self.scribble_probability <= 1:
-            raise InvalidConfig("The weights of the objective must not be negative, scribble_probability not above 1.")
+        check_kinds(self, "objective.")
+        at_least_0 = ("refinements", "warm_up_clicks", "refinement_weight", "layer_weight")
+        check_range(self, *at_least_0, least=0, prefix="objective.")
+        check_range(self, "interactive_passes", least=1, prefix="objective.")
+        check_range(self, "scribble_probability", least=0, most=1, prefix="objective.")
 
 
 #: Smoothing of the Dice loss for an empty target, as a share of the area.

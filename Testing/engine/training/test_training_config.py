@@ -84,7 +84,7 @@ def test_dataset_folders_start_at_the_file_or_at_the_data_folder(tmp_path: Path)
         ("datasets = [1]", "list of folders"),
         (MINIMAL.replace("size = 64", "size = 40"), "multiple of 16"),
         (MINIMAL.replace("size = 64", "size = 16"), "at least 32"),
-        (MINIMAL.replace("size = 64", 'size = "64"'), "setting is wrong"),
+        (MINIMAL.replace("size = 64", 'size = "64"'), "phases.size is '64'; it must be a whole number"),
         (MINIMAL.replace("steps = 5", "steps = 0"), "at least one step"),
         (MINIMAL.replace("batch = 2", "batch = 0"), "one sample"),
         (MINIMAL.replace("batch = 2", ""), "batch"),
@@ -94,7 +94,7 @@ def test_dataset_folders_start_at_the_file_or_at_the_data_folder(tmp_path: Path)
         ("holdout = -0.1\n" + MINIMAL, "holdout"),
         ("learning_rate = 0\n" + MINIMAL, "learning_rate"),
         ("learning_rate = nan\n" + MINIMAL, "learning_rate"),
-        ('learning_rate = "fast"\n' + MINIMAL, "setting is wrong"),
+        ('learning_rate = "fast"\n' + MINIMAL, "learning_rate is 'fast'; it must be a number"),
         ("checkpoint_every = 0\n" + MINIMAL, "checkpoint_every"),
         ("warm_up_steps = -1\n" + MINIMAL, "warm_up_steps"),
         ("average_decay = 1.0\n" + MINIMAL, "average_decay"),
@@ -120,6 +120,56 @@ def test_a_wrong_setting_is_named(tmp_path: Path, text: str, words: str) -> None
     with pytest.raises(InvalidConfig, match=words) as caught:
         read(tmp_path, text)
     assert str(caught.value).endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("setting", "sentence"),
+    [
+        ("objective.always_refine=False", "objective.always_refine is 'False'; it must be true or false."),
+        ("objective.interactive_passes=1.5", "objective.interactive_passes is 1.5; it must be a whole number."),
+        ("objective.refinements=1.5", "objective.refinements is 1.5; it must be a whole number."),
+        ("objective.layer_weight=nan", "objective.layer_weight is nan; it must be a number."),
+        ("objective.layer_weight=inf", "objective.layer_weight is inf; it must be at least 0."),
+        ("objective.scribble_probability=true", "objective.scribble_probability is True; it must be a number."),
+        ("augmentation.scale=0", "augmentation.scale is 0; it must be at least 1."),
+        ("augmentation.blur=2", "augmentation.blur is 2; it must be between 0 and 1."),
+        ("augmentation.rotation=-5", "augmentation.rotation is -5; it must be at least 0."),
+        ("augmentation.shift='far'", "augmentation.shift is 'far'; it must be a number."),
+        ("checkpoint_every=0.3", "checkpoint_every is 0.3; it must be a whole number."),
+        ("validation_samples=2.5", "validation_samples is 2.5; it must be a whole number."),
+        ("seed=x", "seed is 'x'; it must be a whole number."),
+        ("seed=1.5", "seed is 1.5; it must be a whole number."),
+        ("seed=-1", "seed is -1; it must be at least 0 and less than 9223372036854775808."),
+        ("learning_rate=inf", "learning_rate is inf; it must be finite."),
+        ("holdout=true", "holdout is True; it must be a number."),
+        ("split=1", "split is 1; it must be a text."),
+        ("exclude='A:1'", "exclude is 'A:1'; it must be a list of texts."),
+        ("upside_down=3", "upside_down is 3; it must be a list of texts."),
+        ("modes=3", "modes is 3; it must be a table of finite numbers."),
+        ("dataset_weights=3", "dataset_weights is 3; it must be a table of finite numbers."),
+        ("dataset_weights.PH2=nan", "dataset_weights is {'PH2': nan}; it must be a table of finite numbers."),
+        ("network_settings=3", "network_settings is 3; it must be a table."),
+        ("phases=[{size=64.0, steps=5, batch=2}]", "phases.size is 64.0; it must be a whole number."),
+        ("phases=[{size=64, steps=2.5, batch=2}]", "phases.steps is 2.5; it must be a whole number."),
+    ],
+)
+def test_a_setting_of_another_kind_is_told_before_anything_begins(tmp_path: Path, setting: str, sentence: str) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text(MINIMAL, encoding="utf-8")
+    with pytest.raises(InvalidConfig) as caught:
+        TrainingConfig.read(path, changes=[parse_setting(setting)])
+    assert str(caught.value) == sentence
+
+
+def test_no_limit_is_a_limit_too(tmp_path: Path) -> None:
+    config = read(tmp_path, "clip_norm = inf\ndivergence_factor = inf\n" + MINIMAL)
+    assert config.clip_norm == config.divergence_factor == math.inf
+
+
+@pytest.mark.parametrize("epochs", ["nan", "inf"])
+def test_epochs_that_are_no_number_of_steps_are_told(tmp_path: Path, epochs: str) -> None:
+    with pytest.raises(InvalidConfig, match="epoch_slices"):
+        read(tmp_path, "epoch_slices = 9\n" + MINIMAL.replace("steps = 5", f"epochs = {epochs}"))
 
 
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
