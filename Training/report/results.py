@@ -136,15 +136,30 @@ class Results:
         Raises:
             InvalidDataset: A file is damaged.
         """
-        path = self.path(model, protocol, dataset)
-        facts = read_facts(path)
+        facts = self.facts(model, protocol, dataset)
         if facts is None:
             return None
+        path = self.path(model, protocol, dataset)
         return Part(model, protocol, path, facts, tuple(read_rows(path)))
 
     def facts(self, model: str, protocol: str, dataset: str) -> Facts | None:
         """How the rows of a set came about, or ``None`` where there are none."""
-        return read_facts(self.path(model, protocol, dataset))
+        found = read_facts(self.path(model, protocol, dataset))
+        return found if found is not None and found.dataset == dataset else None
+
+    def check_place(self, model: str, protocol: str, dataset: str) -> None:
+        """Refuse where the rows of a set would replace those of another one, whose name makes the same file.
+
+        Raises:
+            InvalidDataset: There are such rows.
+        """
+        path = self.path(model, protocol, dataset)
+        found = read_facts(path)
+        if found is not None and found.dataset != dataset:
+            raise InvalidDataset(
+                f"{path} holds results of the set {found.dataset!r}, and {dataset!r} would have the same file; rename "
+                "one of the two sets."
+            )
 
     def datasets(self, model: str, protocol: str) -> list[str]:
         """The names of the sets that were measured by a protocol."""
@@ -156,7 +171,9 @@ class Results:
 
         Raises:
             CannotWrite: The disk is full or the folder read-only.
+            InvalidDataset: See :meth:`check_place`.
         """
+        self.check_place(model, protocol, facts.dataset)
         path = self.path(model, protocol, facts.dataset)
         made_folder(path.parent)
         notes = path.with_suffix(".json")

@@ -131,9 +131,16 @@ class Runner:
 
         Raises:
             InvalidConfig: Earlier results were made otherwise, and ``redo`` is off.
+            InvalidDataset: Two sets would share a file of results.
         """
+        owners: dict[Path, str] = {}
         for folder, protocol in self._jobs(needs):
             self.is_done(model, folder, protocol)
+            owner = owners.setdefault(self.results.path(model.name, protocol.name, folder.name), folder.name)
+            if owner != folder.name:
+                raise InvalidDataset(
+                    f"The sets {owner!r} and {folder.name!r} would share one file of results; rename one of the two."
+                )
 
     def _jobs(self, needs: Iterable[Need]) -> Iterator[tuple[DatasetFolder, Protocol]]:
         """Each dataset once per protocol, whatever number of the paper's sets it stands for."""
@@ -151,7 +158,9 @@ class Runner:
 
         Raises:
             InvalidConfig: It was measured otherwise, and ``redo`` is off.
+            InvalidDataset: The results of another set are where its own would be.
         """
+        self.results.check_place(model.name, protocol.name, folder.name)
         found = self.results.facts(model.name, protocol.name, folder.name)
         if found is None:
             return False

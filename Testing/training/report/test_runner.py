@@ -176,6 +176,22 @@ def test_nothing_is_measured_where_one_set_would_be_refused(tmp_path: Path) -> N
     assert runner.results.datasets("tiny", "masks") == ["CXR_LUNG"]
 
 
+def test_sets_whose_names_make_one_file_do_not_share_it(tmp_path: Path) -> None:
+    one, other = (write_pictures(tmp_path / folder, name) for folder, name in (("1", "Site A"), ("2", "Site_A")))
+    need = Need(("BUS",), masks(Effort()), others=True)
+    predictor = FakePredictor(BOTH)
+    with pytest.raises(InvalidDataset, match="'Site A' and 'Site_A' would share one file of results; rename one"):
+        _runner(tmp_path, one, other).provide(fake_model(predictor), [need])
+    assert predictor.encoded == 0
+    assert _runner(tmp_path, one).provide(fake_model(), [need])
+    for redo in (False, True):
+        with pytest.raises(InvalidDataset, match="holds results of the set 'Site A', and 'Site_A' would have the same"):
+            _runner(tmp_path, other, redo=redo).provide(fake_model(), [need])
+    results = Results(tmp_path / "results")
+    assert results.part("tiny", "masks", "Site A") is not None
+    assert results.part("tiny", "masks", "Site_A") is None
+
+
 def test_results_and_weights_move_together_and_name_no_folder_of_the_machine(tmp_path: Path) -> None:
     weights = tmp_path / "here" / "runs" / "full" / "weights.safetensors"
     weights.parent.mkdir(parents=True)
