@@ -12,7 +12,7 @@ from torch import Tensor
 from KPrismLib.command.console import made_folder, say
 from KPrismLib.errors import DeviceUnavailable, InvalidConfig, InvalidDataset, InvalidWeights
 from KPrismLib.training.config import TrainingConfig
-from KPrismLib.training.log import TrainingLog
+from KPrismLib.training.log import LOG_NAMES, TrainingLog
 from KPrismLib.training.loop import CHECKPOINT_NAME, Trainer, make_fabric
 from KPrismLib.weights import load_weights
 
@@ -86,8 +86,9 @@ def idle_cores(cores: int, processes: int) -> int:
 
 
 def set_aside(folder: Path) -> None:
-    """Move what an earlier run left in ``folder`` into a new folder ``earlier-N`` inside it."""
-    left = [path for path in folder.iterdir() if not path.name.startswith("earlier-")]
+    """Move what an earlier run wrote into ``folder`` to a new folder ``earlier-N`` inside it; the rest is not ours."""
+    # A run that was killed may have left a part of a checkpoint.
+    left = [path for name in (f"{CHECKPOINT_NAME}*", *LOG_NAMES) for path in folder.glob(name) if path.is_file()]
     if left:
         target = folder / f"earlier-{1 + sum(1 for _ in folder.glob('earlier-*'))}"
         target.mkdir()

@@ -17,6 +17,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from KPrismLib.errors import CannotWrite
 from KPrismLib.imaging.atomic_file import write_atomically
 
+STEPS_NAME, VALIDATION_NAME = "steps.csv", "validation.csv"
+#: What a run's logs are called; TensorBoard gives its own files their names.
+LOG_NAMES = (STEPS_NAME, VALIDATION_NAME, "events.out.tfevents.*")
 STEP_FIELDS = ("step", "mode", "size", "loss", "dice", "gradient_norm", "learning_rate", "seconds")
 
 
@@ -57,8 +60,8 @@ class TrainingLog:
         if self._active:
             with self._writing():
                 self._folder.mkdir(parents=True, exist_ok=True)
-                self._steps = self._writer("steps.csv", STEP_FIELDS)
-                self._validations = self._writer("validation.csv", ("step", "name", "dice"))
+                self._steps = self._writer(STEPS_NAME, STEP_FIELDS)
+                self._validations = self._writer(VALIDATION_NAME, ("step", "name", "dice"))
                 from torch.utils.tensorboard import SummaryWriter
 
                 self._board = SummaryWriter(str(self._folder))

@@ -196,6 +196,17 @@ def test_an_earlier_run_is_moved_not_lost(tmp_path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["earlier-1", "earlier-2"]
 
 
+def test_what_no_run_wrote_stays_where_it_is(tmp_path) -> None:
+    written = ["checkpoint.pt", "checkpoint.pt.partial", "steps.csv", "validation.csv", "events.out.tfevents.1.host.0"]
+    others = ["notes.txt", "config.toml", "weights.safetensors"]
+    for name in (*written, *others):
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "packed").mkdir()
+    set_aside(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*others, "packed", "earlier-1"])
+    assert sorted(path.name for path in (tmp_path / "earlier-1").iterdir()) == sorted(written)
+
+
 def test_settings_are_judged_before_the_sets_are_packed(kprism, data, tmp_path) -> None:
     for change, sentence in (
         ("network_settings.depth=3", "There is no network setting 'depth'"),
