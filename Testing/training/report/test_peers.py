@@ -54,6 +54,19 @@ def test_what_peers_and_we_wrote_stands_side_by_side(tmp_path: Path, folder: Dat
     assert text.count("- Toy: nobody It paints rows.") == 1
 
 
+def test_a_set_that_shows_no_class_has_empty_cells(tmp_path: Path) -> None:
+    items = [listed("one", patient="p1"), listed("ref", patient="p3", split="train")]
+    nothing = np.zeros((4, 6), dtype=np.uint8)
+    path = write_folder(tmp_path / "data", describe(items), mask_one=nothing, image_one=nothing + 200)
+    predictor = PeerPredictor(ToySegmenter(), torch.device("cpu"))
+    report = evaluate(predictor, [DatasetFolder.open(path)], modes=("semantic",), absent_classes=True, model="small")  # type: ignore[arg-type]
+    (tmp_path / "peers").mkdir()
+    report.write(tmp_path / "peers" / "kprism.json")
+    text = peers(tmp_path / "peers")
+    assert text is not None
+    assert "| K-Prism (small) | Tiny | semantic | – | – | – | – | 0 |" in text
+
+
 def test_without_files_there_is_no_section(tmp_path: Path) -> None:
     assert peers(tmp_path / "none") is None
     assert peers(tmp_path) is None

@@ -73,6 +73,10 @@ def _rows(content: Mapping[str, Any]) -> list[Sequence[str]]:
     rows: list[Sequence[str]] = []
     for dataset, modes in content["datasets"].items():
         for mode, numbers in modes.items():
+            name = mode.replace("_", "-")
+            if MEAN not in numbers["dice"] and not numbers["pairs"]:  # no slice shows any of the classes
+                rows.append([system, dataset, name, *[MISSING] * (len(_HEADER) - 4), "0"])
+                continue
             curve = np.atleast_1d(numbers["dice"][MEAN])
             interval = numbers["dice_interval95"][MEAN]
             clicked = Mode(mode).uses_clicks
@@ -83,7 +87,7 @@ def _rows(content: Mapping[str, Any]) -> list[Sequence[str]]:
             ]
             first = MISSING if mode == Mode.INTERACTIVE.value else _share(curve, interval, 0, count)
             noc = plain(Number.stored(numbers["noc90"], numbers["noc90_interval95"], count)) if clicked else MISSING
-            rows.append([system, dataset, mode.replace("_", "-"), first, *after, noc, str(count)])
+            rows.append([system, dataset, name, first, *after, noc, str(count)])
     return rows
 
 
