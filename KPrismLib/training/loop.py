@@ -91,7 +91,8 @@ class Trainer:
             exclude=config.exclude,
         )
         self.sampler = draw(absent=config.absent, same_volume=config.same_volume)
-        self.validation_sampler = draw(validation=True) if holds_out(datasets, config.holdout) else None
+        validates = holds_out(datasets, config.holdout, weights=config.dataset_weights, exclude=config.exclude)
+        self.validation_sampler = draw(validation=True) if validates else None
         maker = BatchMaker(
             self.network_config.classes, config.augmentation, config.seed, upside_down=config.upside_down
         )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
@@ -163,9 +164,26 @@ def _patients(slices: Sequence[PackedSlice]) -> int:
     return len({s.patient for s in slices})
 
 
-def holds_out(datasets: Sequence[PackedDataset], fraction: float) -> bool:
-    """Whether any patient is kept out for validation; of few patients a small fraction may be none."""
-    return any(_held_out(s.patient, fraction) for dataset in datasets for s in dataset.slices)
+def holds_out(
+    datasets: Sequence[PackedDataset],
+    fraction: float,
+    *,
+    weights: Mapping[str, float] = MappingProxyType({}),
+    exclude: Collection[str] = (),
+) -> bool:
+    """Whether anything can be drawn for validation: of few patients a small fraction may be none.
+
+    Args:
+        datasets: packed sets.
+        fraction: of the patients that are kept out.
+        weights, exclude: as :class:`Sampler` takes them.
+    """
+    return any(
+        _held_out(entry.patient, fraction) and entry.classes and f"{dataset.name}:{entry.item}" not in exclude
+        for dataset in datasets
+        if weights.get(dataset.name, 1.0) > 0
+        for entry in dataset.slices
+    )
 
 
 def _held_out(patient: str, fraction: float) -> bool:

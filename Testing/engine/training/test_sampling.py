@@ -195,6 +195,16 @@ def test_a_share_of_0_holds_nobody_out() -> None:
     assert len(everyone) == 30
 
 
+def test_nobody_is_held_out_whom_validation_could_not_draw() -> None:
+    """Of the two patients of C none is held out, of B's thirty many: without B there is no validation."""
+    sets = [many("C", 2), many("B", 30)]
+    assert not holds_out(sets[:1], 0.2)
+    assert holds_out(sets, 0.2, weights={"B": 0.5})
+    assert not holds_out(sets, 0.2, weights={"B": 0.0})
+    assert not holds_out(sets, 0.2, exclude=[f"B:{s.item}" for s in sets[1].slices])
+    assert not holds_out([sets[0], many("B", 30, ())], 0.2)
+
+
 def test_a_larger_share_keeps_those_who_were_held_out_before() -> None:
     held = [
         {s.target.patient for s in draw(Sampler([many("A", 60)], weights={}, seed=0, holdout=h, validation=True), 1000)}

@@ -283,6 +283,14 @@ class TestValidation:
         assert {"semantic", "interactive", "semantic/Tiny"} <= names
         assert all(0 <= float(r["dice"]) <= 1 for r in found)
 
+    def test_a_set_of_weight_0_is_not_validated_on(self, dataset: Path, tmp_path: Path) -> None:
+        """All held-out patients belong to it: the run goes without validation, as one of few patients does."""
+        whole = write_dataset(tmp_path / "Whole", name="Whole", patients=1)
+        both = (str(dataset), str(whole))
+        weights = {"Tiny": 0.0}
+        config = tiny_config(dataset, datasets=both, dataset_weights=weights, holdout=0.25, modes={Mode.SEMANTIC: 1.0})
+        assert trainer(config, tmp_path / "run").validation_sampler is None
+
     def test_it_repeats_itself_and_judges_the_average(self, dataset: Path, tmp_path: Path) -> None:
         training = trainer(tiny_config(dataset, holdout=0.25, validation_samples=3), tmp_path / "run")
         first = training.validate()
