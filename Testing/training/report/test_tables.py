@@ -72,6 +72,7 @@ def test_table_2_beside_the_paper(results: Results, view: View) -> None:
     assert busi["paper's best other"] == "Hermes 78.09"
     assert busi["in-context: ours [95 %]"] == "40.0"
     average = _row(section, "**mean of sets**")
+    assert average["measured on"] == "semantic: 2 sets, in-context: 1 set"
     assert average["semantic: ours [95 %]"] == "75.0"  # (60 + 90) / 2, whatever the number of slices
     assert average["paper"] == "77.78"  # (76.86 + 78.70) / 2
     assert average["paper1"] == "75.55"  # in context only one of the two was measured

@@ -89,8 +89,17 @@ def _against_paper(measured: Sequence[Measured], key: str, view: View) -> Table:
     ]
     counted = [each for each in measured if key == "table2" or not each.was_trained_on]
     if len(counted) > 1:
-        rows.append(["**mean of sets**", f"{len(counted)} sets", "", *_mean_cells(counted, key, view)])
+        rows.append(["**mean of sets**", _how_many(counted), "", *_mean_cells(counted, key, view)])
     return Table(header, rows, _TITLES[key])
+
+
+def _how_many(counted: Sequence[Measured]) -> str:
+    """How many sets the columns average: the weights may lack the classes of a set, and have no Dice by class."""
+    numbers = {mode: sum(any(row.present for row in each.slices(mode)) for each in counted) for mode in ONE_SHOT}
+    shown = {mode: number for mode, number in numbers.items() if number}
+    if len(set(shown.values())) < 2:
+        return f"{max(numbers.values())} sets"
+    return ", ".join(f"{_MODE_NAMES[mode]}: {number} set{'s' * (number > 1)}" for mode, number in shown.items())
 
 
 def _cells(measured: Measured, mode: Mode, key: str, view: View) -> list[str]:
