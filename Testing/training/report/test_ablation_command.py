@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from KPrismLib.command.console import made_folder
 from KPrismLib.errors import InvalidConfig
 from KPrismLib.weights import load_weights
 from Testing.engine.network.tiny_network import TINY
-from Testing.training.report.tiny_report import write_pictures
+from Testing.training.report.tiny_report import measured, store, write_pictures, write_weights
 from Training.report import fleet
 from Training.report.command import app
 from Training.report.needs import ABLATION_TABLES, ablation_runs
+from Training.report.results import Results
 from Training.report.training_runs import TrainingRuns
 
 SHIPPED_CONFIG = Path(__file__).parents[3] / "Training" / "configs" / "ablation-small.toml"
@@ -97,6 +99,16 @@ def test_an_interrupted_run_goes_on_from_its_checkpoint(tmp_path: Path, options:
     (tmp_path / "tiny.toml").write_text(CONFIG.replace("num_experts = 2", "num_experts = 3"), encoding="utf-8")
     with pytest.raises(InvalidConfig, match="other settings"):
         runs.is_finished("full")
+
+
+def test_no_run_is_measured_where_another_would_be_refused(tmp_path: Path, options: list[object]) -> None:
+    for run in ("full", "no-moe"):
+        write_weights(made_folder(tmp_path / "runs" / run) / "weights.safetensors", num_experts=2)
+    store(Results(tmp_path / "results"), [measured("BUSI")], model="ablations/no-moe")
+    refused = _run("table5a", *options[1:], "--limit", 1, "--clicks", 5, "--device", "cpu")
+    assert refused.exit_code == 1
+    assert "no-moe/masks/BUSI.csv was measured with other weights" in refused.stderr.replace("\\", "/")
+    assert not (tmp_path / "results" / "ablations" / "full").exists()
 
 
 def test_several_runs_are_a_process_each(

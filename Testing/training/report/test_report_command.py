@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from Testing.training.report.tiny_report import write_pictures, write_volumes, write_weights
+from Testing.training.report.tiny_report import measured, store, write_pictures, write_volumes, write_weights
 from Training.report.command import app
+from Training.report.results import Results
 
 
 def _run(*arguments: object) -> Any:
@@ -131,6 +132,15 @@ def test_the_report_holds_what_there_is(place: dict[str, Any], tmp_path: Path) -
         if line.startswith("!["):
             assert (tmp_path / line.rpartition("(")[2].rstrip(")")).is_file()
     assert str(place["data"]) not in text
+
+
+def test_the_head_tells_results_of_different_effort(tmp_path: Path) -> None:
+    results = Results(tmp_path / "results")
+    for name, limit in (("BUSI", 3), ("CXR_LUNG", 3), ("KITS19_TUMOUR", 5)):
+        store(results, [measured(name)], limit=limit)
+    assert _run("build", "--results", results.root, "-o", tmp_path / "R.md").exit_code == 0
+    head = (tmp_path / "R.md").read_text(encoding="utf-8").partition("\n## ")[0]
+    assert "- **Not alike: limit is 3, but 5 in masks/KITS19_TUMOUR." in head
 
 
 def test_mistakes_are_one_sentence(tmp_path: Path, place: dict[str, Any]) -> None:
