@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ class SliceRange:
 
     def __init__(self, widget: Any) -> None:
         self._widget = widget
-        widget.decimals = 2
         widget.suffix = " mm"
         self._shown: SliceStack | None = None
         self._others: list[tuple[SliceStack, float, float]] = []  # what was chosen in other planes of the volume
@@ -60,10 +60,12 @@ class SliceRange:
 
     def _offer(self, stack: SliceStack) -> None:
         low, high = stack.offset(0), stack.offset(len(stack) - 1)
+        # As many as tell slices apart, of a microscope's volume more than of a scanner's.
+        self._widget.decimals = max(2, 2 - math.floor(math.log10(stack.step)))
         self._widget.setRange(low, high)
         # Not more than the range, which the widget rounds; it complains otherwise.
         length = float(self._widget.maximum) - float(self._widget.minimum)
-        step = stack.grid.step_along(stack.planes[0].normal)
+        step = stack.step
         self._widget.singleStep = min(step, length) if length else step
         self._widget.setValues(low, high)
 
@@ -75,5 +77,5 @@ class SliceRange:
         """
         # The widget rounds to what it shows, and its ends mean the ends of the volume.
         low, high = float(self._widget.minimumValue), float(self._widget.maximumValue)
-        slack = stack.grid.step_along(stack.planes[0].normal) / 2
+        slack = stack.step / 2
         return stack.within(low - slack, high + slack)

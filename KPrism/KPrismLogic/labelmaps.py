@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -105,3 +106,25 @@ def new_labelmap(
     labelmap.SetExtent(*(int(bound) for pair in zip(low, high, strict=True) for bound in pair))
     labelmap.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
     return labelmap, vtk_to_numpy(labelmap.GetPointData().GetScalars())
+
+
+def joined(parts: Sequence[slicer.vtkOrientedImageData]) -> slicer.vtkOrientedImageData | None:
+    """Labelmaps of one grid as one, no larger than needed; None for none."""
+    if len(parts) < 2:
+        return parts[0] if parts else None
+    extents = np.array([part.GetExtent() for part in parts]).reshape(-1, 3, 2)
+    low, high = extents[..., 0].min(axis=0), extents[..., 1].max(axis=0)
+    labelmap, voxels = new_labelmap(parts[0], low, high)
+    whole = voxels.reshape((high - low + 1)[::-1])
+    whole.fill(0)
+    for part, extent in zip(parts, extents, strict=True):
+        place = tuple(slice(*(extent[axis] - low[axis] + (0, 1))) for axis in (2, 1, 0))
+        whole[place] |= voxels_of(part)
+    return labelmap
+
+
+def voxels_of(labelmap: slicer.vtkOrientedImageData) -> npt.NDArray[Any]:
+    """(k, j, i) of a labelmap, its own memory."""
+    from vtk.util.numpy_support import vtk_to_numpy
+
+    return vtk_to_numpy(labelmap.GetPointData().GetScalars()).reshape(labelmap.GetDimensions()[::-1])

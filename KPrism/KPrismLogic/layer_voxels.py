@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from KPrismLogic.labelmaps import Indices, Mask, labelmap_of, lattice_index, new_labelmap, values_at
-from KPrismLogic.matrices import Matrix, inverse, world_from_image
+from KPrismLogic.matrices import Matrix, Vector, inverse, transformed, world_from_image
 from KPrismLogic.slice_image import SliceImage
 
 if TYPE_CHECKING:
@@ -64,6 +64,12 @@ class LayerVoxels:
         """See :class:`~KPrismLogic.slice_voxels.SliceVoxels`."""
         grid = self.geometry
         return grid.GetExtent(), grid.GetSpacing(), grid.GetOrigin(), self.across, self.layer
+
+    def middle(self, segmentation: slicer.vtkMRMLSegmentationNode) -> Vector:
+        """See :class:`~KPrismLogic.slice_voxels.SliceVoxels`."""
+        place = np.array(self.geometry.GetExtent()).reshape(3, 2).mean(axis=1)
+        place[self.across] = self.layer
+        return transformed(world_from_image(self.geometry, segmentation), place)
 
     def read(self, segmentation: slicer.vtkMRMLSegmentationNode, segment_id: str) -> Mask:
         """See :class:`~KPrismLogic.slice_voxels.SliceVoxels`."""

@@ -237,7 +237,7 @@ class KPrismLogic:
         Raises:
             KPrismError: one sentence on what is wrong; slices written before stay.
         """
-        if isinstance(classes, str) or not classes:
+        if isinstance(classes, str) or len(classes) == 0:
             raise InvalidPrompt("Give a list of classes to segment.")
         classes = tuple(dict.fromkeys(classes))
         check_nodes(volumeNode, segmentationNode, *classes)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from KPrismLogic.labelmaps import Indices, Mask, labelmap_of, new_labelmap, values_at
-from KPrismLogic.matrices import Matrix, inverse, world_from_image
+from KPrismLogic.matrices import Matrix, Vector, inverse, world_from_image
 from KPrismLogic.slice_image import ROUNDING, SliceImage
 
 if TYPE_CHECKING:
@@ -53,6 +53,11 @@ class ObliqueVoxels:
             ijk, row, column = ijk.take(chosen, axis=1), row.take(chosen), column.take(chosen)
         return cls(image, geometry, ijk, row, column)
 
+    def middle(self, segmentation: slicer.vtkMRMLSegmentationNode) -> Vector:
+        """See :class:`~KPrismLogic.slice_voxels.SliceVoxels`."""
+        del segmentation  # the plane is in the world already
+        return self.image.plane.point
+
     def read(self, segmentation: slicer.vtkMRMLSegmentationNode, segment_id: str) -> Mask:
         """See :class:`~KPrismLogic.slice_voxels.SliceVoxels`."""
         labelmap, value = labelmap_of(segmentation, segment_id)
@@ -68,6 +73,12 @@ class ObliqueVoxels:
         """See :class:`~KPrismLogic.slice_voxels.SliceVoxels`; all of these voxels lie in the picture."""
         del otherwise
         return mask[self.row, self.column]
+
+    def beyond(self, other: ObliqueVoxels) -> Mask:
+        """Which of these voxels (N,) the other ones, of the same grid, do not have."""
+        shape = tuple(np.maximum(self.ijk.max(axis=1, initial=0), other.ijk.max(axis=1, initial=0)) + 1)
+        own, others = (np.ravel_multi_index(tuple(one.ijk), shape, mode="clip") for one in (self, other))
+        return ~np.isin(own, others)
 
     def labelmap(self, chosen: Mask) -> slicer.vtkOrientedImageData | None:
         """See :class:`~KPrismLogic.slice_voxels.SliceVoxels`."""

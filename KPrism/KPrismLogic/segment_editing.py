@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from KPrismLogic.labelmaps import Mask
+from KPrismLogic.labelmaps import Mask, joined
 from KPrismLogic.slice_voxels import SliceVoxels
 
 if TYPE_CHECKING:
@@ -91,17 +92,23 @@ def write_mask(editor: Editor, segment_id: str, voxels: SliceVoxels, mask: Mask,
     Returns:
         Whether anything had to be changed; the rules decide whether it was.
     """
-    return write_voxels(editor, segment_id, voxels, voxels.wanted(mask, content), content)
+    return write_voxels(editor, segment_id, [(voxels, voxels.wanted(mask, content), content)])
 
 
-def write_voxels(editor: Editor, segment_id: str, voxels: SliceVoxels, wanted: Mask, content: Mask) -> bool:
-    """As :func:`write_mask`, of what the voxels themselves shall hold.
+def write_voxels(editor: Editor, segment_id: str, places: Sequence[tuple[SliceVoxels, Mask, Mask]]) -> bool:
+    """As :func:`write_mask`, in several places of one grid at once: the editor copies the segment for every call.
 
     Args:
-        editor, segment_id, voxels, content: as for :func:`write_mask`.
-        wanted: which of the voxels shall belong to the segment.
+        editor, segment_id: as for :func:`write_mask`.
+        places: voxels, which of them shall belong to the segment, and which do.
     """
-    removed, added = voxels.labelmap(content & ~wanted), voxels.labelmap(wanted & ~content)
+    removed, added = (
+        joined([part for part in parts if part is not None])
+        for parts in (
+            [voxels.labelmap(content & ~wanted) for voxels, wanted, content in places],
+            [voxels.labelmap(wanted & ~content) for voxels, wanted, content in places],
+        )
+    )
     if removed is not None:
         editor.remove(segment_id, removed)
     if added is not None:

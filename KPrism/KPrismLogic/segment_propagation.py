@@ -42,6 +42,8 @@ class SegmentPropagation:
         self.target = target
         self.stack = SliceStack.through(target.volume, target.plane)
         self._accepted: dict[int, Mask] = {}
+        self._planes: dict[int, SlicePlane] = {}  # in which the accepted masks were read
+        self._drawn: set[int] = set()  # accepted because the segment was drawn there
         self._confidence: dict[int, float] = {}
         self._areas: dict[int, int] = {}
         #: The class of the segment, if one was chosen for it; otherwise its name may say it.
@@ -81,6 +83,8 @@ class SegmentPropagation:
             run.accept(target.plane)
         if keep_drawn:
             run.accept_drawn(geometry)
+        else:
+            run.release_drawn()
         return run
 
     @property
@@ -111,11 +115,13 @@ class SegmentPropagation:
             InvalidImage: the plane is no slice of the stack.
         """
         index = self.stack.index_of(plane)
-        mask = segment_in_slice(self.stack.image(index), self.target.segmentation, self.target.segment_id)
+        # A segmentation may be finer than the volume: what counts is the layer that the plane shows.
+        mask = segment_in_slice(self.stack.image_in(plane), self.target.segmentation, self.target.segment_id)
         self._name = self.target.segment().GetName()
         if not mask.any() and not self._accepted:
             raise InvalidReference(f"This slice holds nothing of {self._name}; show a slice in which it is segmented.")
-        self._accept(index, mask)
+        self._accept(index, mask, plane)
+        self._drawn.discard(index)
         return index
 
     def accept_changed(self, geometry: slicer.vtkOrientedImageData | None) -> None:
@@ -129,15 +135,24 @@ class SegmentPropagation:
         segmentation, segment_id = self.target.segmentation, self.target.segment_id
         if geometry is None:
             return
-        for index in sorted({*self._accepted, *self._confidence}):
-            image = self.stack.image(index)
-            if index not in self._accepted:
-                layers = layers_in(image, segmentation, geometry, self.stack.step)
-                if all(self.record.is_ours(one, segment_id, one.read(segmentation, segment_id)) for one in layers):
+        layers = {
+            index: layers_in(self.stack.image(index), segmentation, geometry, self.stack.step)
+            for index in sorted({*self._accepted, *self._confidence})
+        }
+        written = [one for index in self._confidence for one in layers[index]]
+        changed = self.record.changed((one, segment_id, one.read(segmentation, segment_id)) for one in written)
+        for index, slices in layers.items():
+            plane = self._planes.get(index, self.stack.planes[index])
+            mine = [one for one in slices if one in changed]
+            if index in self._confidence:
+                if not mine:
                     continue
-            mask = segment_in_slice(image, segmentation, segment_id)
+                shown = voxels_in(self.stack.image(index), segmentation, geometry)
+                if shown.key not in [one.key for one in mine]:
+                    plane = plane.moved_to(mine[0].middle(segmentation))
+            mask = segment_in_slice(self.stack.image_in(plane), segmentation, segment_id)
             if index not in self._accepted or not np.array_equal(mask, self._accepted[index]):
-                self._accept(index, mask)
+                self._accept(index, mask, plane)
 
     def accept_drawn(self, geometry: slicer.vtkOrientedImageData | None) -> None:
         """Vouch for the slices that hold the segment already and that no run of this propagation wrote.
@@ -160,7 +175,8 @@ class SegmentPropagation:
             image = self.stack.image(index)
             mask = segment_in_slice(image, segmentation, segment_id)
             if mask.any():
-                self._accept(index, mask)
+                self._accept(index, mask, self.stack.planes[index])
+                self._drawn.add(index)
                 continue
             # Where the grid is finer than the volume, between slices; no example, but somebody's work.
             for voxels in layers_in(image, segmentation, geometry, self.stack.step):
@@ -178,8 +194,17 @@ class SegmentPropagation:
                 "Every slice of the range is kept as it is; choose other slices, or let drawn slices be replaced."
             )
 
-    def _accept(self, index: int, mask: Mask) -> None:
-        self._accepted[index] = mask
+    def release_drawn(self) -> None:
+        """Vouch no longer for slices only because the segment was drawn there."""
+        for index in self._drawn & set(self._accepted):
+            del self._accepted[index]
+            if self._engine is not None and index in self._known:
+                self._engine[2].retract(index)
+            self._known.discard(index)
+        self._drawn.clear()
+
+    def _accept(self, index: int, mask: Mask, plane: SlicePlane) -> None:
+        self._accepted[index], self._planes[index] = mask, plane
         self._confidence.pop(index, None)
         self._known.discard(index)
 
@@ -215,8 +240,8 @@ class SegmentPropagation:
             if first <= index <= last and index not in new and not result.accepted:
                 yield self._piece(result)
         for index, mask in sorted(self._accepted.items()):
-            if first <= index <= last and mask.any():
-                yield Piece(index, {self.target.segment_id: mask}, accepted=True)
+            if first <= index <= last:
+                yield Piece(index, {self.target.segment_id: mask}, accepted=self._planes[index])
 
     def written(self, piece: Piece) -> None:
         """A piece was written."""

@@ -97,6 +97,10 @@ class SliceStack:
         """Slice ``index``, and where its pixels lie."""
         return cut_grid(self.grid, self.planes[index], self.frame)
 
+    def image_in(self, plane: SlicePlane) -> SliceImage:
+        """The slice of a parallel plane that may lie between two; its pixels are those of the nearest."""
+        return cut_grid(self.grid, plane, self.frame)
+
     def offset(self, index: int) -> float:
         """Where a slice passes the middle of the volume: S, A or R coordinate in mm, as its plane was asked for."""
         return self.planes[index].offset_at(self.grid.middle)

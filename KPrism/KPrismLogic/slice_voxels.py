@@ -13,7 +13,7 @@ import numpy as np
 
 from KPrismLogic.labelmaps import Mask, empty_grid, labelmap_of, lattice_index, values_at
 from KPrismLogic.layer_voxels import LayerVoxels
-from KPrismLogic.matrices import Matrix, inverse, world_from_image
+from KPrismLogic.matrices import Matrix, Vector, inverse, world_from_image
 from KPrismLogic.oblique_voxels import ObliqueVoxels
 from KPrismLogic.slice_image import ROUNDING, SliceImage
 
@@ -31,6 +31,9 @@ class SliceVoxels(Protocol):
     @property
     def key(self) -> Hashable:
         """Tells them from those of other slices and grids; None of an oblique slice, which shares voxels."""
+
+    def middle(self, segmentation: slicer.vtkMRMLSegmentationNode) -> Vector:
+        """A point in the middle of them along the normal, RAS mm."""
 
     def read(self, segmentation: slicer.vtkMRMLSegmentationNode, segment_id: str) -> Mask:
         """Which of the voxels belong to a segment."""

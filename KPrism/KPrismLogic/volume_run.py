@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,6 +11,7 @@ import numpy as np
 
 from KPrismLib.errors import InvalidImage, KPrismError
 from KPrismLogic.labelmaps import Mask, fingerprint
+from KPrismLogic.oblique_voxels import ObliqueVoxels
 from KPrismLogic.segment_editing import Editor, write_voxels
 from KPrismLogic.slice_voxels import SliceVoxels, layers_in, voxels_in
 from KPrismLogic.target import NoLongerWanted
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from KPrismLib.predictor import Predictor
     from KPrismLogic.runner import Runner
     from KPrismLogic.slice_engine import SliceEngine
+    from KPrismLogic.slice_plane import SlicePlane
     from KPrismLogic.slice_stack import SliceStack
 
 
@@ -33,14 +35,14 @@ class Piece:
         index: the slice of the stack.
         masks: bool (rows, columns) of the slice for each segment ID.
         confidence: in [0, 1], or None where nothing says how sure the model is.
-        accepted: the slice stays as it is. Where the segmentation has several layers for it, those that hold nothing
-            of their own get what the shown one holds.
+        accepted: the plane of a slice that stays as it is. Where the segmentation has several layers for it, those
+            that hold nothing of their own get what the layer in this plane holds.
     """
 
     index: int
     masks: Mapping[str, Mask]
     confidence: float | None = None
-    accepted: bool = False
+    accepted: SlicePlane | None = None
 
     @property
     def area(self) -> int:
@@ -64,6 +66,10 @@ def most_in_doubt(confidence: Mapping[Where, float | None], area: Mapping[Where,
     return max(doubt, key=lambda where: (doubt[where], -where), default=None)
 
 
+#: Voxels by their key, and a segment.
+_Place = tuple[Hashable, str]
+
+
 class WrittenSlices:
     """What runs wrote into slices, to know what somebody changed there since: that is never written over.
 
@@ -71,31 +77,60 @@ class WrittenSlices:
     """
 
     def __init__(self) -> None:
-        # By layer and segment: all that runs found or left there.
-        self._states: dict[tuple[Hashable, str], set[bytes]] = {}
+        # By layer and segment: all that runs left there, all that they found, and the last run that changed it.
+        self._left: dict[_Place, set[bytes]] = {}
+        self._found: dict[_Place, set[bytes]] = {}
+        self._changed_by: dict[_Place, int] = {}
+        self._runs = 0
+
+    def begin(self) -> None:
+        """A run begins."""
+        self._runs += 1
 
     def is_ours(self, voxels: SliceVoxels, segment_id: str, content: Mask) -> bool:
         """Whether a segment holds what a run wrote or found there; where no run was yet, all is to be written over."""
-        states = self._states.get((voxels.key, segment_id))
-        return states is None or fingerprint(content) in states
+        place = voxels.key, segment_id
+        return place not in self._left or fingerprint(content) in self._left[place] | self._found[place]
 
     def is_free(self, voxels: SliceVoxels, segment_id: str, content: Mask) -> bool:
         """Whether nobody but a run put anything there."""
-        return not content.any() or fingerprint(content) in self._states.get((voxels.key, segment_id), ())
+        return not content.any() or fingerprint(content) in self._left.get((voxels.key, segment_id), ())
+
+    def changed(self, holdings: Iterable[tuple[SliceVoxels, str, Mask]]) -> list[SliceVoxels]:
+        """Those of all written voxels, each with a segment and what it holds of it, that somebody changed since.
+
+        What holds again what a run found there was undone, if all is undone that this run changed; otherwise somebody
+        took it away.
+        """
+        changed, back, standing = [], [], set()
+        for voxels, segment_id, content in holdings:
+            place, now = (voxels.key, segment_id), fingerprint(content)
+            if now in self._left.get(place, (now,)):
+                standing.add(self._changed_by.get(place))
+            elif now in self._found[place]:
+                back.append((voxels, self._changed_by.get(place)))
+            else:
+                changed.append(voxels)
+        return changed + [voxels for voxels, run in back if run in standing]
 
     def keep(self, voxels: SliceVoxels, segment_id: str) -> None:
         """What a segment holds there is somebody else's."""
-        self._states.setdefault((voxels.key, segment_id), set())
+        self._left.setdefault((voxels.key, segment_id), set())
+        self._found.setdefault((voxels.key, segment_id), set())
 
     def wrote(self, voxels: SliceVoxels, segment_id: str, before: Mask, after: Mask) -> None:
         """A run wrote a slice."""
         if voxels.key is not None:
-            self._states.setdefault((voxels.key, segment_id), set()).update((fingerprint(before), fingerprint(after)))
+            place, found, left = (voxels.key, segment_id), fingerprint(before), fingerprint(after)
+            self._found.setdefault(place, set()).add(found)
+            self._left.setdefault(place, set()).add(left)
+            if found != left:
+                self._changed_by[place] = self._runs
 
 
 @dataclass(frozen=True, eq=False)
 class _Change:
-    """What a segment held in some voxels before a slice was written, and after."""
+    """What a segment held in some voxels before the run, and after a slice was written."""
 
     voxels: SliceVoxels
     segment_id: str
@@ -110,6 +145,9 @@ class _Change:
         now = fingerprint(self.voxels.read(segmentation, self.segment_id))
         return now != self.after if self.voxels.key is None else now == self.before
 
+
+#: Voxels, which of them shall belong to a segment, and which do.
+_Wanted = tuple[SliceVoxels, Mask, Mask]
 
 #: Makes the pieces; called beside the main thread, as is every step of what it returns.
 Pieces = Callable[["Predictor", "IntensityWindow"], Iterator[Piece]]
@@ -149,6 +187,7 @@ class VolumeRun:
         self._progress, self._finished = progress, finished
         self._iterator: Iterator[Piece] | None = None
         self._running = False
+        self._before: dict[_Place, bytes] = {}  # what there was before the run
         self._begun = False  # whether the undo state of the run is kept
         self._last: list[_Change] = []  # of the last piece that changed something
         self._reached: set[int] = set()  # slices; a run may come back to one
@@ -161,6 +200,7 @@ class VolumeRun:
     def start(self, pieces: Pieces) -> None:
         """Begin."""
         self._running = True
+        self._record.begin()
         self._runner.submit(lambda: self._first(pieces), self._on_piece)
 
     def cancel(self) -> None:
@@ -211,47 +251,57 @@ class VolumeRun:
         if self._last and all(change.is_undone(self._segmentation) for change in self._last):
             raise NoLongerWanted("The segment was undone meanwhile; the rest was not segmented.")
         layers = layers_in(image, self._segmentation, geometry, self._stack.step)
-        shown = voxels_in(image, self._segmentation, geometry)
         changes: list[_Change] = []
         for segment_id, mask in piece.masks.items():
             if self._segmentation.GetSegmentation().GetSegment(segment_id) is None:
                 raise NoLongerWanted("The segment was deleted; the rest was not segmented.")
-            if piece.accepted:
-                changes += self._fill(layers, shown, segment_id)
+            if piece.accepted is None:
+                places = self._put(layers, segment_id, mask & image.inside)
             else:
-                changes += self._put(layers, segment_id, mask & image.inside)
+                shown = voxels_in(self._stack.image_in(piece.accepted), self._segmentation, geometry)
+                places = self._fill(layers, shown, segment_id, mask & image.inside)
+            changes += self._change(segment_id, list(places))
         self._last = changes or self._last
-        if piece.accepted:
+        if piece.accepted is not None:
             return True
         self._reached.add(piece.index)
         return self._progress(piece, self.done)
 
-    def _put(self, layers: Sequence[SliceVoxels], segment_id: str, mask: Mask) -> Iterator[_Change]:
-        """Write a mask of the slice into those of its layers that nobody changed."""
+    def _put(self, layers: Sequence[SliceVoxels], segment_id: str, mask: Mask) -> Iterator[_Wanted]:
+        """A mask of the slice, in those of its layers that nobody changed."""
         for voxels in layers:
             content = voxels.read(self._segmentation, segment_id)
             if self._record.is_ours(voxels, segment_id, content):
-                yield from self._change(voxels, segment_id, content, voxels.wanted(mask, content))
+                yield voxels, voxels.wanted(mask, content), content
 
-    def _fill(self, layers: Sequence[SliceVoxels], shown: SliceVoxels, segment_id: str) -> Iterator[_Change]:
-        """Write what the shown layer holds into those beside it that hold nothing of their own."""
-        beside = [voxels for voxels in layers if voxels.key != shown.key]
-        if beside and shown.key is not None:
-            wanted = shown.read(self._segmentation, segment_id)
-            for voxels in beside:
+    def _fill(
+        self, layers: Sequence[SliceVoxels], shown: SliceVoxels, segment_id: str, mask: Mask
+    ) -> Iterator[_Wanted]:
+        """What the shown layer holds, in those beside it that hold nothing of their own."""
+        for voxels in layers:
+            if voxels.key is None or shown.key is None:
+                if isinstance(voxels, ObliqueVoxels) and isinstance(shown, ObliqueVoxels):
+                    content = voxels.read(self._segmentation, segment_id)
+                    yield voxels, content | (voxels.wanted(mask, content) & voxels.beyond(shown)), content
+            elif voxels.key != shown.key:
                 content = voxels.read(self._segmentation, segment_id)
                 if self._record.is_free(voxels, segment_id, content):
-                    yield from self._change(voxels, segment_id, content, wanted)
+                    yield voxels, shown.read(self._segmentation, segment_id), content
 
-    def _change(self, voxels: SliceVoxels, segment_id: str, content: Mask, wanted: Mask) -> Iterator[_Change]:
-        if not self._begun and not np.array_equal(content, wanted):
+    def _change(self, segment_id: str, places: Sequence[_Wanted]) -> Iterator[_Change]:
+        """Write, and tell what changed."""
+        if not self._begun and any(not np.array_equal(wanted, content) for _, wanted, content in places):
             self._editor.save_state()
             self._begun = True
-        write_voxels(self._editor, segment_id, voxels, wanted, content)
-        after = voxels.read(self._segmentation, segment_id)
-        self._record.wrote(voxels, segment_id, content, after)
-        if not np.array_equal(content, after):
-            yield _Change(voxels, segment_id, fingerprint(content), fingerprint(after))
+        write_voxels(self._editor, segment_id, places)
+        for voxels, _, content in places:
+            after = voxels.read(self._segmentation, segment_id)
+            self._record.wrote(voxels, segment_id, content, after)
+            before = self._before.setdefault((voxels.key, segment_id), fingerprint(content))
+            if voxels.key is None:
+                before = fingerprint(content)
+            if before != fingerprint(after):
+                yield _Change(voxels, segment_id, before, fingerprint(after))
 
     def _check(self) -> None:
         if self._segmentation.GetScene() is None:

@@ -39,6 +39,10 @@ class FloodPropagation:
         self._results[index] = FloodResult(index, mask, 1.0, accepted=True)
         self._versions[index] = self._versions.get(index, 0) + 1
 
+    def retract(self, index):
+        assert self._results[index].accepted
+        del self._results[index]
+
     def propagate(self, first=0, last=None):
         last = len(self._stack) - 1 if last is None else last
         known = [index for index, one in self._results.items() if one.accepted and one.mask.any()]

@@ -22,6 +22,7 @@ from Testing.slicer.scenes import (
     fill,
     geometry,
     segmentation_node,
+    view_plane,
     volume_node,
 )
 
@@ -121,6 +122,67 @@ def test_a_slice_that_is_drawn_in_one_layer_goes_into_those_beside_it(scene, kin
     _propagate(bench, run)
     assert bench.array()[6 * FINER : 7 * FINER, :2, :2].all()
     assert not bench.array()[: 6 * FINER, :2, :2].any()
+
+
+def test_the_layer_that_is_shown_or_was_changed_counts_not_the_middle_one(scene):
+    bench = _bench(scene, "identity", FINER)
+    lowest, highest = 6 * FINER, 7 * FINER - 1
+    drawn = np.zeros_like(_thick(LIVER))
+    drawn[highest] = LIVER[6]
+    fill(bench.editor, bench.segmentation, "Liver", drawn)
+    above = _axial(bench, 6).moved_to(bench.ras(6.35, 6, 7))
+    run = SegmentPropagation.continued(None, bench.target(above), bench.editor.geometry(), keep_drawn=False)
+    assert run.accepted == (6,)
+    _propagate(bench, run)
+    assert np.array_equal(bench.array(), _thick(LIVER))
+
+    corrected = bench.array()
+    corrected[highest + FINER, :2, :2] = True  # slice 7, away from its middle
+    fill(bench.editor, bench.segmentation, "Liver", corrected)
+    assert _continued(bench, 6, run, keep_drawn=False).accepted == (6, 7)
+    _propagate(bench, run)
+    assert bench.array()[7 * FINER : 8 * FINER, :2, :2].all()
+    assert not bench.array()[lowest, :2, :2].any()
+
+    emptied = bench.array()
+    emptied[8 * FINER + 1] = False  # a layer beside the middle of slice 8
+    fill(bench.editor, bench.segmentation, "Liver", emptied)
+    assert _continued(bench, 6, run, keep_drawn=False).accepted == (6, 7, 8)
+    _propagate(bench, run)
+    assert not bench.array()[8 * FINER : 9 * FINER].any()
+
+
+@pytest.mark.parametrize("factor", [3, 7])
+def test_an_oblique_slice_that_stays_is_filled_as_thick_as_its_neighbours(scene, factor):
+    voxels = np.full(SIZE[::-1], 100, np.uint8)
+    voxels[0] = 0
+    volume = volume_node(scene, voxels, geometry("anisotropic"))
+    size = (*SIZE[:2], SIZE[2] * factor)
+    grid = geometry("anisotropic") @ _grid(factor)
+    bench = Bench.make(scene, volume, segmentation_node(scene, volume, grid=grid, size=size))
+    plane = view_plane("oblique", bench.ras(7, 8, 9))
+    bench.click(plane, bench.ras(7, 8, 9))
+    run = SegmentPropagation.continued(None, bench.target(plane), bench.editor.geometry(), keep_drawn=False)
+    _propagate(bench, run)
+    stack = run.stack
+    (thick,) = layers_in(stack.image(run.accepted[0]), bench.segmentation, bench.editor.geometry(), stack.step)
+    holds = thick.read(bench.segmentation, "Liver")
+    inside = thick.ijk[2] >= 2 * factor  # away from the slice of another value
+    assert holds[inside].mean() > 0.99
+
+
+def test_a_piece_is_one_change_however_many_layers_it_has(scene, monkeypatch):
+    """The editor copies the whole segment for every change."""
+    bench = _bench(scene, "identity", FINER)
+    draw = np.zeros_like(_thick(LIVER))
+    draw[6 * FINER : 7 * FINER] = LIVER[6]
+    fill(bench.editor, bench.segmentation, "Liver", draw)
+    run, added = _continued(bench, 6, keep_drawn=False), []
+    add = bench.editor.add
+    monkeypatch.setattr(bench.editor, "add", lambda *given: (added.append(given), add(*given)))
+    _propagate(bench, run)
+    assert np.array_equal(bench.array(), _thick(LIVER))
+    assert len(added) == 6  # slices 3 to 9 without the accepted one
 
 
 def test_what_is_drawn_between_slices_is_kept_on_request(scene):

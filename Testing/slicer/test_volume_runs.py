@@ -161,8 +161,12 @@ def test_slices_that_were_drawn_before_any_run_are_kept_on_request(bench, sessio
     late[13, :3, :3] = True  # drawn since, beyond the range
     assert not bench.array()[13].any()
     fill(bench.editor, bench.segmentation, "Liver", late)
-    assert keep(session.propagation, keep_drawn=False).accepted == (6, 8)
     assert keep(session.propagation, keep_drawn=True).accepted == (6, 8, 13)
+    assert keep(session.propagation, keep_drawn=False).accepted == (6,)
+    session.start().wait()
+    expected = LIVER.copy()
+    expected[13] = late[13]  # beyond where the structure ends
+    assert np.array_equal(bench.array(), expected)
 
 
 @pytest.mark.parametrize("kind", GEOMETRIES)
@@ -172,6 +176,38 @@ def test_oblique_slices_are_never_taken_as_drawn(scene, kind):
     target = bench.target(view_plane("oblique", bench.ras(6, 6, 7)))
     run = SegmentPropagation.continued(None, target, bench.editor.geometry(), keep_drawn=True)
     assert len(run.accepted) == 1
+
+
+def test_slices_that_the_user_emptied_stay_empty(bench, session):
+    """The most natural correction of all; undo leaves slices empty, too, but all of them."""
+    session.start().wait()
+    corrected = bench.array()
+    corrected[8:] = False
+    fill(bench.editor, bench.segmentation, "Liver", corrected)
+    again = functools.partial(
+        SegmentPropagation.continued,
+        session.propagation,
+        bench.target(session.plane(6)),
+        bench.editor.geometry(),
+        keep_drawn=False,
+    )
+    assert again().accepted == (6, 8, 9)
+    session.start().wait()
+    assert np.array_equal(bench.array(), corrected)
+
+
+def test_a_later_run_that_is_undone_makes_no_empty_examples(bench, session):
+    """The first run stands all the while, and only what the second one changed is empty again."""
+    session.start(4, 7).wait()
+    session.start().wait()
+    bench.undo()
+    assert not bench.array()[8].any()
+    SegmentPropagation.continued(
+        session.propagation, bench.target(session.plane(6)), bench.editor.geometry(), keep_drawn=False
+    )
+    assert session.propagation.accepted == (6,)
+    session.start().wait()
+    assert np.array_equal(bench.array(), LIVER)
 
 
 def test_another_segment_or_stack_begins_anew(bench, session):

@@ -15,6 +15,7 @@ from KPrismLogic.segment_editing import LogicEditor
 from KPrismLogic.slice_image import cut, cut_grid
 from KPrismLogic.slice_plane import SlicePlane
 from KPrismLogic.slice_stack import SliceStack
+from KPrismLogic.target import NoLongerWanted
 from Testing.slicer.flood_predictor import FloodPredictor
 from Testing.slicer.scenes import (
     GEOMETRIES,
@@ -128,6 +129,29 @@ def test_neighbouring_slices_are_told_apart_in_any_unit(scene, logic, spacing):
     assert np.array_equal(found[3], LIVER[3])
     stack = SliceStack.through(volume, SlicePlane.of_volume(volume, "axial"))
     assert [stack.index_of(plane) for plane in stack.planes] == list(range(len(stack)))
+
+
+def test_undo_while_stray_pieces_are_taken_away_ends_the_class_run(scene):
+    voxels = body()
+    for k in (4, 6, 8):
+        voxels[k, 13:15, 2:5] = 100
+    volume = volume_node(scene, voxels, geometry("identity"))
+    bench = Bench.make(scene, volume, segmentation_node(scene, volume, names=()), segment_id="")
+    model = Model()
+    model.use(FloodPredictor())
+    calls = []
+
+    def undo_at_the_first_that_comes_again(done, count):
+        calls.append(done)
+        if len(calls) == len(voxels) + 1:
+            bench.undo()
+
+    logic = KPrismLogic(model, saveState=lambda _: bench.editor.save_state())
+    with pytest.raises(NoLongerWanted, match="undone"):
+        logic.segmentVolume(volume, bench.segmentation, ["liver"], progress=undo_at_the_first_that_comes_again)
+    content = bench.segmentation.GetSegmentation()
+    found = content.GetSegmentIdBySegmentName("liver")
+    assert not found or not bench.array(found).any()
 
 
 def test_range_between_two_offsets(bench):

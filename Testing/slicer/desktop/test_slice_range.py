@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from KPrismLogic.matrices import matrix_from_array
 from Testing.slicer.desktop.strict_effect import settle, widget_named, written, xy_of
-from Testing.slicer.scenes import body, draw_layers, volume_node
+from Testing.slicer.scenes import body, draw_layers, geometry, volume_node
 
 pytestmark = pytest.mark.usefixtures("flood_propagation")
 
@@ -80,3 +81,17 @@ def test_panel_remembers_the_range_of_a_plane_until_the_volume_changes(panel):
     ui.planeBox.setCurrentIndex(0)
     assert (ui.rangeWidget.minimum, ui.rangeWidget.maximum) == shown()
     panel.widget.cleanup()
+
+
+@pytest.mark.parametrize("spacing", [1e-3, 1e-5])
+def test_the_range_of_a_microscopes_volume_has_all_its_slices(desktop, effect, spacing):
+    bench = desktop.bench
+    bench.volume.SetIJKToRASMatrix(matrix_from_array(geometry("identity") @ np.diag([1, 1, 1, 1 / spacing]) * spacing))
+    bench.segmentation.SetReferenceImageGeometryParameterFromVolumeNode(bench.volume)
+    effect.self().sourceVolumeNodeChanged()
+    effect.self().referenceGeometryChanged()
+    draw_layers(bench, 6)
+    _show(desktop, effect, 6)
+    widget_named("KPrismPropagate").click()
+    settle()
+    assert np.flatnonzero(written(desktop).any(axis=(1, 2))).tolist() == list(range(3, 10))
