@@ -16,7 +16,7 @@ Strip = npt.NDArray[np.uint8]
 
 
 def title_strip(title: str, width: int) -> Strip:
-    """One line of text, made smaller and then cut when it is too long, uint8 ``(rows, width, 3)``."""
+    """One line of text, made smaller, then cut (to nothing, if need be) to fit, uint8 ``(rows, width, 3)``."""
     margin = _font_size(width)
     room, size = width - 2 * margin, margin
     font = ImageFont.load_default(size)
@@ -26,7 +26,7 @@ def title_strip(title: str, width: int) -> Strip:
     shown = title
     while shown and font.getlength(shown) > room:
         title = title[:-1]
-        shown = f"{title.rstrip()}…"
+        shown = f"{title.rstrip()}…" if title else ""  # a picture of few columns has no room even for the dots
     height = round(2.2 * margin)
     sheet = Image.new("RGB", (width, height), _BACKGROUND)
     ImageDraw.Draw(sheet).text((margin, height / 2), shown, fill=_TEXT, font=font, anchor="lm")

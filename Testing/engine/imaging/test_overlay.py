@@ -109,6 +109,13 @@ def test_title_and_legend_are_added_above_and_below():
     assert (long[:above, -8:] < 60).all()  # made smaller, and cut at the end
 
 
+@pytest.mark.parametrize("width", [1, 24, 29, 40])
+def test_a_picture_too_narrow_for_its_title_has_none(width):
+    tall = render_overlay(np.full((512, width), 128, np.uint8), [], title="Liver in axial slice 3")
+    assert tall.shape[1] == width
+    assert (tall[:-512] < 60).all() == (width < 40)  # nothing but the background, or what fits
+
+
 def test_a_legend_of_many_names_takes_several_lines():
     masks = [(_square(), BLUE)] * 9
     one = render_overlay(GREY, masks[:1], legend=["Left kidney"])
