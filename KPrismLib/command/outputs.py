@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from KPrismLib.command.console import check_writable
+from KPrismLib.command.input_files import InputFiles
 from KPrismLib.command.label_map import LabelMap
 from KPrismLib.errors import CannotWrite
 from KPrismLib.imaging import dicom_seg
@@ -36,14 +37,16 @@ class Outputs:
         """Find what would keep a file from being written, before anything is computed.
 
         Raises:
-            CannotWrite: unknown ending, missing folder, or the file is one of the ``inputs``.
+            CannotWrite: unknown ending, missing folder, or the file is one of the ``inputs``, or a slice of a series
+                in a folder among them.
         """
         wanted = (
             (self.segmentation, SEGMENTATION_ENDINGS),
             (self.overlay, OVERLAY_ENDINGS),
             (self.probability, PROBABILITY_ENDINGS),
         )
-        taken = {path.resolve(): "an input" for path in inputs}
+        files = InputFiles(inputs)
+        taken: set[Path] = set()
         for path, endings in wanted:
             if path is None:
                 continue
@@ -53,9 +56,10 @@ class Outputs:
                     "images, the name of a folder, without ending."
                 )
             check_writable(path)
-            if path.resolve() in taken:
-                raise CannotWrite(f"Cannot write {path.name}: it is also {taken[path.resolve()]}; choose another name.")
-            taken[path.resolve()] = "another output"
+            other = "an input" if path in files else "another output" if path.resolve() in taken else None
+            if other is not None:
+                raise CannotWrite(f"Cannot write {path.name}: it is also {other}; choose another name.")
+            taken.add(path.resolve())
 
     def check_fits(self, volume: Volume) -> None:
         """Raise CannotWrite if the format of the segmentation cannot hold this volume.

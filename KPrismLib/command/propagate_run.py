@@ -87,8 +87,7 @@ def run(
     """Segment, carry on, write, tell; nothing is written unless everything could be computed."""
     without_reader_warnings()
     carry.check(request, outputs)
-    others = [path for r in request.references for path in (r.image, r.mask)]
-    outputs.check([image, *others, *([] if carry.mask is None else [carry.mask])])
+    outputs.check([image, *request.reference_files, *([] if carry.mask is None else [carry.mask])])
     volume = read_volume(image, series_uid=series_uid)
     outputs.check_fits(volume)
     stack = VolumeStack(volume, choose_plane(volume, request.plane))

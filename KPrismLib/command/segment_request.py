@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from KPrismLib.class_names import row_of_class
 from KPrismLib.command.console import say
@@ -52,6 +53,11 @@ class Request:
             raise InvalidPrompt("Give either --best, which chooses slices, or --reference-slice.")
         if self.every_piece and (self.prompts or not self.classes):
             raise InvalidPrompt("--every-piece says what becomes of classes in a volume; give it with --class alone.")
+
+    @property
+    def reference_files(self) -> tuple[Path, ...]:
+        """Images and masks of the references."""
+        return tuple(path for file in self.references for path in (file.image, file.mask))
 
     def places(self, volume: Volume) -> list[SlicePlacement]:
         """The slices to segment.

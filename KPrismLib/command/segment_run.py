@@ -33,7 +33,7 @@ def run(
 ) -> None:
     """Segment and write; nothing is written unless everything could be computed."""
     without_reader_warnings()
-    outputs.check([image, *(path for r in request.references for path in (r.image, r.mask))])
+    outputs.check([image, *request.reference_files])
     volume = read_volume(image, series_uid=series_uid)
     outputs.check_fits(volume)
     places = request.places(volume)

@@ -11,9 +11,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from KPrismLib.command.input_files import InputFiles
 from KPrismLib.imaging import atomic_file
 from KPrismLib.network import KPrism
 from Testing.engine.command.tiny_inputs import save_picture, save_volume
+from Testing.engine.imaging.tiny_dicom import save_slice
 
 
 @pytest.fixture
@@ -207,6 +209,35 @@ def test_outputs_that_cannot_be(refused, picture, volume, tmp_path) -> None:
     assert "another output" in refused(picture, *liver, "--overlay", tmp_path / "out.png", output="out.png")
     assert ".png, .jpg" in refused(picture, *liver, "--overlay", tmp_path / "o.gif")
     assert ".nii.gz" in refused(picture, *liver, "--probability", tmp_path / "p.png")
+
+
+def test_a_slice_of_a_series_is_not_written_over(kprism, weights, picture, picture_mask, tmp_path) -> None:
+    series = tmp_path / "ct"
+    series.mkdir()
+    slices = [save_slice(series, number, (0, 0, number)) for number in range(3)]
+    link = tmp_path / "linked"
+    link.mkdir()
+    (link / "a.dcm").symlink_to(slices[0])
+    before = slices[1].read_bytes()
+    examples = ("--reference", series, picture_mask)
+    for image, output, *arguments in (
+        (series, slices[1], "--class", "liver"),
+        (series, slices[1], "--class", "liver", "--propagate"),
+        (link, slices[0], "--class", "liver"),
+        (picture, slices[1], *examples),
+        (picture, slices[1], *examples, "--propagate"),
+    ):
+        result = kprism("segment", image, "-o", output, *arguments, "--model", weights)
+        assert "it is also an input" in result.sentence
+    assert slices[1].read_bytes() == before
+    assert slices[0] in InputFiles([link])
+    assert series / "liver.dcm" not in InputFiles([series])
+
+
+def test_a_segmentation_beside_its_series_may_be_written_again(tmp_path) -> None:
+    save_slice(tmp_path, 0, (0, 0, 0))
+    save_slice(tmp_path, 1, (0, 0, 1), name="liver.dcm", edit=lambda data: setattr(data, "Modality", "SEG"))
+    assert tmp_path / "liver.dcm" not in InputFiles([tmp_path])
 
 
 def test_wrong_usage_has_its_own_status(kprism, picture, tmp_path) -> None:

@@ -1,0 +1,35 @@
+"""Which files a command reads, so that no result takes the place of one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from KPrismLib.imaging.dicom_headers import is_dicom, is_segmentation
+
+
+class InputFiles:
+    """The files behind inputs; ``path in files`` says whether ``path`` is one of them, by whatever name.
+
+    Of a folder these are its DICOM images, those of other series than the one that is read too. A DICOM segmentation
+    beside them is none: it is what an earlier run wrote there.
+
+    Args:
+        inputs: files, and folders with DICOM series.
+    """
+
+    def __init__(self, inputs: Iterable[Path]) -> None:
+        self._files: set[Path] = set()
+        self._in_folders: set[Path] = set()
+        for path in inputs:
+            if path.is_dir():
+                self._in_folders.update(file.resolve() for file in path.iterdir())
+            else:
+                self._files.add(path.resolve())
+
+    def __contains__(self, path: Path) -> bool:
+        file = path.resolve()
+        if file in self._files:
+            return True
+        # Only now looked into: a series may have a thousand files.
+        return file in self._in_folders and file.is_file() and is_dicom(file) and not is_segmentation(file)
