@@ -33,6 +33,11 @@ class Outputs:
     overlay: Path | None = None
     probability: Path | None = None
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All that is written."""
+        return tuple(path for path in (self.segmentation, self.overlay, self.probability) if path is not None)
+
     def check(self, inputs: Sequence[Path]) -> None:
         """Find what would keep a file from being written, before anything is computed.
 

@@ -23,6 +23,7 @@ from KPrismLib.command.batch_options import BatchOptions
 from KPrismLib.command.batch_progress import BatchProgress
 from KPrismLib.command.console import made_folder, print_json, say
 from KPrismLib.command.failures import FAILED
+from KPrismLib.command.input_files import InputFiles
 from KPrismLib.command.segment_request import Request, known_classes
 from KPrismLib.command.segment_work import Outcome, Places, SegmentWork, Task
 from KPrismLib.devices import choose_device
@@ -62,7 +63,7 @@ def run_batch(
         if any(path.resolve() == folder.resolve() for path in inputs):
             raise CannotWrite(f"Cannot write into {folder}: the images lie there; give another folder.")
     everything = _found(inputs, places)
-    _check_apart(everything, places)
+    _check_apart(everything, places, request)
     cases = shard.take(everything)
     made_folder(places.folder)
     _remove_left_overs(places.folder)
@@ -142,13 +143,13 @@ def _found(inputs: Sequence[Path], places: Places) -> list[Case]:
         return find_cases(inputs, leave_out=places.folders, after_file=after_file)
 
 
-def _check_apart(cases: Sequence[Case], places: Places) -> None:
-    """Raise CannotWrite when a result would take the place of an image."""
-    images = {path.resolve() for case in cases for path in case.files}
+def _check_apart(cases: Sequence[Case], places: Places, request: Request) -> None:
+    """Raise CannotWrite when a result would take the place of an image, or of a reference or its mask."""
+    files = InputFiles([*(path for case in cases for path in case.all_files()), *request.reference_files])
     for case in cases:
-        result = places.outputs(case.name).segmentation.resolve()
-        if result in images:
-            raise CannotWrite(f"Cannot write {result.name}: it is also an input; choose another folder as -o.")
+        for result in places.outputs(case.name).files:
+            if result in files:
+                raise CannotWrite(f"Cannot write {result}: it is also an input; choose another folder for it.")
 
 
 def _settings(request: Request, places: Places, model: str) -> str:

@@ -138,8 +138,7 @@ class SegmentWork:
         if earlier.get("stamp") != stamped and (content is None or earlier.get("content") != content):
             return None
         outputs = self.places.outputs(task.case.name)
-        wanted = (outputs.segmentation, outputs.overlay, outputs.probability)
-        if not all(path is None or path.is_file() for path in wanted):
+        if not all(path.is_file() for path in outputs.files):
             return None
         if outputs.segmentation.stat().st_size != earlier.get("bytes"):
             return None
@@ -148,9 +147,8 @@ class SegmentWork:
     def _segment(self, case: Case, progress: Progress) -> Record:
         request, outputs = self.request, self.places.outputs(case.name)
         without_reader_warnings()
-        for path in (outputs.segmentation, outputs.overlay, outputs.probability):
-            if path is not None:
-                made_folder(path.parent)
+        for path in outputs.files:
+            made_folder(path.parent)
         outputs.check(case.files)
         volume = case.read()
         outputs.check_fits(volume)

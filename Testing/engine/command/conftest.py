@@ -87,3 +87,30 @@ def volume_mask(tmp_path: Path) -> Path:
     labels[3, 4:14, 4:14] = 1
     labels[1, 20, 10] = 2
     return save_volume(tmp_path / "labels.nii.gz", labels)
+
+
+@pytest.fixture
+def images(tmp_path: Path, rng: np.random.Generator) -> Path:
+    """``a.png``, ``sub/b.nii.gz`` of three slices and ``broken.png``."""
+    folder = tmp_path / "images"
+    (folder / "sub").mkdir(parents=True)
+    save_picture(folder / "a.png", blob((24, 30), rng))
+    save_volume(folder / "sub" / "b.nii.gz", np.stack([blob((24, 20), rng) for _ in range(3)]))
+    (folder / "broken.png").write_bytes(b"no picture")
+    return folder
+
+
+@pytest.fixture
+def good(images: Path) -> Path:
+    (images / "broken.png").unlink()
+    return images
+
+
+@pytest.fixture
+def batch(kprism, weights, tmp_path) -> Callable[..., Outcome]:
+    """Runs a batch into ``results`` by the class liver."""
+
+    def run(*arguments: object, output: Path = tmp_path / "results") -> Outcome:
+        return kprism("segment", *arguments, "-o", output, "--class", "liver", "--model", weights)
+
+    return run

@@ -9,8 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,41 +21,8 @@ from KPrismLib.command.segment_request import Request
 from KPrismLib.command.segment_work import Places, SegmentWork, Task
 from KPrismLib.imaging import atomic_file
 from KPrismLib.imaging.labels import read_label_volume
-from Testing.engine.command.tiny_inputs import blob, save_picture, save_volume
+from Testing.engine.command.tiny_inputs import blob, save_picture, save_volume, statuses
 from Testing.engine.imaging.tiny_dicom import UID, save_slice
-
-Batch = Callable[..., Any]
-
-
-@pytest.fixture
-def images(tmp_path: Path, rng: np.random.Generator) -> Path:
-    """``a.png``, ``sub/b.nii.gz`` of three slices and ``broken.png``."""
-    folder = tmp_path / "images"
-    (folder / "sub").mkdir(parents=True)
-    save_picture(folder / "a.png", blob((24, 30), rng))
-    save_volume(folder / "sub" / "b.nii.gz", np.stack([blob((24, 20), rng) for _ in range(3)]))
-    (folder / "broken.png").write_bytes(b"no picture")
-    return folder
-
-
-@pytest.fixture
-def good(images: Path) -> Path:
-    (images / "broken.png").unlink()
-    return images
-
-
-@pytest.fixture
-def batch(kprism, weights, tmp_path) -> Batch:
-    """Runs a batch into ``results`` by the class liver."""
-
-    def run(*arguments: object, output: Path = tmp_path / "results") -> Any:
-        return kprism("segment", *arguments, "-o", output, "--class", "liver", "--model", weights)
-
-    return run
-
-
-def _statuses(result: Any) -> dict[str, str]:
-    return {record["case"]: record["status"] for record in json.loads(result.out)["cases"]}
 
 
 def test_every_image_is_segmented_as_it_would_be_alone(batch, kprism, weights, good, tmp_path) -> None:
@@ -75,7 +40,7 @@ def test_every_image_is_segmented_as_it_would_be_alone(batch, kprism, weights, g
 def test_one_failed_case_does_not_stop_the_rest(batch, images, tmp_path) -> None:
     result = batch(images, "--json")
     assert result.status == 1
-    assert _statuses(result) == {"a": "done", "broken": "failed", "sub/b": "done"}
+    assert statuses(result) == {"a": "done", "broken": "failed", "sub/b": "done"}
     record = read_manifest(tmp_path / "results")["broken"]
     assert "broken.png is not a picture" in record["sentence"]
     assert "FAILED. broken.png is not a picture" in result.err
@@ -102,22 +67,22 @@ def test_the_record_of_a_case(batch, good, tmp_path, weights) -> None:
 
 def test_what_is_done_is_skipped_and_what_failed_is_tried_again(batch, images, tmp_path) -> None:
     batch(images)
-    assert _statuses(batch(images, "--json")) == {"a": "skipped", "broken": "failed", "sub/b": "skipped"}
-    assert _statuses(batch(images, "--json", "--overwrite")) == {"a": "done", "broken": "failed", "sub/b": "done"}
+    assert statuses(batch(images, "--json")) == {"a": "skipped", "broken": "failed", "sub/b": "skipped"}
+    assert statuses(batch(images, "--json", "--overwrite")) == {"a": "done", "broken": "failed", "sub/b": "done"}
 
 
 def test_only_what_changed_is_segmented_again(batch, good, tmp_path, rng) -> None:
     everything_done = {"a": "skipped", "sub/b": "skipped"}
     batch(good)
     os.utime(good / "a.png", (1, 1))  # touched, not changed
-    assert _statuses(batch(good, "--json")) == everything_done
+    assert statuses(batch(good, "--json")) == everything_done
     save_picture(good / "a.png", blob((24, 30), rng))
-    assert _statuses(batch(good, "--json")) == everything_done | {"a": "done"}
+    assert statuses(batch(good, "--json")) == everything_done | {"a": "done"}
     (tmp_path / "results" / "sub" / "b.seg.nrrd").unlink()
-    assert _statuses(batch(good, "--json")) == everything_done | {"sub/b": "done"}
+    assert statuses(batch(good, "--json")) == everything_done | {"sub/b": "done"}
     (tmp_path / "results" / "a.seg.nrrd").write_bytes(b"cut")
-    assert _statuses(batch(good, "--json")) == everything_done | {"a": "done"}
-    assert _statuses(batch(good, "--json", "--class", "spleen")) == {"a": "done", "sub/b": "done"}
+    assert statuses(batch(good, "--json")) == everything_done | {"a": "done"}
+    assert statuses(batch(good, "--json", "--class", "spleen")) == {"a": "done", "sub/b": "done"}
 
 
 def test_a_model_is_not_loaded_when_everything_is_done(batch, good, monkeypatch) -> None:
@@ -131,18 +96,18 @@ def test_several_processes_do_the_same(batch, images, tmp_path) -> None:
     alone = batch(images, "--json", output=tmp_path / "alone")
     result = batch(images, "--json", "--workers", 2)
     assert result.status == 1
-    assert _statuses(result) == _statuses(alone)
+    assert statuses(result) == statuses(alone)
     for name in ("a.seg.nrrd", "sub/b.seg.nrrd"):
         found, expected = (read_label_volume(tmp_path / folder / name).array for folder in ("results", "alone"))
         np.testing.assert_array_equal(found, expected)
 
 
 def test_shards_share_the_work_and_are_read_as_one(batch, images, tmp_path) -> None:
-    first = _statuses(batch(images, "--json", "--shard", "1/2"))
-    second = _statuses(batch(images, "--json", "--shard", "2/2"))
+    first = statuses(batch(images, "--json", "--shard", "1/2"))
+    second = statuses(batch(images, "--json", "--shard", "2/2"))
     assert first == {"a": "done", "sub/b": "done"}
     assert second == {"broken": "failed"}
-    assert _statuses(batch(images, "--json")) == {"a": "skipped", "broken": "failed", "sub/b": "skipped"}
+    assert statuses(batch(images, "--json")) == {"a": "skipped", "broken": "failed", "sub/b": "skipped"}
     names = {path.name for path in (tmp_path / "results").glob("*.jsonl")}
     assert names == {"manifest-1-of-2.jsonl", "manifest-2-of-2.jsonl", "manifest.jsonl"}
 
@@ -160,12 +125,12 @@ def test_references_serve_every_image(kprism, weights, good, picture, picture_ma
     arguments = ("--reference", picture, picture_mask, "--slice", "all", "--model", weights, "--json")
     result = kprism("segment", good, "-o", tmp_path / "results", *arguments)
     assert result.status == 0, result.err
-    assert _statuses(result) == {"a": "done", "sub/b": "done"}
+    assert statuses(result) == {"a": "done", "sub/b": "done"}
     again = kprism("segment", good, "-o", tmp_path / "results", *arguments)
-    assert _statuses(again) == {"a": "skipped", "sub/b": "skipped"}
+    assert statuses(again) == {"a": "skipped", "sub/b": "skipped"}
     picture_mask.write_bytes(save_picture(tmp_path / "other.png", 255 * np.eye(40, 50, dtype=np.uint8)).read_bytes())
     changed = kprism("segment", good, "-o", tmp_path / "results", *arguments)
-    assert _statuses(changed) == {"a": "done", "sub/b": "done"}
+    assert statuses(changed) == {"a": "done", "sub/b": "done"}
 
 
 def test_series_of_a_tree_become_dicom_segmentations(batch, tmp_path, rng) -> None:
@@ -212,11 +177,11 @@ def test_a_full_disk_stops_the_batch_and_a_rerun_goes_on(batch, good, tmp_path, 
         patch.setattr(atomic_file, "os", type("Full", (), {**vars(os), "fsync": staticmethod(full)}))
         result = batch(good, "--json")
     assert result.status == 1
-    assert _statuses(result) == {"a": "failed"}
+    assert statuses(result) == {"a": "failed"}
     assert json.loads(result.out)["left"] == 2
     assert "no other case could be written" in result.err
     assert sorted(path.name for path in (tmp_path / "results").iterdir()) == ["manifest.jsonl"]
-    assert _statuses(batch(good, "--json")) == {"a": "done", "c": "done", "sub/b": "done"}
+    assert statuses(batch(good, "--json")) == {"a": "done", "c": "done", "sub/b": "done"}
 
 
 def test_one_interrupt_ends_the_batch_between_two_cases(batch, good, tmp_path, monkeypatch) -> None:
@@ -231,9 +196,9 @@ def test_one_interrupt_ends_the_batch_between_two_cases(batch, good, tmp_path, m
         result = batch(good, "--json")
     assert result.status == 130
     assert json.loads(result.out)["cancelled"]
-    assert _statuses(result) == {"a": "done"}
+    assert statuses(result) == {"a": "done"}
     assert "press ^C again" in result.err
-    assert _statuses(batch(good, "--json")) == {"a": "skipped", "sub/b": "done"}
+    assert statuses(batch(good, "--json")) == {"a": "skipped", "sub/b": "done"}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
@@ -256,9 +221,9 @@ def test_killed_at_any_moment_it_leaves_whole_files_and_goes_on(batch, weights, 
     assert len(written) <= len(done) + 1
     for path in results.glob("*.seg.nrrd"):
         assert read_label_volume(path).shape == (1, 24, 30)
-    statuses = _statuses(batch(images, "--json"))
-    assert {name for name, status in statuses.items() if status == "skipped"} == done
-    assert len(statuses) == len(list(results.glob("*.seg.nrrd"))) == 40
+    after = statuses(batch(images, "--json"))
+    assert {name for name, status in after.items() if status == "skipped"} == done
+    assert len(after) == len(list(results.glob("*.seg.nrrd"))) == 40
 
 
 def test_left_overs_of_killed_runs_are_removed_when_they_are_old(batch, good, tmp_path) -> None:
@@ -293,13 +258,6 @@ def test_a_bad_example_is_said_once(kprism, weights, good, picture, tmp_path) ->
     empty = save_picture(tmp_path / "empty.png", np.zeros((40, 50), np.uint8))
     arguments = ("--reference", picture, empty, "--model", weights)
     assert "empty" in kprism("segment", good, "-o", tmp_path / "results", *arguments).sentence
-
-
-def test_results_never_take_the_place_of_images(batch, tmp_path, rng) -> None:
-    image = save_volume(tmp_path / "scan.nii.gz", np.stack([blob((24, 20), rng)] * 2))
-    result = batch(image, "--format", "nii.gz", output=tmp_path)
-    assert result.status == 1
-    assert "also an input" in result.sentence
 
 
 def test_options_of_a_batch_make_no_sense_for_one_image(kprism, weights, good, tmp_path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
@@ -37,3 +39,8 @@ def save_picture(path: Path, pixels: NDArray[np.generic]) -> Path:
 def save_volume(path: Path, voxels: NDArray[np.generic]) -> Path:
     nibabel.save(nibabel.Nifti1Image(voxels.T, AFFINE), path)
     return path
+
+
+def statuses(result: Any) -> dict[str, str]:
+    """What became of each case of a batch that was run with ``--json``."""
+    return {record["case"]: record["status"] for record in json.loads(result.out)["cases"]}
