@@ -19,7 +19,7 @@ def content_fingerprint(files: Iterable[Path]) -> str:
     """
     digest = hashlib.sha256()
     for path in sorted(files):
-        digest.update(f"{path.name}\0{path.stat().st_size}\0".encode())
+        digest.update(_bytes(f"{path.name}\0{path.stat().st_size}\0"))
         with path.open("rb") as stream:
             while piece := stream.read(_PIECE):
                 digest.update(piece)
@@ -35,10 +35,14 @@ def stamp(files: Iterable[Path]) -> str:
     digest = hashlib.sha256()
     for path in sorted(files):
         facts = path.stat()
-        digest.update(f"{path.name}\0{facts.st_size}\0{facts.st_mtime_ns}\0".encode())
+        digest.update(_bytes(f"{path.name}\0{facts.st_size}\0{facts.st_mtime_ns}\0"))
     return digest.hexdigest()
 
 
 def settings_fingerprint(settings: Mapping[str, Any]) -> str:
     """SHA-256 over plain values (what JSON can hold), whatever their order."""
     return hashlib.sha256(json.dumps(settings, sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode(errors="surrogatepass")  # a file name need not be UTF-8

@@ -58,7 +58,8 @@ class Manifest:
         finished = datetime.now(timezone.utc).isoformat(timespec="microseconds")
         line = json.dumps({**record, "finished": finished}, ensure_ascii=False, allow_nan=False)
         try:
-            self._write(f"{line}\n".encode())
+            # A file name that is no UTF-8 reaches us as half a pair; escaped, it is JSON that reads as the same name.
+            self._write(f"{line}\n".encode(errors="backslashreplace"))
         except OSError as error:
             raise CannotWrite(
                 f"Cannot write {self.path.name} into {self.path.parent}: {error.strerror or error}; free some "

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-import numpy as np
+import os
+import shutil
+import sys
 
-from Testing.engine.command.tiny_inputs import blob, save_picture, save_volume
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from KPrismLib.batch.manifest import read_manifest
+from Testing.engine.command.tiny_inputs import blob, save_picture, save_volume, statuses
 
 
 def test_results_never_take_the_place_of_images(batch, tmp_path, rng) -> None:
@@ -36,3 +43,21 @@ def test_overlays_never_take_the_place_of_images(batch, tmp_path, rng) -> None:
     before = image.read_bytes()
     assert "photo.png: it is also an input" in batch(image, "--overlay", tmp_path).sentence
     assert image.read_bytes() == before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such file names")
+def test_a_file_name_that_is_no_utf8_is_a_case_like_any_other(batch, tmp_path, rng) -> None:
+    images = tmp_path / "images"
+    images.mkdir()
+    voxels = np.stack([blob((24, 20), rng)] * 2)
+    plain = [save_volume(tmp_path / "plain.nii.gz", voxels), save_picture(tmp_path / "plain.png", voxels[0])]
+    sitk.WriteImage(sitk.GetImageFromArray(voxels), str(tmp_path / "plain.nrrd"))
+    for path in (*plain, tmp_path / "plain.nrrd"):
+        ending = path.name.partition(".")[2]
+        shutil.copyfile(path, images / os.fsdecode(b"M\xfcller.\xfc" + f"{ending[:3]}.{ending}".encode()))
+    arguments = (images, "--json", "--overlay", tmp_path / "overlays")
+    found = statuses(batch(*arguments))
+    assert list(found.values()) == ["done"] * 3
+    assert dict.fromkeys(found, "skipped") == statuses(batch(*arguments))
+    assert set(read_manifest(tmp_path / "results")) == set(found)
+    assert os.fsencode(next((tmp_path / "overlays").iterdir())).rpartition(b"/")[2].startswith(b"M\xfcller")
