@@ -14,6 +14,7 @@ from KPrismLib.imaging import dicom_seg
 from KPrismLib.imaging.atomic_file import write_atomically
 from KPrismLib.imaging.nifti import nifti_bytes
 from KPrismLib.imaging.overlay import OVERLAY_ENDINGS, render_overlay, write_overlay
+from KPrismLib.imaging.planes import only_slice
 from KPrismLib.imaging.segmentation_file import SEGMENTATION_ENDINGS, write_segmentation
 from KPrismLib.imaging.volume import Volume
 from KPrismLib.prompts import Click, Prompt, Scribble
@@ -71,7 +72,7 @@ class Outputs:
 
         A PNG holds one slice, a DICOM segmentation belongs to a DICOM series.
         """
-        if self.segmentation.suffix.lower() == ".png" and volume.shape[0] > 1:
+        if self.segmentation.suffix.lower() == ".png" and only_slice(volume) is None:
             raise CannotWrite(
                 f"Cannot write {self.segmentation.name}: a PNG holds one slice and the image has {volume.shape[0]}; "
                 "write .seg.nrrd or .nii.gz."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from KPrismLib.errors import InvalidConfig, InvalidImage
-from KPrismLib.imaging.planes import Plane, SlicePlacement, placement, slice_count
+from KPrismLib.imaging.planes import Plane, SlicePlacement, only_slice, placement, slice_count
 from KPrismLib.imaging.volume import Volume
 
 ALL, MIDDLE = "all", "middle"
@@ -21,9 +21,8 @@ def choose_plane(volume: Volume, name: str | None) -> Plane:
         except ValueError:
             known = ", ".join(plane.value for plane in Plane)
             raise InvalidConfig(f"There is no plane {name!r}; choose one of {known}.") from None
-    if volume.is_picture:
-        return Plane.AXIAL
-    return next((plane for plane in Plane if slice_count(volume, plane) == 1), Plane.AXIAL)
+    alone = only_slice(volume)
+    return Plane.AXIAL if alone is None else alone.plane
 
 
 def choose_slices(volume: Volume, plane: Plane, wanted: str) -> list[SlicePlacement]:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from KPrismLib.errors import InvalidImage, InvalidMask
+from KPrismLib.errors import GeometryMismatch, InvalidImage, InvalidMask
+from KPrismLib.image_checks import size_text
 from KPrismLib.imaging import itk_volumes, pictures
 from KPrismLib.imaging.dicom_headers import is_segmentation
 from KPrismLib.imaging.dicom_seg_reading import read_dicom_seg
 from KPrismLib.imaging.geometry import Matrix
+from KPrismLib.imaging.planes import SlicePlacement, only_slice
 from KPrismLib.imaging.reading import existing, read_volume
 from KPrismLib.imaging.segment_fields import read_segment_fields
 from KPrismLib.imaging.volume import Volume, picture_matrix
@@ -98,19 +100,28 @@ def read_label_volume(path: str | Path, *, image: Volume | None = None) -> Label
 
     Args:
         path: the mask.
-        image: what it was drawn on, to whose grid a DICOM segmentation comes; other formats bring their own.
+        image: what it was drawn on, to whose grid a DICOM segmentation comes, and a picture that was drawn on the one
+            slice of a volume, as it is displayed; other formats bring their own.
 
     Raises:
         InvalidImage: the file cannot be read.
         InvalidMask: it can, but is no label map.
-        GeometryMismatch: a DICOM segmentation of another grid than that of ``image``.
+        GeometryMismatch: a DICOM segmentation of another grid than that of ``image``, or a picture of another size
+            than its slice.
     """
     source = existing(path)
-    name = source.name.lower()
     if image is not None and is_segmentation(source):
         found = read_dicom_seg(source, image)
         layers = _whole_numbers(np.stack(found.layers), source.name)
         return LabelVolume(layers, found.labels, found.places, image.ijk_to_ras, image.is_picture, source)
+    labels = _read(source)
+    slice_ = only_slice(image) if image is not None and labels.is_picture and not image.is_picture else None
+    return labels if image is None or slice_ is None else _pasted(labels, source, slice_, image)
+
+
+def _read(source: Path) -> LabelVolume:
+    """A mask on the grid that its own file gives it."""
+    name = source.name.lower()
     if name.endswith(".nrrd"):
         return _read_nrrd(source)
     if name.endswith(pictures.SUFFIXES):
@@ -119,6 +130,19 @@ def read_label_volume(path: str | Path, *, image: Volume | None = None) -> Label
     if volume.is_colour:
         raise InvalidMask(f"{source.name} is a colour image; a mask must be a label map with one number per voxel.")
     return LabelVolume.from_array(volume.array, volume.ijk_to_ras, is_picture=volume.is_picture, source=source)
+
+
+def _pasted(labels: LabelVolume, source: Path, slice_: SlicePlacement, image: Volume) -> LabelVolume:
+    """A picture that was drawn on the displayed slice, where that slice lies in its volume."""
+    if labels.shape != (1, *slice_.shape):
+        raise GeometryMismatch(
+            f"{source.name} is a picture of {size_text(labels.shape[1:])} pixels, but the slice of the image, as it is "
+            f"displayed, has {size_text(slice_.shape)}; give the mask that was drawn on this slice."
+        )
+    layers = np.zeros((len(labels.layers), *image.shape), labels.layers.dtype)
+    for layer, pixels in zip(layers, labels.layers, strict=True):
+        slice_.paste(pixels[0], into=layer)
+    return replace(labels, layers=layers, ijk_to_ras=image.ijk_to_ras, is_picture=False)
 
 
 def binary_mask(volume: LabelVolume, label: int | str | None = None) -> npt.NDArray[np.bool_]:

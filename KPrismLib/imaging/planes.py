@@ -151,6 +151,12 @@ def placement(volume: Volume, plane: Plane, index: int) -> SlicePlacement:
     )
 
 
+def only_slice(volume: Volume) -> SlicePlacement | None:
+    """The one slice that is all of ``volume``, so that a picture can hold or show it; None when there are several."""
+    planes = (Plane.AXIAL,) if volume.is_picture else tuple(Plane)
+    return next((placement(volume, plane, 0) for plane in planes if slice_count(volume, plane) == 1), None)
+
+
 def extract(volume: Volume, plane: Plane, index: int) -> npt.NDArray[Any]:
     """Pixels ``(rows, columns[, 3])`` of one slice in radiological orientation, in the volume's dtype."""
     return placement(volume, plane, index).extract(volume.array)

@@ -19,6 +19,7 @@ from KPrismLib.imaging import dicom_seg
 from KPrismLib.imaging.atomic_file import write_atomically
 from KPrismLib.imaging.geometry import ras_to_lps
 from KPrismLib.imaging.nifti import nifti_bytes
+from KPrismLib.imaging.planes import only_slice
 from KPrismLib.imaging.segment_fields import SegmentField, segment_header
 from KPrismLib.imaging.volume import Volume
 from KPrismLib.imaging.voxel_values import labels_in
@@ -59,7 +60,7 @@ def write_segmentation(
     Args:
         path: ``.seg.nrrd`` keeps names, colours and terminology; ``.nii``, ``.nii.gz``, ``.nrrd`` and ``.mha`` keep
             the numbers and the geometry; ``.dcm`` is a DICOM segmentation of the series that ``volume`` came from;
-            ``.png`` keeps the numbers of one slice (0 and 255 for one segment).
+            ``.png`` keeps the numbers of one slice as it is displayed (0 and 255 for one segment).
         labelmap: ``(slices, rows, columns)`` bool, uint8 or uint16; 0 is background.
         segments: what the numbers mean; each number in ``labelmap`` has its segment.
         volume: the image that was segmented, for its geometry.
@@ -121,10 +122,13 @@ def _nii_gz(labelmap: npt.NDArray[Any], _: Sequence[Segment], volume: Volume, __
     return nifti_bytes(labelmap, volume.ijk_to_ras, compress=True)
 
 
-def _png(labelmap: npt.NDArray[Any], segments: Sequence[Segment], _: Volume, __: str) -> bytes:
-    if len(labelmap) != 1:
+def _png(labelmap: npt.NDArray[Any], segments: Sequence[Segment], volume: Volume, _: str) -> bytes:
+    place = only_slice(volume)
+    if place is None:
         raise CannotWrite(f"A PNG holds one slice, this segmentation has {len(labelmap)}; write .nii.gz or .seg.nrrd.")
-    pixels = np.where(labelmap[0] != 0, np.uint8(255), np.uint8(0)) if len(segments) == 1 else labelmap[0]
+    pixels = place.extract(labelmap)  # a picture has no geometry to say that it is to be turned
+    if len(segments) == 1:
+        pixels = np.where(pixels != 0, np.uint8(255), np.uint8(0))
     stream = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(pixels)).save(stream, format="PNG")
     return stream.getvalue()

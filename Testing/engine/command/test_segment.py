@@ -197,6 +197,24 @@ def test_a_single_coronal_slice_is_shown_in_its_own_plane(kprism, weights, tmp_p
     assert json.loads(result.out)["plane"] == "coronal"
 
 
+def test_the_picture_of_a_slice_shows_it_as_clicks_and_overlays_do(kprism, weights, tmp_path, rng) -> None:
+    voxels = rng.integers(0, 900, (1, 30, 20)).astype(np.int16)
+    nibabel.save(nibabel.Nifti1Image(voxels.T, np.eye(4)), tmp_path / "ras.nii.gz")  # both axes against the display
+    found = {}
+    for name in ("o.png", "o.nii.gz"):
+        arguments = ("-o", tmp_path / name, "--click", "4,6,+", "--model", weights)
+        assert kprism("segment", tmp_path / "ras.nii.gz", *arguments).status == 0
+        found[name] = read_label_volume(tmp_path / name).array[0]
+    assert found["o.png"].any()
+    np.testing.assert_array_equal(found["o.png"], found["o.nii.gz"][::-1, ::-1])
+    by_example = []
+    for name in found:
+        arguments = ("--reference", tmp_path / "ras.nii.gz", tmp_path / name, "--model", weights)
+        assert kprism("segment", tmp_path / "ras.nii.gz", "-o", tmp_path / "r.nii", *arguments).status == 0
+        by_example.append((tmp_path / "r.nii").read_bytes())
+    assert by_example[0] == by_example[1]
+
+
 def test_one_slice_in_any_axis_of_the_file_is_its_own_plane(kprism, volume, weights, tmp_path) -> None:
     upright = nibabel.load(volume)
     for axis, plane in enumerate(("sagittal", "coronal", "axial")):

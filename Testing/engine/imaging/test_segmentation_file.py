@@ -5,10 +5,13 @@ import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from nibabel.orientations import axcodes2ornt, inv_ornt_aff
 from PIL import Image
 
 from KPrismLib.errors import CannotWrite, GeometryMismatch, InvalidMask
 from KPrismLib.imaging.atomic_file import write_atomically
+from KPrismLib.imaging.labels import read_label_volume
+from KPrismLib.imaging.planes import only_slice
 from KPrismLib.imaging.reading import read_volume
 from KPrismLib.imaging.segment_fields import read_segment_fields
 from KPrismLib.imaging.segmentation_file import Segment, write_segmentation
@@ -25,6 +28,11 @@ def _volume(shape=(3, 4, 5)):
     matrix[:3, :3] = turn * [0.7, 1 / 3, 2.5]
     matrix[:3, 3] = [-123.456789012345, 1e-7, 77.7]
     return Volume(np.zeros(shape, np.int16), matrix)
+
+
+def _along(axes):
+    """Voxel indices i, j, k run along these directions, one millimetre a step."""
+    return inv_ornt_aff(axcodes2ornt(axes), (1, 1, 1))
 
 
 def _labelmap(rng, shape=(3, 4, 5)):
@@ -116,6 +124,23 @@ def test_several_segments_are_numbers_in_a_picture(tmp_path, dtype):
     labelmap = np.array([[[0, 1, second.label]]], dtype)
     path = write_segmentation(tmp_path / "mask.png", labelmap, [LIVER, second], picture)
     assert np.asarray(Image.open(path)).tolist() == labelmap[0].tolist()
+
+
+@pytest.mark.parametrize("axes", ["RAS", "LPS", "PIL", "SAR"])
+def test_a_picture_of_a_slice_shows_it_as_it_is_displayed_and_is_read_back(tmp_path, axes):
+    matrix = _along(axes)
+    labelmap = np.array([[[1, 1, 0, 0, 0], [1, 0, 0, 0, 0], [0, 0, 0, 0, 0]]], np.uint8)
+    for volume_labels in (labelmap, labelmap.transpose(2, 0, 1).copy()):
+        volume = Volume(np.zeros(volume_labels.shape, np.int16), matrix)
+        path = write_segmentation(tmp_path / "mask.png", volume_labels, [LIVER], volume)
+        place = only_slice(volume)
+        assert np.array_equal(np.asarray(Image.open(path)) != 0, place.extract(volume_labels) != 0)
+        again = read_label_volume(path, image=volume)
+        assert np.array_equal(again.array, volume_labels)
+        assert np.array_equal(again.ijk_to_ras, matrix)
+        Image.fromarray(np.eye(9, dtype=np.uint8)).save(tmp_path / "other.png")
+        with pytest.raises(GeometryMismatch, match=r"other\.png is a picture of 9 x 9 pixels, but the slice"):
+            read_label_volume(tmp_path / "other.png", image=volume)
 
 
 @pytest.mark.parametrize(
