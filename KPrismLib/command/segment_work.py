@@ -138,10 +138,12 @@ class SegmentWork:
         if earlier.get("stamp") != stamped and (content is None or earlier.get("content") != content):
             return None
         outputs = self.places.outputs(task.case.name)
-        if not all(path.is_file() for path in outputs.files):
+        if not outputs.segmentation.is_file() or outputs.segmentation.stat().st_size != earlier.get("bytes"):
             return None
-        if outputs.segmentation.stat().st_size != earlier.get("bytes"):
-            return None
+        # Another run may have written its own overlays where ours were.
+        for name, path in (("overlay", outputs.overlay), ("probability", outputs.probability)):
+            if path is not None and (not path.is_file() or earlier.get(name) != self._side_file(path)):
+                return None
         return f"done {earlier['finished']} from the same image with the same settings"
 
     def _segment(self, case: Case, progress: Progress) -> Record:
@@ -176,6 +178,8 @@ class SegmentWork:
         return {
             "output": os.path.relpath(outputs.segmentation, self.places.folder),
             "bytes": outputs.segmentation.stat().st_size,
+            "overlay": self._side_file(outputs.overlay),
+            "probability": self._side_file(outputs.probability),
             "model": facts["model"],
             "device": facts["device"],
             "plane": facts["plane"],
@@ -193,6 +197,16 @@ class SegmentWork:
             ],
             "warning": facts["warning"],
         }
+
+    def _side_file(self, path: Path | None) -> Record | None:
+        """What the record says of a file that was written beside the segmentation."""
+        if path is None:
+            return None
+        try:
+            output = os.path.relpath(path, self.places.folder)
+        except ValueError:  # on another drive of Windows
+            output = str(path.absolute())
+        return {"output": output, "bytes": path.stat().st_size}
 
     @cached_property
     def _opened(self) -> tuple[Predictor, Knowledge]:

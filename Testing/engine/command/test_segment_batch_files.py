@@ -45,6 +45,23 @@ def test_overlays_never_take_the_place_of_images(batch, tmp_path, rng) -> None:
     assert image.read_bytes() == before
 
 
+def test_overlays_and_probabilities_of_another_run_are_written_again(batch, good, tmp_path) -> None:
+    liver = (good, "--json", "--overlay", tmp_path / "overlays", "--probability", tmp_path / "probabilities")
+    batch(*liver)
+    record = read_manifest(tmp_path / "results")["a"]
+    for name, side in (("overlay", "overlays/a.png"), ("probability", "probabilities/a.nii.gz")):
+        size = (tmp_path / side).stat().st_size
+        assert record[name] == {"output": os.path.join("..", *side.split("/")), "bytes": size}  # noqa: PTH118
+    assert statuses(batch(*liver)) == {"a": "skipped", "sub/b": "skipped"}
+    before = (tmp_path / "overlays" / "a.png").read_bytes()
+    for side in ("overlays/a.png", "probabilities/a.nii.gz"):
+        (tmp_path / side).write_bytes(b"of another class")
+        assert statuses(batch(*liver)) == {"a": "done", "sub/b": "skipped"}
+    assert (tmp_path / "overlays" / "a.png").read_bytes() == before
+    batch(good, "--overwrite")  # its records name no overlays, though some lie there
+    assert statuses(batch(*liver)) == {"a": "done", "sub/b": "done"}
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such file names")
 def test_a_file_name_that_is_no_utf8_is_a_case_like_any_other(batch, tmp_path, rng) -> None:
     images = tmp_path / "images"
