@@ -14,7 +14,7 @@ from KPrismLib.imaging import dicom_seg
 from KPrismLib.imaging.atomic_file import write_atomically
 from KPrismLib.imaging.nifti import nifti_bytes
 from KPrismLib.imaging.overlay import OVERLAY_ENDINGS, render_overlay, write_overlay
-from KPrismLib.imaging.planes import only_slice
+from KPrismLib.imaging.planes import SlicePlacement, only_slice
 from KPrismLib.imaging.segmentation_file import SEGMENTATION_ENDINGS, write_segmentation
 from KPrismLib.imaging.volume import Volume
 from KPrismLib.prompts import Click, Prompt, Scribble
@@ -81,22 +81,32 @@ class Outputs:
         if self.segmentation.suffix.lower() == dicom_seg.ENDING:
             dicom_seg.check_possible(volume, self.segmentation.name)
 
-    def write(self, result: LabelMap, volume: Volume, prompts: Sequence[Prompt]) -> None:
+    def write(
+        self, result: LabelMap, volume: Volume, prompts: Sequence[Prompt] = (), prompted: SlicePlacement | None = None
+    ) -> None:
         """Write every file, each whole or not at all.
+
+        Args:
+            result: the segmentation.
+            volume: the image.
+            prompts: clicks and scribbles that led to it.
+            prompted: the slice in which they lie.
 
         Raises:
             CannotWrite: no permission, full disk.
         """
         write_segmentation(self.segmentation, result.array, result.segments, volume)
         if self.overlay is not None:
-            _write_overlay(self.overlay, result, volume, prompts)
+            place = result.fullest()
+            _write_overlay(self.overlay, result, volume, place, prompts if place == prompted else ())
         if self.probability is not None:
             _write_probability(self.probability, result, volume)
 
 
-def _write_overlay(path: Path, result: LabelMap, volume: Volume, prompts: Sequence[Prompt]) -> None:
-    """The slice that shows most of the segmentation."""
-    place = result.fullest()
+def _write_overlay(
+    path: Path, result: LabelMap, volume: Volume, place: SlicePlacement, prompts: Sequence[Prompt]
+) -> None:
+    """One slice of the segmentation, with the prompts that lie in it."""
     labels = place.extract(result.array)
     names = ", ".join(segment.name for segment in result.segments)
     where = f" in {place.plane.value} slice {place.index}" if volume.shape[place.normal_axis] > 1 else ""

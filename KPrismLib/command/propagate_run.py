@@ -118,7 +118,7 @@ def run(
     result = LabelMap(labels, [segment], [stack.place(index) for index in sorted(propagation.results)], window)
     result.remark = remark
     result.milliseconds, result.encode_milliseconds = (time.perf_counter() - start) * 1000, None
-    outputs.write(result, volume, request.prompts)
+    outputs.write(result, volume, request.prompts, starts[0])
     facts = {
         **file_facts(request, image, outputs),
         **facts_of(result, volume, predictor),

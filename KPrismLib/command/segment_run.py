@@ -51,7 +51,7 @@ def run(
             keep_probability=outputs.probability is not None,
             after_slice=step,
         )
-    outputs.write(result, volume, request.prompts)
+    outputs.write(result, volume, request.prompts, places[0])
     facts = file_facts(request, image, outputs) | facts_of(result, volume, predictor)
     if as_json:
         print_json(facts)

@@ -173,7 +173,7 @@ class SegmentWork:
             keep_probability=outputs.probability is not None,
             after_slice=after_slice,
         )
-        outputs.write(result, volume, ())
+        outputs.write(result, volume)
         facts = facts_of(result, volume, predictor)
         return {
             "output": os.path.relpath(outputs.segmentation, self.places.folder),

@@ -83,6 +83,24 @@ def test_a_clicked_slice_is_carried_on(propagate, kprism, volume, weights, tmp_p
     assert facts["prompts"] == 2
 
 
+def test_clicks_are_drawn_on_the_slice_in_which_they_lie_and_on_no_other(propagate, tmp_path, monkeypatch) -> None:
+    drawn: list[tuple[str, int]] = []
+
+    def render(*_: object, title: str, clicks: list[object], **__: object) -> np.ndarray:
+        drawn.append((title, len(clicks)))
+        return np.zeros((4, 4, 3), np.uint8)
+
+    monkeypatch.setattr("KPrismLib.command.outputs.render_overlay", render)
+    for fullest in (2, 3):
+        monkeypatch.setattr(
+            "KPrismLib.command.label_map.LabelMap.fullest",
+            lambda result, index=fullest: next(place for place in result.places if place.index == index),
+        )
+        result, *_ = propagate("--slice", 2, "--click", "10,10,+", "--overlay", tmp_path / "o.png")
+        assert result.status == 0, result.err
+    assert drawn == [("Segment_1 in axial slice 2", 1), ("Segment_1 in axial slice 3", 0)]
+
+
 def test_only_the_range_is_segmented(propagate, volume, volume_mask, weights) -> None:
     arguments = ("--mask", volume_mask, "--mask-label", 1, "--slice", 3, "--from", 2, "--to", 3)
     _, facts, labels = propagate(*arguments, "--json")
