@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pydicom.errors import InvalidDicomError
 
+from KPrismLib.batch.manifest import recorded_files
 from KPrismLib.errors import InvalidImage
 from KPrismLib.imaging import itk_volumes, nifti, pictures
 from KPrismLib.imaging.dicom import read_dicom_files
@@ -69,10 +70,11 @@ def find_cases(
 ) -> list[Case]:
     """Every image in ``inputs``, in a stable order, with names that differ.
 
-    A folder is searched with all its subfolders. Its DICOM files are grouped into series, also where a series lies in
-    parts in several folders; copies of a series are cases of their own. Files that are no images, segmentations
-    (``.seg.nrrd``, DICOM SEG) and hidden files are passed over. DICOM pictures, which do not say where they lie in the
-    patient, are one case each.
+    A folder is searched with all its subfolders, also those that are symbolic links, each once. Its DICOM files are
+    grouped into series, also where a series lies in parts in several folders; copies of a series are cases of their
+    own. Files that are no images, segmentations (``.seg.nrrd``, DICOM SEG) and hidden files are passed over, and so are
+    the results of earlier runs: subfolders with a manifest, and the files that it names. DICOM pictures, which do not
+    say where they lie in the patient, are one case each.
 
     Args:
         inputs: files and folders.
@@ -84,14 +86,17 @@ def find_cases(
     """
     folders = [path for path in inputs if path.is_dir()]
     found: list[Case] = []
+    results: set[Path] = set().union(*(recorded_files(folder) or () for folder in leave_out))
     for path in inputs:
         if path.is_dir():
             prefix = path.resolve().name if len(folders) > 1 else ""
-            found.extend(_in_folder(path, prefix, leave_out, after_file))
+            found.extend(_in_folder(path, prefix, leave_out, results, after_file))
         elif path.exists():
             found.append(Case(_stem(path.name), (path,)))
         else:
             raise InvalidImage(f"There is no file or folder {path}; check its name.")
+    # Only now: an overlay may have been found before the manifest that names it. Who names it as an input means it.
+    found = [case for case in found if case.files[0] in inputs or case.files[0].resolve() not in results]
     if not found:
         raise InvalidImage(
             f"There is no image in {', '.join(str(path) for path in inputs)}; K-Prism reads pictures, NIfTI, NRRD, "
@@ -125,8 +130,11 @@ def _make_one_volume(series: Sequence[Case]) -> bool:
         return False
 
 
-def _in_folder(root: Path, prefix: str, leave_out: Sequence[Path], after_file: Callable[[], None]) -> Iterator[Case]:
-    for folder, names in _walk(root, leave_out):
+def _in_folder(
+    root: Path, prefix: str, leave_out: Sequence[Path], results: set[Path], after_file: Callable[[], None]
+) -> Iterator[Case]:
+    """The images in a folder; ``results`` takes up the files that are no images but results of earlier runs."""
+    for folder, names in _walk(root, leave_out, results):
         inside = Path(prefix) / folder.relative_to(root)
         headers: list[DicomHeader] = []
         for name in names:
@@ -149,15 +157,24 @@ def _in_folder(root: Path, prefix: str, leave_out: Sequence[Path], after_file: C
         yield from _series(headers, inside, root.resolve().name)
 
 
-def _walk(root: Path, leave_out: Sequence[Path]) -> Iterator[tuple[Path, list[str]]]:
-    """Folders with the names of their files, both in order; not hidden ones."""
-    left_out = {path.resolve() for path in leave_out}
-    for here, folders, files in os.walk(root):
-        folder = Path(here)
-        folders[:] = sorted(
-            name for name in folders if not name.startswith(".") and (folder / name).resolve() not in left_out
-        )
-        yield folder, sorted(name for name in files if not name.startswith("."))
+def _walk(root: Path, leave_out: Sequence[Path], results: set[Path]) -> Iterator[tuple[Path, list[str]]]:
+    """Folders with the names of their files, both in order; not hidden ones, nor those with a manifest of ours."""
+    seen = {path.resolve() for path in leave_out}
+    # Links come last, so that a folder is known by its own name wherever the tree has it, and a circle has an end.
+    waiting = [root]
+    while waiting:
+        for here, folders, files in os.walk(waiting.pop(0)):
+            folder = Path(here)
+            written = recorded_files(folder)
+            results |= written or set()
+            if folder.resolve() in seen or (written is not None and folder != root):
+                folders.clear()
+                continue
+            seen.add(folder.resolve())
+            inside = sorted(name for name in folders if not name.startswith("."))
+            waiting += [folder / name for name in inside if (folder / name).is_symlink()]
+            folders[:] = [name for name in inside if not (folder / name).is_symlink()]
+            yield folder, sorted(name for name in files if not name.startswith("."))
 
 
 def _series(headers: Sequence[DicomHeader], inside: Path, root_name: str) -> Iterator[Case]:

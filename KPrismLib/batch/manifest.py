@@ -105,6 +105,22 @@ def read_manifest(folder: Path) -> dict[str, Record]:
     return latest
 
 
+def recorded_files(folder: Path) -> set[Path] | None:
+    """Every result that the manifests in ``folder`` name, wherever it lies; None for a folder that is not of results.
+
+    A manifest.jsonl of other programs makes no folder of results.
+    """
+    try:
+        records = read_manifest(folder).values()
+    except CannotWrite:
+        return None
+    if not records:
+        return None
+    sides = [record[name] for record in records for name in ("overlay", "probability") if record.get(name)]
+    named = [one["output"] for one in (*records, *sides) if isinstance(one, dict) and one.get("output")]
+    return {(folder / str(name)).resolve() for name in named}
+
+
 def _parsed(line: bytes) -> Record | None:
     try:
         record = json.loads(line)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from pydicom.data import get_testdata_file
 
 from KPrismLib.batch.cases import find_cases
+from KPrismLib.batch.manifest import Manifest
 from KPrismLib.errors import InvalidImage
 from Testing.engine.command.tiny_inputs import save_picture, save_volume
 from Testing.engine.imaging.tiny_dicom import UID, save_slice
@@ -100,6 +102,32 @@ def test_results_are_not_searched(tmp_path) -> None:
     _picture(tmp_path / "a.png")
     _picture(tmp_path / "results" / "b.png")
     assert _names(tmp_path, leave_out=[tmp_path / "results"]) == ["a"]
+
+
+def test_results_of_earlier_runs_are_no_images(tmp_path) -> None:
+    for name in ("a.png", "overlays/a.png", "overlays/photo.png", "results/a.png", "results/unfinished.png"):
+        _picture(tmp_path / name)
+    side = {"output": "../overlays/a.png", "bytes": 1}
+    with Manifest(tmp_path / "results" / "manifest.jsonl") as manifest:
+        manifest.append({"case": "a", "status": "done", "output": "a.png", "overlay": side, "probability": None})
+    _picture(tmp_path / "foreign" / "b.png")
+    (tmp_path / "foreign" / "manifest.jsonl").write_text('{"image": "b.png"}\n')
+    assert _names(tmp_path) == ["a", "foreign/b", "overlays/photo"]
+    # Where the folder of the results is the one in hand, too, and where a result is itself what is asked for.
+    assert _names(tmp_path, leave_out=[tmp_path / "results"]) == ["a", "foreign/b", "overlays/photo"]
+    assert _names(tmp_path / "results") == ["unfinished"]
+    assert _names(tmp_path / "overlays" / "a.png", tmp_path / "results") == ["a", "unfinished"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a permission there")
+def test_linked_folders_are_searched_once_and_circles_end(tmp_path) -> None:
+    for name in ("images/z/a.png", "elsewhere/b.png", "elsewhere/deep/c.png", "results/d.png"):
+        _picture(tmp_path / name)
+    links = {"a-link": "images/z", "link": "elsewhere", "again": "elsewhere", "z/up": "images", "out": "results"}
+    for name, target in links.items():
+        (tmp_path / "images" / name).symlink_to(tmp_path / target)
+    found = _names(tmp_path / "images", leave_out=[tmp_path / "results"])
+    assert found == ["z/a", "again/b", "again/deep/c"]
 
 
 def test_names_differ_even_without_capital_letters(tmp_path) -> None:
