@@ -77,6 +77,7 @@ def run_batch(
     )
     if request.references and workers == 1:
         work.open()  # what is wrong with an example is wrong with every case
+    request.say_places_of_many()
     records, stop, cancelled = _work_through(work, cases, places, options, shard, workers)
     _tell(records, len(cases), places, shard, as_json=as_json, cancelled=cancelled, stop=stop)
     if cancelled:

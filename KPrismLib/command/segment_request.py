@@ -66,8 +66,7 @@ class Request:
             InvalidConfig, InvalidImage: no such plane or slice.
         """
         plane = choose_plane(volume, self.plane)
-        everything = not self.prompts and not self.references
-        return choose_slices(volume, plane, self.slices or (ALL if everything else MIDDLE))
+        return choose_slices(volume, plane, self.slices or (MIDDLE if self._one_slice else ALL))
 
     def say_places(self, volume: Volume, places: list[SlicePlacement]) -> None:
         """Tell which slices were chosen, where the user left it open."""
@@ -78,6 +77,16 @@ class Request:
             say(
                 f"Segmenting {plane.value} slice {places[0].index}, the middle of 0 to {last}; --slice N takes another."
             )
+
+    def say_places_of_many(self) -> None:
+        """Tell which slice of each volume is chosen, where the user left it open and it is only one."""
+        if self.slices is None and self._one_slice:
+            say("Segmenting the middle slice of each volume; --slice all takes all, --slice N another.")
+
+    @property
+    def _one_slice(self) -> bool:
+        """Whether it is one slice that is segmented where nobody says which."""
+        return bool(self.prompts or self.references)
 
     def knowledge(self, predictor: Predictor) -> Knowledge:
         """Classes looked up, references read and encoded.

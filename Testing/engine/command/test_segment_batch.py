@@ -133,6 +133,17 @@ def test_references_serve_every_image(kprism, weights, good, picture, picture_ma
     assert statuses(changed) == {"a": "done", "sub/b": "done"}
 
 
+def test_that_references_segment_one_slice_of_each_volume_is_said_once(
+    kprism, batch, weights, good, picture, picture_mask, tmp_path
+) -> None:
+    told = "Segmenting the middle slice of each volume; --slice all takes all"
+    arguments = ("segment", good, "-o", tmp_path / "r", "--reference", picture, picture_mask, "--model", weights)
+    assert kprism(*arguments).err.count(told) == 1
+    assert read_manifest(tmp_path / "r")["sub/b"]["slices"] == 1
+    assert told not in kprism(*arguments, "--slice", "all").err
+    assert told not in batch(good).err
+
+
 def test_series_of_a_tree_become_dicom_segmentations(batch, tmp_path, rng) -> None:
     def noisy(data) -> None:
         data.PixelData = rng.integers(1000, 1300, (128, 128)).astype(np.int16).tobytes()
