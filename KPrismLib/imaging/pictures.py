@@ -20,7 +20,7 @@ from KPrismLib.imaging.itk_paths import itk_paths
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 
 _Pixels = npt.NDArray[Any]
-_UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, KeyError, TypeError, Image.DecompressionBombError)
+_UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, KeyError, TypeError)
 _ORIENTATION_TAG = 0x0112
 
 
@@ -58,6 +58,11 @@ def _read_pages(path: Path, convert: Callable[[Image.Image], _Pixels]) -> _Pixel
                 pages = [_page(image, number, convert) for number in range(count)]
     except UnidentifiedImageError:
         pages = []  # not a kind of pixel that Pillow knows; ITK and tifffile know more
+    except Image.DecompressionBombError as error:
+        raise InvalidImage(
+            f"{path.name} is too large: a picture may have at most {2 * (Image.MAX_IMAGE_PIXELS or 0)} pixels; make it "
+            "smaller, or cut out the part that you need."
+        ) from error
     except _UNREADABLE as error:
         raise InvalidImage(f"{path.name} cannot be read as a picture ({error}); save it again, as PNG.") from error
     if pages is None:
