@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from KPrismLib.encoded_image import EncodedImage
-from KPrismLib.errors import InvalidConfig
+from KPrismLib.errors import InvalidConfig, InvalidImage
 from KPrismLib.intensity import IntensityWindow
 from KPrismLib.network import EncodedReference
 from KPrismLib.predictor import Predictor
@@ -58,7 +58,12 @@ class EncodedStack:
         A slice without anything to see is a reference for nothing and raises InvalidImage.
         """
         pixels = self._stack.pixels(index)
-        image = self.image(index) or self._predictor.encode(pixels)  # raises for the blank slice, in the usual words
+        image = self.image(index)
+        if image is None:
+            raise InvalidImage(
+                f"Slice {index} has a mask, but every pixel of it is {pixels.flat[0]}: there is nothing to see in it; "
+                "erase the mask there, or choose another slice."
+            )
         return self._predictor.encode_reference(image, pixels, mask)
 
     def descriptor(self, index: int) -> Descriptor | None:

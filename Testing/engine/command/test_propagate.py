@@ -63,6 +63,14 @@ def test_a_drawn_slice_is_carried_through_the_volume(propagate, volume, volume_m
     assert {one["slice"]: one["pixels"] for one in carried["slices"]}[3] == 100
 
 
+def test_a_drawn_slice_in_which_there_is_nothing_to_see_is_named(propagate, tmp_path) -> None:
+    drawn = np.zeros((5, 30, 20), np.uint8)
+    drawn[[0, 3], 5:15, 5:15] = 1  # the first slice of the volume is empty
+    result, *_ = propagate("--mask", save_volume(tmp_path / "drawn.nii.gz", drawn))
+    assert result.status == 1
+    assert "Slice 0 has a mask, but every pixel of it is 0" in result.sentence
+
+
 def test_without_a_slice_every_drawn_slice_counts(propagate, volume, volume_mask, weights) -> None:
     _, facts, labels = propagate("--mask", volume_mask, "--mask-label", 1, "--json")
     seeds = {index: _slice_of_mask(volume, volume_mask, index) for index in (2, 3)}
