@@ -84,6 +84,13 @@ def find_cases(
     Raises:
         InvalidImage: an input that does not exist, or no image at all.
     """
+    for path in inputs:
+        try:
+            path.stat()
+        except FileNotFoundError as error:
+            raise InvalidImage(f"There is no file or folder {path}; check its name.") from error
+        except OSError as error:
+            raise InvalidImage(f"{path.name} cannot be opened: {error.strerror or error}.") from error
     folders = [path for path in inputs if path.is_dir()]
     found: list[Case] = []
     results: set[Path] = set().union(*(recorded_files(folder) or () for folder in leave_out))
@@ -91,10 +98,8 @@ def find_cases(
         if path.is_dir():
             prefix = path.resolve().name if len(folders) > 1 else ""
             found.extend(_in_folder(path, prefix, leave_out, results, after_file))
-        elif path.exists():
-            found.append(Case(_stem(path.name), (path,)))
         else:
-            raise InvalidImage(f"There is no file or folder {path}; check its name.")
+            found.append(Case(_stem(path.name), (path,)))
     # Only now: an overlay may have been found before the manifest that names it. Who names it as an input means it.
     found = [case for case in found if case.files[0] in inputs or case.files[0].resolve() not in results]
     if not found:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -55,8 +56,25 @@ def check_writable(path: Path) -> None:
         raise CannotWrite(f"Cannot write {path.name}: the folder {path.parent} does not exist; create it first.")
     if not os.access(path.absolute().parent, os.W_OK):
         raise CannotWrite(f"Cannot write {path.name}: the folder {path.parent} is read-only; choose another folder.")
+    check_name(path)
     if path.is_dir():
         raise CannotWrite(f"Cannot write {path.name}: there is a folder of that name; choose another file name.")
+
+
+def check_name(path: Path) -> None:
+    """Say that the system takes no file or folder of this name, above all because it is too long.
+
+    Raises:
+        CannotWrite: the name of the path, or of a folder in it, is at fault.
+    """
+    try:
+        path.lstat()
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise CannotWrite(
+                f"Cannot write {path.name}: the name is too long; choose a shorter one, in a folder of results for the "
+                "image."
+            ) from error
 
 
 def made_folder(folder: Path) -> Path:

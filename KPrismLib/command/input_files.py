@@ -22,7 +22,7 @@ class InputFiles:
         self._files: set[Path] = set()
         self._in_folders: set[Path] = set()
         for path in inputs:
-            if path.is_dir():
+            if _is_folder(path):
                 self._in_folders.update(file.resolve() for file in path.iterdir())
             else:
                 self._files.add(path.resolve())
@@ -33,3 +33,10 @@ class InputFiles:
             return True
         # Only now looked into: a series may have a thousand files.
         return file in self._in_folders and file.is_file() and is_dicom(file) and not is_segmentation(file)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a name that is too long: whoever reads it will say so
+        return False

@@ -67,6 +67,8 @@ class Carry:
             raise InvalidPrompt("One structure is carried on at a time; give a single --class.")
         if self.mask is None and request.slices == ALL:
             raise InvalidPrompt("--propagate starts from one slice; give its number with --slice.")
+        if request.every_piece:
+            raise InvalidConfig("--every-piece is for classes in all slices at once; leave it or --propagate out.")
         if self.first is not None and self.last is not None and self.first > self.last:
             raise InvalidConfig(f"--from {self.first} lies behind --to {self.last}; give the smaller number first.")
         if outputs.probability is not None:

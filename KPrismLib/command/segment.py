@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +19,7 @@ class SegmentCommand(TyperCommand):
     """Knows two things that typer does not: an option with two values that repeats, and the order of prompts."""
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        check_files_named(args)
         args = split_pairs(args)
         ctx.meta[_ORDER] = [name for name in (arg.partition("=")[0] for arg in args) if name in _PROMPT_OPTIONS]
         return super().parse_args(ctx, args)
@@ -26,6 +28,15 @@ class SegmentCommand(TyperCommand):
 _MANY = "Many images (-o is a folder)"
 _CARRY = "From one slice through the volume"
 _PROMPT_OPTIONS = ("--click", "--scribble")
+_FILE_OPTIONS = ("-o", "--output", "--overlay", "--probability", "--mask")
+
+
+def check_files_named(args: list[str]) -> None:
+    """Refuse an empty name, such as a shell makes of an unset variable: as a path it is the folder one is in."""
+    for before, argument in pairwise(["", *args]):
+        name, equals, value = argument.partition("=")
+        if (before in _FILE_OPTIONS and not argument) or (name in _FILE_OPTIONS and equals and not value):
+            raise typer.BadParameter(f"{name or before} has an empty name; give the name of a file or folder.")
 
 
 def split_pairs(args: list[str]) -> list[str]:
@@ -193,6 +204,7 @@ def segment(
     if len(references or ()) != len(masks or ()):
         raise typer.BadParameter("--reference needs two files: the IMAGE and its MASK.")
     from KPrismLib.command.batch_options import BatchOptions, is_batch
+    from KPrismLib.command.console import check_name
     from KPrismLib.command.prompt_text import in_order
     from KPrismLib.command.references import ReferenceFile
     from KPrismLib.command.segment_request import Request
@@ -212,6 +224,9 @@ def segment(
     given = [name for name, value in carried.items() if value is not None]
     if given and not propagate:
         raise typer.BadParameter(f"{given[0]} says how a slice is carried on; add --propagate.")
+    for path in (output, overlay, probability):
+        if path is not None:
+            check_name(path)
     options = BatchOptions(format=format_, workers=workers, overwrite=overwrite, shard=shard)
     if is_batch(inputs, output):
         from KPrismLib.command.segment_batch import run_batch
@@ -226,6 +241,8 @@ def segment(
 
     options.check_none_given()
     outputs, image = Outputs(output, overlay, probability), inputs[0]
+    if series_uid is not None and image.is_file():
+        raise typer.BadParameter(f"--series-uid chooses among the DICOM series of a folder; {image.name} is a file.")
     if propagate:
         from KPrismLib.command import propagate_run
 

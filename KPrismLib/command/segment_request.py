@@ -53,6 +53,8 @@ class Request:
             raise InvalidPrompt("Give either --best, which chooses slices, or --reference-slice.")
         if self.every_piece and (self.prompts or not self.classes):
             raise InvalidPrompt("--every-piece says what becomes of classes in a volume; give it with --class alone.")
+        if self.every_piece and self.slices not in (None, ALL):
+            raise InvalidPrompt("--every-piece says what becomes of classes in many slices; leave it or --slice out.")
 
     @property
     def reference_files(self) -> tuple[Path, ...]:

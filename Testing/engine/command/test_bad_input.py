@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -143,6 +144,23 @@ def test_knowledge_that_contradicts_itself(refused, picture, picture_mask, volum
     assert "once for all references" in refused(picture, *arguments)
 
 
+def test_every_piece_of_one_slice_is_refused(refused, volume) -> None:
+    arguments = ("--class", "liver", "--every-piece")
+    assert "leave it or --slice out" in refused(volume, *arguments, "--slice", 2)
+    assert "leave it or --slice out" in refused(volume, *arguments, "--slice", "middle")
+    assert "leave it or --propagate out" in refused(volume, *arguments, "--propagate")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="says it in other words")
+def test_names_that_are_too_long(refused, volume, picture, tmp_path) -> None:
+    liver, long = ("--class", "liver"), "x" * 300
+    for output in (f"{long}.nii.gz", long, f"{long}/out.nii.gz"):
+        assert "too long; choose a shorter" in refused(volume, *liver, output=output)
+    assert "too long; choose a shorter" in refused(volume, *liver, "--overlay", tmp_path / f"{long}.png")
+    assert "cannot be opened: File name too long" in refused(tmp_path / f"{long}.nii.gz", *liver)
+    assert "cannot be opened: File name too long" in refused(tmp_path / f"{long}.png", *liver, output="folder")
+
+
 def test_unknown_class_suggests_the_nearest(refused, picture) -> None:
     assert "did you mean 'spleen'?" in refused(picture, "--class", "spleeen")
 
@@ -246,6 +264,13 @@ def test_wrong_usage_has_its_own_status(kprism, picture, tmp_path) -> None:
     incomplete = kprism("segment", picture, "-o", tmp_path / "o.png", "--reference", picture)
     assert incomplete.status == 2
     assert "IMAGE and its MASK" in incomplete.err
+    for empty in (("-o", ""), ("--output=",), ("-o", tmp_path / "o.png", "--overlay", "")):
+        result = kprism("segment", picture, "--class", "liver", *empty)
+        assert result.status == 2
+        assert "has an empty name" in result.err
+    uid = kprism("segment", picture, "-o", tmp_path / "o.png", "--class", "liver", "--series-uid", "1.2")
+    assert uid.status == 2
+    assert "chooses among the DICOM series of a folder" in uid.err
 
 
 def test_foreign_notes_and_settings(kprism, tmp_path) -> None:

@@ -62,6 +62,14 @@ def test_overlays_and_probabilities_of_another_run_are_written_again(batch, good
     assert statuses(batch(*liver)) == {"a": "done", "sub/b": "done"}
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="says it in other words")
+def test_an_image_whose_result_would_have_too_long_a_name_fails_alone(batch, good, tmp_path) -> None:
+    (good / "a.png").rename(good / f"{'x' * 250}.png")
+    result = batch(good, "--json")
+    assert sorted(statuses(result).values()) == ["done", "failed"]
+    assert "the name is too long; choose a shorter one, in a folder of results for the image" in result.err
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such file names")
 def test_a_file_name_that_is_no_utf8_is_a_case_like_any_other(batch, tmp_path, rng) -> None:
     images = tmp_path / "images"
