@@ -18,7 +18,7 @@ from KPrismLib.class_names import row_of_class
 from KPrismLib.devices import choose_device, memory_guard, synchronise
 from KPrismLib.encoded_image import EncodedImage, ReferenceSet, Segmentation
 from KPrismLib.errors import InvalidImage, InvalidPrompt, InvalidReference
-from KPrismLib.image_checks import Pixels, check_reference, checked_mask, checked_pixels
+from KPrismLib.image_checks import Pixels, check_reference, checked_mask, checked_pixels, size_text
 from KPrismLib.intensity import IntensityWindow, window_for
 from KPrismLib.lockstep import Lockstep
 from KPrismLib.network import DensePrompt, EncodedReference, ImageFeatures, KPrism, NetworkConfig, normalise
@@ -59,14 +59,16 @@ class Predictor:
         self.name = name
 
     @classmethod
-    def load(cls, model: str | Path = "small", *, device: str = "auto", precision: str = "auto") -> Predictor:
+    def load(
+        cls, model: str | Path = "small", *, device: str | torch.device = "auto", precision: str = "auto"
+    ) -> Predictor:
         """A predictor with shipped weights (``small``) or a weights file.
 
         Raises:
             InvalidWeights: unknown name, missing or damaged file.
             DeviceUnavailable: the asked device does not exist.
         """
-        chosen = choose_device(device)
+        chosen = device if isinstance(device, torch.device) else choose_device(device)
         weights = load_weights(model)
         return cls(weights.build(), device=chosen, precision=precision, name=str(model))
 
@@ -170,11 +172,16 @@ class Predictor:
             mask: bool or non-zero inside, of the pixels' (rows, columns).
 
         Raises:
-            InvalidReference: image and mask of different size.
+            InvalidReference: image and mask of different size, or pixels that are not those of the image.
             InvalidMask: an empty mask.
         """
         checked, inside = checked_pixels(pixels), checked_mask(mask)
         check_reference(checked, inside)
+        if inside.shape != image.shape:
+            raise InvalidReference(
+                f"The encoded image is {size_text(image.shape)} but its pixels {size_text(inside.shape)}; give those "
+                "that it was encoded from."
+            )
         with self.computing():
             placed = image.canvas.place(torch.tensor(inside).float()[None, None].to(self.device))
             hard = (placed >= 0.5).float()

@@ -45,7 +45,10 @@ class Weights:
             InvalidWeights: a tensor is missing, left over or of another shape, or holds what is no number.
         """
         # Shapes first: settings that a damaged file exaggerates cost no memory, and nothing is drawn to be overwritten.
-        network = build_on_meta(self.config)
+        try:
+            network = build_on_meta(self.config)
+        except RuntimeError as error:
+            raise InvalidWeights(f"{self.source} describes no possible network ({error}); get it again.") from error
         expected = network.state_dict()
         wrong = sorted(set(expected) ^ set(self.tensors)) or [
             name
@@ -129,7 +132,7 @@ def load_weights(model: str | Path) -> Weights:
     try:
         config = NetworkConfig.from_dict(json.loads(metadata["config"]))
         return Weights(config, tensors, dict(json.loads(metadata["notes"])), path)
-    except (KeyError, AttributeError, ValueError, TypeError) as error:
+    except (KeyError, AttributeError, ValueError, TypeError, RecursionError) as error:
         raise InvalidWeights(f"{path} describes no network of this version ({error}); get it again.") from error
 
 

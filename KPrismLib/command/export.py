@@ -81,6 +81,10 @@ def _read_shares(text: str) -> list[float]:
         raise InvalidConfig(f"The shares {text!r} must be numbers with commas between, such as 0.6,0.4.") from error
 
 
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")  # which Python reads all the same, and others cannot
+
+
 def _read_notes(text: str) -> dict[str, Any]:
     from KPrismLib.errors import InvalidConfig
 
@@ -88,7 +92,7 @@ def _read_notes(text: str) -> dict[str, Any]:
     try:
         if not text.lstrip().startswith("{"):
             source = Path(text).read_text(encoding="utf-8")
-        notes = json.loads(source)
+        notes = json.loads(source, parse_constant=_refuse)
     except (OSError, ValueError) as error:
         raise InvalidConfig(f"The notes {text!r} are neither a JSON object nor a readable file with one.") from error
     if not isinstance(notes, dict):

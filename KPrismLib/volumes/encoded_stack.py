@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,8 +34,8 @@ class EncodedStack:
             raise InvalidConfig(f"At least 1 encoded slice must be kept, not {memory}.")
         self._predictor = predictor
         self._stack = stack
-        self._window = window
-        self._kept = lru_cache(maxsize=memory)(self._encode)
+        # Not of a method: the stack would hold itself, and a volume's features outlive their last user.
+        self._kept = lru_cache(maxsize=memory)(partial(_encode, predictor, stack, window))
         self._descriptors: dict[int, Descriptor] = {}
 
     @property
@@ -75,11 +75,10 @@ class EncodedStack:
             self._descriptors[index] = describe(image)
         return self._descriptors[index]
 
-    def _encode(self, index: int) -> EncodedImage | None:
-        pixels = self._stack.pixels(index)
-        if is_blank(pixels):
-            return None
-        return self._predictor.encode(pixels, window=self._window, spacing=self._stack.spacing)
+
+def _encode(predictor: Predictor, stack: Stack, window: IntensityWindow, index: int) -> EncodedImage | None:
+    pixels = stack.pixels(index)
+    return None if is_blank(pixels) else predictor.encode(pixels, window=window, spacing=stack.spacing)
 
 
 def is_blank(pixels: NDArray[np.generic]) -> bool:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from KPrismLib.errors import InvalidConfig, InvalidImage, InvalidMask
-from KPrismLib.image_checks import size_text
+from KPrismLib.image_checks import checked_mask, size_text
 from KPrismLib.intensity import IntensityWindow
 from KPrismLib.network import EncodedReference
 from KPrismLib.predictor import MAXIMUM_REFERENCES, Predictor
@@ -102,8 +102,9 @@ class Propagation:
         self._count, self._patience, self._doubt = references, patience, doubt
         self._slices = EncodedStack(predictor, stack, window=window, memory=memory)
         self._class = ClassGuidance(predictor, self._slices.image, cls)
-        self._reference = lru_cache(maxsize=memory)(self._encode_reference)
         self._known: dict[int, _Known] = {}
+        # Not of a method: the propagation would hold itself, and its slices outlive their last user.
+        self._reference = lru_cache(maxsize=memory)(partial(_encode_reference, self._slices, self._known))
         self._versions: dict[int, int] = {}  # of each slice's mask; a number is never given twice
         self._revision = 0  # of the accepted slices
         self._ends: tuple[End, ...] = ()
@@ -139,15 +140,16 @@ class Propagation:
 
         Raises:
             InvalidImage: there is no such slice.
-            InvalidMask: the mask has another size.
+            InvalidMask: the mask has another size, or NaN, or no numbers in it.
         """
         self._check_index(index)
-        given, shape = np.asarray(mask) != 0, self._stack.pixels(index).shape[:2]
+        given, shape = checked_mask(mask), self._stack.pixels(index).shape[:2]
         if given.shape != shape:
             raise InvalidMask(
                 f"The mask is {size_text(given.shape)} but slice {index} is {size_text(shape)}; they must match."
             )
         self._store(_Known(SliceResult(index, given, 1.0, accepted=True), given, None, 1.0))
+        self._forget_what_rests_on_nothing()
         self._revision += 1
 
     def retract(self, index: int) -> None:
@@ -159,6 +161,7 @@ class Propagation:
         if index not in self.accepted:
             raise InvalidImage(f"Slice {index} is not accepted, so it cannot be taken back.")
         del self._known[index]
+        self._forget_what_rests_on_nothing()
         self._revision += 1
 
     def propagate(self, first: int = 0, last: int | None = None) -> Iterator[SliceResult]:
@@ -222,8 +225,9 @@ class Propagation:
                     yield known.result
         self._ends = tuple(walk.end for walk in walks if walk.end is not None)
         for index in [index for index in self.results if first <= index <= last and index not in reached]:
-            left = self._known.pop(index).result
-            yield SliceResult(index, np.zeros_like(left.mask), 1.0)
+            left = self._known.pop(index, None)  # another pass may have come before this one went on
+            if left is not None:
+                yield SliceResult(index, np.zeros_like(left.result.mask), 1.0)
 
     def _segment(self, index: int, neighbour: int, towards: int | None) -> _Known:
         """What is known of a slice; computed if it does not rest on just this basis already."""
@@ -278,8 +282,11 @@ class Propagation:
         result = SliceResult(index, mask, 1.0, tuple(slice_ for slice_, _ in basis.references))
         return _Known(result, mask, basis, carried.evidence)
 
-    def _encode_reference(self, index: int, _version: int) -> EncodedReference:
-        return self._slices.reference(index, self._known[index].result.mask)
+    def _forget_what_rests_on_nothing(self) -> None:
+        """Without a slice that shows the structure there is nothing that any result could come from."""
+        if not self._references():
+            for index in [index for index, known in self._known.items() if not known.result.accepted]:
+                del self._known[index]
 
     def _references(self) -> list[int]:
         """The accepted slices that show the structure."""
@@ -300,6 +307,10 @@ class Propagation:
     def _check_index(self, index: int) -> None:
         if not 0 <= index < len(self._stack):
             raise InvalidImage(f"There is no slice {index}; choose one from 0 to {len(self._stack) - 1}.")
+
+
+def _encode_reference(slices: EncodedStack, known: Mapping[int, _Known], index: int, _version: int) -> EncodedReference:
+    return slices.reference(index, known[index].result.mask)
 
 
 def _far(index: int, neighbour: int, towards: int) -> bool:

@@ -66,6 +66,7 @@ def test_from_a_dataset_to_a_mask(kprism, data, tmp_path, monkeypatch) -> None:
     assert "Going on from step 2 of 3." in second.err
     assert "Step 3 of 3" in second.err
 
+    assert kprism("export", run / "checkpoint.pt", "-o", exported, "--notes", '{"score": NaN}').status == 1
     assert kprism("export", run / "checkpoint.pt", "-o", exported, "--notes", '{"author": "me"}').status == 0
     weights = load_weights(exported)
     assert weights.config.classes == ("liver",)

@@ -207,6 +207,11 @@ class TestReference:
         one = predictor.segment(image, reference=predictor.combine(reference.parts[:1])).probability
         assert not np.allclose(one, both, atol=1e-5)
 
+    def test_pixels_of_another_image_make_no_reference(self, predictor: Predictor) -> None:
+        image = predictor.encode(picture())
+        with pytest.raises(InvalidReference, match="give those that it was encoded from"):
+            predictor.encode_reference(image, picture(20, 30), disk(20, 30))
+
     def test_parts_can_be_combined_again_without_encoding(self, predictor: Predictor) -> None:
         pairs = [(picture(phase=p), disk()) for p in (0.0, 1.0)]
         image = predictor.encode(picture(phase=2.0))

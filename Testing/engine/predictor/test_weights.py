@@ -136,6 +136,8 @@ def test_weights_of_something_else_are_refused(tmp_path: Path, metadata: dict[st
         {"config": "7"},
         {"config": '{"dim": 16}'},
         {"config": json.dumps(NETWORK.config.to_dict() | {"heads": 0})},
+        {"config": "[" * 100_000},
+        {"config": json.dumps(NETWORK.config.to_dict() | {"dim": 16 * 10**9})},
         {"config": json.dumps(NETWORK.config.to_dict() | {"encoder_channels": 5})},
         {"config": json.dumps(NETWORK.config.to_dict() | {"encoder_channels": [16, 16]})},
         {"config": json.dumps(NETWORK.config.to_dict() | {"new_switch": True})},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import Any
 
 import numpy as np
@@ -338,11 +340,47 @@ def test_of_many_accepted_slices_only_some_are_asked_whether_a_class_helps() -> 
     assert predictor.by_class[-1] == (45, "liver")
 
 
+def test_nothing_is_known_once_nothing_is_vouched_for() -> None:
+    for take_back in (lambda run: run.retract(4), lambda run: run.accept(4, rows(0))):
+        run = start(ScriptedPredictor())
+        list(run.propagate())
+        assert run.least_certain() is not None
+        take_back(run)
+        assert run.least_certain() is None
+        assert set(run.results) <= {4}
+
+
+def test_a_pass_that_goes_on_after_another_one_has_nothing_to_take_back() -> None:
+    run = start(ScriptedPredictor())
+    list(run.propagate())
+    run.accept(2, rows(0))
+    run.accept(6, rows(0))
+    stopped = run.propagate()
+    next(stopped)
+    list(run.propagate())
+    assert list(stopped) == []
+    assert sorted(run.results) == [2, 3, 4, 5, 6]
+
+
+def test_a_propagation_goes_with_its_last_user() -> None:
+    run = start(ScriptedPredictor(), cls="liver")
+    list(run.propagate())
+    slices = weakref.ref(run.slices)
+    gc.disable()  # a cycle would wait for the collector, and memory with it
+    try:
+        del run
+        assert slices() is None
+    finally:
+        gc.enable()
+
+
 def test_what_is_wrong_is_said_in_one_sentence() -> None:
     predictor = ScriptedPredictor()
     run = start(predictor)
     cases: list[tuple[type[Exception], str, Any]] = [
         (InvalidImage, "There is no slice 9; choose one from 0 to 8", lambda: run.accept(9, rows(8))),
+        (InvalidMask, "NaN", lambda: run.accept(2, np.full(SIZE, np.nan))),
+        (InvalidMask, "true and false, or numbers", lambda: run.accept(2, np.full(SIZE, "0"))),
         (InvalidMask, "The mask is 3 x 4 but slice 2 is 16 x 24", lambda: run.accept(2, np.ones((3, 4), bool))),
         (InvalidImage, "There is no slice 40", lambda: run.propagate(0, 40)),
         (InvalidMask, "No accepted slice from 5 to 8 shows the structure", lambda: run.propagate(5, 8)),
