@@ -15,13 +15,15 @@ CHOICES = ("auto", "cpu", "cuda", "mps")
 _FULL = ("out of memory", "not enough memory", "can't allocate", "status_alloc_failed")
 
 
-def choose_device(name: str) -> torch.device:
-    """``auto`` (CUDA, else MPS, else CPU), ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+def choose_device(name: str | torch.device) -> torch.device:
+    """``auto`` (CUDA, else MPS, else CPU), ``cpu``, ``cuda``, ``cuda:N`` or ``mps``; a device is itself.
 
     Raises:
         DeviceUnavailable: the device does not exist here.
         InvalidConfig: no such name.
     """
+    if isinstance(name, torch.device):
+        return name
     match = re.fullmatch(r"(auto|cpu|mps)|cuda(?::(\d+))?", name)
     if match is None:
         raise InvalidConfig(f"There is no device {name!r}; choose one of {', '.join(CHOICES)}, or cuda:1 and so on.")

@@ -51,7 +51,7 @@ class Predictor:
     def __init__(
         self, network: KPrism, *, device: str | torch.device = "cpu", precision: str = "auto", name: str = ""
     ) -> None:
-        self.device = device if isinstance(device, torch.device) else choose_device(device)
+        self.device = choose_device(device)
         with memory_guard(self.device):
             placed = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network: KPrism = placed.eval().requires_grad_(False)
@@ -68,7 +68,7 @@ class Predictor:
             InvalidWeights: unknown name, missing or damaged file.
             DeviceUnavailable: the asked device does not exist.
         """
-        chosen = device if isinstance(device, torch.device) else choose_device(device)
+        chosen = choose_device(device)
         weights = load_weights(model)
         return cls(weights.build(), device=chosen, precision=precision, name=str(model))
 

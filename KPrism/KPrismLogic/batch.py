@@ -16,7 +16,7 @@ from KPrismLib.errors import CannotWrite, InvalidConfig, InvalidImage, InvalidPr
 from KPrismLib.imaging.atomic_file import write_atomically
 from KPrismLogic.guide import ReferenceSlice
 from KPrismLogic.headless import application_scene
-from KPrismLogic.labelmaps import Mask, labelmap_of
+from KPrismLogic.labelmaps import Mask, labelmap_of, voxels_of
 from KPrismLogic.logic import KPrismLogic
 from KPrismLogic.matrices import matrix_from_array, world_from_volume
 from KPrismLogic.segments import find_or_add_segment, find_segment
@@ -264,15 +264,12 @@ def _normal_axis(volume: Any, plane: str) -> int:
 
 def _whole_mask(volume: Any, segmentation: Any, cls: str) -> Mask:
     """bool (k, j, i) of the volume."""
-    from vtk.util.numpy_support import vtk_to_numpy
-
     mask = np.zeros(volume.GetImageData().GetDimensions()[::-1], dtype=bool)
     labelmap, value = labelmap_of(segmentation, find_segment(segmentation, cls) or "")
     if labelmap is not None:
         extent = labelmap.GetExtent()
-        shape = [extent[axis + 1] - extent[axis] + 1 for axis in (4, 2, 0)]
         place = tuple(slice(extent[axis], extent[axis + 1] + 1) for axis in (4, 2, 0))
-        mask[place] = vtk_to_numpy(labelmap.GetPointData().GetScalars()).reshape(shape) == value
+        mask[place] = voxels_of(labelmap) == value
     return mask
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from KPrismLogic.labelmaps import Mask, labelmap_of
+from KPrismLogic.labelmaps import Mask, labelmap_of, voxels_of
 from KPrismLogic.matrices import world_from_image
 from KPrismLogic.slice_voxels import segment_in_slice
 
@@ -48,8 +48,5 @@ def slices_at(stack: SliceStack, segmentation: slicer.vtkMRMLSegmentationNode, s
 
 def _occupied(labelmap: slicer.vtkOrientedImageData, value: int, across: int) -> npt.NDArray[np.intp]:
     """The layers along an axis (0 for i, ...) that hold a value, counted from the first of the labelmap."""
-    from vtk.util.numpy_support import vtk_to_numpy
-
-    voxels = vtk_to_numpy(labelmap.GetPointData().GetScalars()).reshape(labelmap.GetDimensions()[::-1])
-    layers = np.moveaxis(voxels, 2 - across, 0)
+    layers = np.moveaxis(voxels_of(labelmap), 2 - across, 0)
     return np.array([number for number, layer in enumerate(layers) if (layer == value).any()], dtype=np.intp)

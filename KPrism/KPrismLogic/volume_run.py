@@ -297,9 +297,9 @@ class VolumeRun:
         for voxels, _, content in places:
             after = voxels.read(self._segmentation, segment_id)
             self._record.wrote(voxels, segment_id, content, after)
-            before = self._before.setdefault((voxels.key, segment_id), fingerprint(content))
-            if voxels.key is None:
-                before = fingerprint(content)
+            before = fingerprint(content)
+            if voxels.key is not None:
+                before = self._before.setdefault((voxels.key, segment_id), before)
             if before != fingerprint(after):
                 yield _Change(voxels, segment_id, before, fingerprint(after))
 

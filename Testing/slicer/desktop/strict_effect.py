@@ -263,6 +263,19 @@ def xy_of(desktop: Desktop, k: int, j: int, i: int, view: str = "Red") -> tuple[
     return round(x), round(y)
 
 
+def show_layer(desktop: Desktop, effect: Any, k: int) -> None:
+    """Let the red view show a layer of the desktop's volume, with the pointer in it."""
+    node = desktop.views["Red"].mrmlSliceNode()
+    node.SetSliceToRASByNTP(0, 0, 1, -1, 0, 0, *desktop.bench.ras(k, 6, 7), 0)
+    effect.self().processViewNodeEvents(node, 33, desktop.views["Red"])
+    desktop.event(effect, "MouseMoveEvent", xy_of(desktop, k, 6, 7))
+
+
+def height_of(desktop: Desktop, k: int) -> float:
+    """S of a layer, mm."""
+    return float(desktop.bench.ras(k, 6, 7)[2])
+
+
 def widget_named(name: str) -> Any:
     """The widget that was made first with an object name."""
     return next(one for one in Strict.made if one._values.get("objectName") == name)

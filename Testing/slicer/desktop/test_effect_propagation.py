@@ -7,7 +7,7 @@ import pytest
 import slicer
 
 from KPrismLogic.model import shared_model
-from Testing.slicer.desktop.strict_effect import settle, timers, widget_named, written, xy_of
+from Testing.slicer.desktop.strict_effect import height_of, settle, show_layer, timers, widget_named, written, xy_of
 from Testing.slicer.scenes import (
     LIVER,
     SPLEEN,
@@ -47,17 +47,6 @@ def gate():
     gate._open.set()
 
 
-def _show(desktop, effect, k):
-    node = desktop.views["Red"].mrmlSliceNode()
-    node.SetSliceToRASByNTP(0, 0, 1, -1, 0, 0, *desktop.bench.ras(k, 6, 7), 0)
-    effect.self().processViewNodeEvents(node, 33, desktop.views["Red"])
-    desktop.event(effect, "MouseMoveEvent", xy_of(desktop, k, 6, 7))
-
-
-def _height(desktop, k):
-    return float(desktop.bench.ras(k, 6, 7)[2])
-
-
 def _press(name):
     widget_named(name).click()
 
@@ -68,7 +57,7 @@ def _status():
 
 def test_the_shown_slice_goes_through_the_volume_in_one_undo_state(desktop, effect):
     known = draw_layers(desktop.bench, 6)
-    _show(desktop, effect, 6)
+    show_layer(desktop, effect, 6)
     assert not widget_named("KPrismConfidence").visible
     assert not widget_named("KPrismCancel").visible
     _press("KPrismPropagate")
@@ -90,7 +79,7 @@ def test_slices_appear_one_by_one(desktop, effect, monkeypatch):
     from KPrismDesktop.run_progress import RunProgress
 
     draw_layers(desktop.bench, 6)
-    _show(desktop, effect, 6)
+    show_layer(desktop, effect, 6)
     seen = []
     monkeypatch.setattr(
         RunProgress,
@@ -107,16 +96,16 @@ def test_slices_appear_one_by_one(desktop, effect, monkeypatch):
 
 def test_only_the_range_is_written(desktop, effect):
     draw_layers(desktop.bench, 6)
-    _show(desktop, effect, 6)
-    widget_named("KPrismRange").setValues(_height(desktop, 5), _height(desktop, 8))
+    show_layer(desktop, effect, 6)
+    widget_named("KPrismRange").setValues(height_of(desktop, 5), height_of(desktop, 8))
     _press("KPrismPropagate")
     settle()
     expected = np.zeros(body().shape, bool)
     expected[5:9] = LIVER[5:9]
     assert np.array_equal(written(desktop), expected)
     # Scrolling in the plane keeps the range; another plane has one of its own.
-    _show(desktop, effect, 7)
-    assert widget_named("KPrismRange").minimumValue == pytest.approx(_height(desktop, 5), abs=0.01)
+    show_layer(desktop, effect, 7)
+    assert widget_named("KPrismRange").minimumValue == pytest.approx(height_of(desktop, 5), abs=0.01)
     desktop.event(effect, "MouseMoveEvent", (5, 5), view="Yellow")
     assert widget_named("KPrismRange").minimumValue == widget_named("KPrismRange").minimum
 
@@ -145,7 +134,7 @@ def test_any_plane(desktop, effect, plane):
 
 def test_cancel_keeps_what_is_written_and_propagate_goes_on(desktop, effect, gate):
     known = draw_layers(desktop.bench, 6)
-    _show(desktop, effect, 6)
+    show_layer(desktop, effect, 6)
     gate.close()
     _press("KPrismPropagate")
     assert gate.reached.wait(20)
@@ -161,7 +150,7 @@ def test_cancel_keeps_what_is_written_and_propagate_goes_on(desktop, effect, gat
 
 def test_the_least_certain_slice_is_shown_corrected_and_taken_up(desktop, effect):
     draw_layers(desktop.bench, 6)
-    _show(desktop, effect, 6)
+    show_layer(desktop, effect, 6)
     shared_model().predictor().doubtful = lambda image: not (image.pixels == 200).any()
     assert not widget_named("KPrismLeastCertain").enabled
     _press("KPrismPropagate")
@@ -169,9 +158,9 @@ def test_the_least_certain_slice_is_shown_corrected_and_taken_up(desktop, effect
     assert widget_named("KPrismLeastCertain").enabled
     _press("KPrismLeastCertain")
     shown = desktop.views["Red"].mrmlSliceNode().GetSliceToRAS().GetElement(2, 3)
-    layer = min(range(14), key=lambda k: abs(_height(desktop, k) - shown))
+    layer = min(range(14), key=lambda k: abs(height_of(desktop, k) - shown))
     assert not SPLEEN[layer].any()
-    _show(desktop, effect, layer)
+    show_layer(desktop, effect, layer)
     corrected = written(desktop)
     corrected[layer, :2, :2] = True
     fill(desktop.bench.editor, desktop.bench.segmentation, "Liver", corrected)
@@ -187,12 +176,12 @@ def test_the_least_certain_slice_is_shown_corrected_and_taken_up(desktop, effect
 
 def test_slices_that_were_clicked_are_examples_and_stay(desktop, effect):
     for k, value in ((4, 7), (8, 14)):
-        _show(desktop, effect, k)
+        show_layer(desktop, effect, k)
         desktop.click(effect, xy_of(desktop, k, 6, value))
         settle()
     clicked = written(desktop)
     assert np.array_equal(clicked[8], SPLEEN[8])
-    _show(desktop, effect, 4)
+    show_layer(desktop, effect, 4)
     _press("KPrismPropagate")
     settle()
     found = written(desktop)
@@ -206,7 +195,7 @@ def test_slices_that_were_drawn_with_another_effect_stay_unless_they_are_to_be_f
     drawn = draw_layers(desktop.bench, 6)
     drawn[8] = SPLEEN[8]
     fill(desktop.bench.editor, desktop.bench.segmentation, "Liver", drawn)
-    _show(desktop, effect, 6)
+    show_layer(desktop, effect, 6)
     assert widget_named("KPrismKeepDrawn").checked
     widget_named("KPrismKeepDrawn").setChecked(keep)
     _press("KPrismPropagate")
@@ -218,7 +207,7 @@ def test_slices_that_were_drawn_with_another_effect_stay_unless_they_are_to_be_f
 @pytest.mark.parametrize(("guide", "expected"), [("class", "spleen"), ("clicks", "liver")])
 def test_the_class_that_is_chosen_goes_along_otherwise_the_segments_name(desktop, effect, guide, expected):
     draw_layers(desktop.bench, 6)
-    _show(desktop, effect, 6)
+    show_layer(desktop, effect, 6)
     effect.self().onGuideChosen(guide)
     effect.self().scriptedEffect.setParameter("Class", "spleen")
     _press("KPrismPropagate")
@@ -228,7 +217,7 @@ def test_the_class_that_is_chosen_goes_along_otherwise_the_segments_name(desktop
 
 def test_editing_waits_for_the_end_of_the_run(desktop, effect, gate):
     draw_layers(desktop.bench, 6)
-    _show(desktop, effect, 6)
+    show_layer(desktop, effect, 6)
     gate.close()
     _press("KPrismPropagate")
     assert gate.reached.wait(20)
@@ -248,7 +237,7 @@ def test_editing_waits_for_the_end_of_the_run(desktop, effect, gate):
 
 def test_the_editors_rules_hold(desktop, effect):
     draw_layers(desktop.bench, 6)
-    _show(desktop, effect, 6)
+    show_layer(desktop, effect, 6)
     other = np.zeros(body().shape, bool)
     other[8, 4:8, 4:8] = True
     fill(desktop.bench.editor, desktop.bench.segmentation, "Other", other)
@@ -261,7 +250,7 @@ def test_the_editors_rules_hold(desktop, effect):
 
 def test_leaving_ends_the_run_and_leaves_nothing_behind(desktop, effect, gate):
     known = draw_layers(desktop.bench, 6)
-    _show(desktop, effect, 6)
+    show_layer(desktop, effect, 6)
     gate.close()
     _press("KPrismPropagate")
     assert gate.reached.wait(20)
@@ -277,7 +266,7 @@ def test_leaving_ends_the_run_and_leaves_nothing_behind(desktop, effect, gate):
 @pytest.mark.parametrize("what", ["segmentation", "volume", "segment", "scene"])
 def test_choosing_something_else_ends_the_run(desktop, effect, gate, what):
     bench, known = desktop.bench, draw_layers(desktop.bench, 6)
-    _show(desktop, effect, 6)
+    show_layer(desktop, effect, 6)
     gate.close()
     _press("KPrismPropagate")
     assert gate.reached.wait(20)
@@ -306,11 +295,11 @@ def test_choosing_something_else_ends_the_run(desktop, effect, gate, what):
 
 
 def test_what_is_wrong_stands_in_the_status_line(desktop, effect, monkeypatch):
-    _show(desktop, effect, 6)
+    show_layer(desktop, effect, 6)
     _press("KPrismPropagate")
     assert "holds nothing of Liver" in _status()
     draw_layers(desktop.bench, 6)
-    widget_named("KPrismRange").setValues(_height(desktop, 9), _height(desktop, 11))
+    widget_named("KPrismRange").setValues(height_of(desktop, 9), height_of(desktop, 11))
     monkeypatch.setattr(widget_named("KPrismRange").__class__, "setRange", lambda *_: None)
     _press("KPrismPropagate")
     settle()
@@ -327,8 +316,8 @@ def test_what_is_wrong_stands_in_the_status_line(desktop, effect, monkeypatch):
 
 def test_a_range_of_one_slice_has_nothing_left_to_segment(desktop, effect):
     known = draw_layers(desktop.bench, 6)
-    _show(desktop, effect, 6)
-    widget_named("KPrismRange").setValues(_height(desktop, 6), _height(desktop, 6))
+    show_layer(desktop, effect, 6)
+    widget_named("KPrismRange").setValues(height_of(desktop, 6), height_of(desktop, 6))
     _press("KPrismPropagate")
     settle()
     assert "Every slice of the range is kept" in _status()
@@ -339,7 +328,7 @@ def test_a_range_of_one_slice_has_nothing_left_to_segment(desktop, effect):
 
 def test_the_strip_is_that_of_the_selected_segment(desktop, effect):
     draw_layers(desktop.bench, 6)
-    _show(desktop, effect, 6)
+    show_layer(desktop, effect, 6)
     _press("KPrismPropagate")
     settle()
     desktop.parameters.SetSelectedSegmentID("Other")

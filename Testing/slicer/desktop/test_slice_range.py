@@ -4,28 +4,17 @@ import numpy as np
 import pytest
 
 from KPrismLogic.matrices import matrix_from_array
-from Testing.slicer.desktop.strict_effect import settle, widget_named, written, xy_of
+from Testing.slicer.desktop.strict_effect import height_of, settle, show_layer, widget_named, written, xy_of
 from Testing.slicer.scenes import body, draw_layers, geometry, volume_node
 
 pytestmark = pytest.mark.usefixtures("flood_propagation")
 
 
-def _show(desktop, effect, k):
-    node = desktop.views["Red"].mrmlSliceNode()
-    node.SetSliceToRASByNTP(0, 0, 1, -1, 0, 0, *desktop.bench.ras(k, 6, 7), 0)
-    effect.self().processViewNodeEvents(node, 33, desktop.views["Red"])
-    desktop.event(effect, "MouseMoveEvent", xy_of(desktop, k, 6, 7))
-
-
-def _height(desktop, k):
-    return float(desktop.bench.ras(k, 6, 7)[2])
-
-
 @pytest.mark.parametrize("way", ["another view", "no segment", "another effect"])
 def test_the_range_is_still_there_when_its_plane_is(desktop, effect, way):
     draw_layers(desktop.bench, 6)
-    _show(desktop, effect, 6)
-    widget_named("KPrismRange").setValues(_height(desktop, 5), _height(desktop, 8))
+    show_layer(desktop, effect, 6)
+    widget_named("KPrismRange").setValues(height_of(desktop, 5), height_of(desktop, 8))
     if way == "another view":
         desktop.event(effect, "MouseMoveEvent", xy_of(desktop, 6, 6, 7, "Yellow"), view="Yellow")
         assert widget_named("KPrismRange").minimumValue == widget_named("KPrismRange").minimum
@@ -47,8 +36,8 @@ def test_the_range_is_still_there_when_its_plane_is(desktop, effect, way):
 @pytest.mark.parametrize("change", ["voxels", "volume"])
 def test_the_range_is_that_of_the_volume_again_when_the_volume_changes(desktop, effect, change):
     bench, widget = desktop.bench, widget_named("KPrismRange")
-    _show(desktop, effect, 6)
-    widget.setValues(_height(desktop, 5), _height(desktop, 8))
+    show_layer(desktop, effect, 6)
+    widget.setValues(height_of(desktop, 5), height_of(desktop, 8))
     desktop.event(effect, "MouseMoveEvent", xy_of(desktop, 6, 6, 7, "Yellow"), view="Yellow")
     if change == "voxels":
         bench.volume.GetImageData().GetPointData().GetScalars().Modified()
@@ -91,7 +80,7 @@ def test_the_range_of_a_microscopes_volume_has_all_its_slices(desktop, effect, s
     effect.self().sourceVolumeNodeChanged()
     effect.self().referenceGeometryChanged()
     draw_layers(bench, 6)
-    _show(desktop, effect, 6)
+    show_layer(desktop, effect, 6)
     widget_named("KPrismPropagate").click()
     settle()
     assert np.flatnonzero(written(desktop).any(axis=(1, 2))).tolist() == list(range(3, 10))
