@@ -11,7 +11,9 @@ from KPrismLogic.guide import Guide
 from KPrismLogic.segment_editing import Editor
 from KPrismLogic.slice_controller import Request, SliceController
 from KPrismLogic.target import NoLongerWanted
-from KPrismLogic.volume_run import Piece, Pieces, VolumeRun, WrittenSlices
+from KPrismLogic.volume_piece import Piece
+from KPrismLogic.volume_run import Pieces, VolumeRun
+from KPrismLogic.written_slices import WrittenSlices
 
 if TYPE_CHECKING:
     from KPrismLogic.runner import Runner

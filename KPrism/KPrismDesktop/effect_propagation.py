@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from KPrismDesktop.active_editing import ActiveEditing
     from KPrismDesktop.propagation_options import PropagationOptions
     from KPrismLogic.target import Target
-    from KPrismLogic.volume_run import Piece
+    from KPrismLogic.volume_piece import Piece
 
 
 class EffectPropagation:

@@ -32,7 +32,7 @@ from KPrismLogic.temporary_editor import check_editable, temporary_editor
 
 if TYPE_CHECKING:
     from KPrismLogic.logic import KPrismLogic
-    from KPrismLogic.volume_run import Piece
+    from KPrismLogic.volume_piece import Piece
 
 
 class ModulePanel:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from KPrismLogic.segments import add_segment, segment_named
-from KPrismLogic.volume_run import Piece
+from KPrismLogic.volume_piece import Piece
 
 if TYPE_CHECKING:
     import slicer

@@ -29,8 +29,9 @@ from KPrismLogic.slice_plane import SlicePlane
 from KPrismLogic.slice_stack import SliceStack
 from KPrismLogic.target import Target
 from KPrismLogic.temporary_editor import check_editable, temporary_editor
+from KPrismLogic.volume_piece import Piece
 from KPrismLogic.volume_result import VolumeResult
-from KPrismLogic.volume_run import Piece, Pieces, VolumeRun
+from KPrismLogic.volume_run import Pieces, VolumeRun
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -12,7 +12,9 @@ from KPrismLib.errors import InvalidReference
 from KPrismLogic.drawn_slices import slices_at
 from KPrismLogic.slice_stack import SliceStack
 from KPrismLogic.slice_voxels import layers_in, segment_in_slice, voxels_in
-from KPrismLogic.volume_run import Piece, WrittenSlices, most_in_doubt
+from KPrismLogic.volume_piece import Piece
+from KPrismLogic.volume_result import most_in_doubt
+from KPrismLogic.written_slices import WrittenSlices
 
 if TYPE_CHECKING:
     import slicer

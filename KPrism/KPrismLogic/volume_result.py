@@ -1,11 +1,25 @@
-"""What a run through a volume wrote, for the console."""
+"""What a run through a volume wrote, and which slice of it to look at next."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
-from KPrismLogic.volume_run import most_in_doubt
+Where = TypeVar("Where", int, float)
+
+
+def most_in_doubt(confidence: Mapping[Where, float | None], area: Mapping[Where, int]) -> Where | None:
+    """Of slices the one to look at next, as the engine has it; None when no slice has a confidence.
+
+    Args:
+        confidence: in [0, 1] by slice; None where nothing says how sure the model is.
+        area: pixels of the mask by slice.
+    """
+    from KPrismLib.volumes.slice_result import pixels_in_doubt
+
+    doubt = {where: pixels_in_doubt(sure, area[where]) for where, sure in confidence.items() if sure is not None}
+    return max(doubt, key=lambda where: (doubt[where], -where), default=None)
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,8 @@ from KPrismLogic.oblique_voxels import ObliqueVoxels
 from KPrismLogic.segment_editing import Editor, write_voxels
 from KPrismLogic.slice_voxels import SliceVoxels, layers_in, voxels_in
 from KPrismLogic.target import NoLongerWanted
+from KPrismLogic.volume_piece import Piece
+from KPrismLogic.written_slices import Place, WrittenSlices
 
 if TYPE_CHECKING:
     import slicer
@@ -23,109 +25,7 @@ if TYPE_CHECKING:
     from KPrismLib.predictor import Predictor
     from KPrismLogic.runner import Runner
     from KPrismLogic.slice_engine import SliceEngine
-    from KPrismLogic.slice_plane import SlicePlane
     from KPrismLogic.slice_stack import SliceStack
-
-
-@dataclass(frozen=True, eq=False)
-class Piece:
-    """What is to be written into one slice.
-
-    Attributes:
-        index: the slice of the stack.
-        masks: bool (rows, columns) of the slice for each segment ID.
-        confidence: in [0, 1], or None where nothing says how sure the model is.
-        accepted: the plane of a slice that stays as it is. Where the segmentation has several layers for it, those
-            that hold nothing of their own get what the layer in this plane holds.
-    """
-
-    index: int
-    masks: Mapping[str, Mask]
-    confidence: float | None = None
-    accepted: SlicePlane | None = None
-
-    @property
-    def area(self) -> int:
-        """Pixels of all masks."""
-        return sum(int(mask.sum()) for mask in self.masks.values())
-
-
-Where = TypeVar("Where", int, float)
-
-
-def most_in_doubt(confidence: Mapping[Where, float | None], area: Mapping[Where, int]) -> Where | None:
-    """Of slices the one to look at next, as the engine has it; None when no slice has a confidence.
-
-    Args:
-        confidence: in [0, 1] by slice; None where nothing says how sure the model is.
-        area: pixels of the mask by slice.
-    """
-    from KPrismLib.volumes.slice_result import pixels_in_doubt
-
-    doubt = {where: pixels_in_doubt(sure, area[where]) for where, sure in confidence.items() if sure is not None}
-    return max(doubt, key=lambda where: (doubt[where], -where), default=None)
-
-
-#: Voxels by their key, and a segment.
-_Place = tuple[Hashable, str]
-
-
-class WrittenSlices:
-    """What runs wrote into slices, to know what somebody changed there since: that is never written over.
-
-    Oblique slices share voxels, so that in one of them nobody can tell who changed what; they are written as they come.
-    """
-
-    def __init__(self) -> None:
-        # By layer and segment: all that runs left there, all that they found, and the last run that changed it.
-        self._left: dict[_Place, set[bytes]] = {}
-        self._found: dict[_Place, set[bytes]] = {}
-        self._changed_by: dict[_Place, int] = {}
-        self._runs = 0
-
-    def begin(self) -> None:
-        """A run begins."""
-        self._runs += 1
-
-    def is_ours(self, voxels: SliceVoxels, segment_id: str, content: Mask) -> bool:
-        """Whether a segment holds what a run wrote or found there; where no run was yet, all is to be written over."""
-        place = voxels.key, segment_id
-        return place not in self._left or fingerprint(content) in self._left[place] | self._found[place]
-
-    def is_free(self, voxels: SliceVoxels, segment_id: str, content: Mask) -> bool:
-        """Whether nobody but a run put anything there."""
-        return not content.any() or fingerprint(content) in self._left.get((voxels.key, segment_id), ())
-
-    def changed(self, holdings: Iterable[tuple[SliceVoxels, str, Mask]]) -> list[SliceVoxels]:
-        """Those of all written voxels, each with a segment and what it holds of it, that somebody changed since.
-
-        What holds again what a run found there was undone, if all is undone that this run changed; otherwise somebody
-        took it away.
-        """
-        changed, back, standing = [], [], set()
-        for voxels, segment_id, content in holdings:
-            place, now = (voxels.key, segment_id), fingerprint(content)
-            if now in self._left.get(place, (now,)):
-                standing.add(self._changed_by.get(place))
-            elif now in self._found[place]:
-                back.append((voxels, self._changed_by.get(place)))
-            else:
-                changed.append(voxels)
-        return changed + [voxels for voxels, run in back if run in standing]
-
-    def keep(self, voxels: SliceVoxels, segment_id: str) -> None:
-        """What a segment holds there is somebody else's."""
-        self._left.setdefault((voxels.key, segment_id), set())
-        self._found.setdefault((voxels.key, segment_id), set())
-
-    def wrote(self, voxels: SliceVoxels, segment_id: str, before: Mask, after: Mask) -> None:
-        """A run wrote a slice."""
-        if voxels.key is not None:
-            place, found, left = (voxels.key, segment_id), fingerprint(before), fingerprint(after)
-            self._found.setdefault(place, set()).add(found)
-            self._left.setdefault(place, set()).add(left)
-            if found != left:
-                self._changed_by[place] = self._runs
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,7 +87,7 @@ class VolumeRun:
         self._progress, self._finished = progress, finished
         self._iterator: Iterator[Piece] | None = None
         self._running = False
-        self._before: dict[_Place, bytes] = {}  # what there was before the run
+        self._before: dict[Place, bytes] = {}  # what there was before the run
         self._begun = False  # whether the undo state of the run is kept
         self._last: list[_Change] = []  # of the last piece that changed something
         self._reached: set[int] = set()  # slices; a run may come back to one

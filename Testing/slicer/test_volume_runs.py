@@ -10,7 +10,8 @@ from KPrismLogic.runner import ThreadRunner
 from KPrismLogic.segment_propagation import SegmentPropagation
 from KPrismLogic.slice_plane import SlicePlane
 from KPrismLogic.target import NoLongerWanted
-from KPrismLogic.volume_run import VolumeRun, most_in_doubt
+from KPrismLogic.volume_result import most_in_doubt
+from KPrismLogic.volume_run import VolumeRun
 from Testing.slicer.flood_predictor import FloodPredictor
 from Testing.slicer.scenes import (
     GEOMETRIES,

@@ -1,0 +1,73 @@
+"""What runs through a volume wrote, so that what somebody made of it since is left alone."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from typing import TYPE_CHECKING
+
+from KPrismLogic.labelmaps import fingerprint
+
+if TYPE_CHECKING:
+    from KPrismLogic.labelmaps import Mask
+    from KPrismLogic.slice_voxels import SliceVoxels
+
+#: Voxels by their key, and a segment.
+Place = tuple[Hashable, str]
+
+
+class WrittenSlices:
+    """What runs wrote into slices, to know what somebody changed there since: that is never written over.
+
+    Oblique slices share voxels, so that in one of them nobody can tell who changed what; they are written as they come.
+    """
+
+    def __init__(self) -> None:
+        # By layer and segment: all that runs left there, all that they found, and the last run that changed it.
+        self._left: dict[Place, set[bytes]] = {}
+        self._found: dict[Place, set[bytes]] = {}
+        self._changed_by: dict[Place, int] = {}
+        self._runs = 0
+
+    def begin(self) -> None:
+        """A run begins."""
+        self._runs += 1
+
+    def is_ours(self, voxels: SliceVoxels, segment_id: str, content: Mask) -> bool:
+        """Whether a segment holds what a run wrote or found there; where no run was yet, all is to be written over."""
+        place = voxels.key, segment_id
+        return place not in self._left or fingerprint(content) in self._left[place] | self._found[place]
+
+    def is_free(self, voxels: SliceVoxels, segment_id: str, content: Mask) -> bool:
+        """Whether nobody but a run put anything there."""
+        return not content.any() or fingerprint(content) in self._left.get((voxels.key, segment_id), ())
+
+    def changed(self, holdings: Iterable[tuple[SliceVoxels, str, Mask]]) -> list[SliceVoxels]:
+        """Those of all written voxels, each with a segment and what it holds of it, that somebody changed since.
+
+        What holds again what a run found there was undone, if all is undone that this run changed; otherwise somebody
+        took it away.
+        """
+        changed, back, standing = [], [], set()
+        for voxels, segment_id, content in holdings:
+            place, now = (voxels.key, segment_id), fingerprint(content)
+            if now in self._left.get(place, (now,)):
+                standing.add(self._changed_by.get(place))
+            elif now in self._found[place]:
+                back.append((voxels, self._changed_by.get(place)))
+            else:
+                changed.append(voxels)
+        return changed + [voxels for voxels, run in back if run in standing]
+
+    def keep(self, voxels: SliceVoxels, segment_id: str) -> None:
+        """What a segment holds there is somebody else's."""
+        self._left.setdefault((voxels.key, segment_id), set())
+        self._found.setdefault((voxels.key, segment_id), set())
+
+    def wrote(self, voxels: SliceVoxels, segment_id: str, before: Mask, after: Mask) -> None:
+        """A run wrote a slice."""
+        if voxels.key is not None:
+            place, found, left = (voxels.key, segment_id), fingerprint(before), fingerprint(after)
+            self._found.setdefault(place, set()).add(found)
+            self._left.setdefault(place, set()).add(left)
+            if found != left:
+                self._changed_by[place] = self._runs
