@@ -50,7 +50,7 @@ class DatasetDescription:
             InvalidDataset: The file is missing, is not JSON, or breaks the contract.
         """
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_unique)
         except FileNotFoundError:
             raise InvalidDataset(f"There is no dataset.json in {path.parent}.") from None
         except (OSError, ValueError) as error:
@@ -83,6 +83,15 @@ class DatasetDescription:
         )
 
 
+def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON; of a key that comes twice, Python would keep the last without a word."""
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        twice = [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]
+        raise ValueError(f"{_listed(twice)} stands there twice")
+    return content
+
+
 def _listed(names: Sequence[object]) -> str:
     """The first few names, and how many more there are."""
     shown = ", ".join(str(name) for name in names[:_SHOWN])
@@ -102,6 +111,8 @@ def _labels(content: object, name: str) -> Mapping[int, str]:
             value = int(key)
         except ValueError:
             raise InvalidDataset(f"{name}: label {key!r} is not an integer.") from None
+        if value in labels:
+            raise InvalidDataset(f"{name}: label {value} stands there twice.")
         if not 0 <= value <= 2**31 - 1:
             raise InvalidDataset(f"{name}: label {key!r} is not a possible mask value.")
         if not isinstance(text, str) or not text.strip():

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from KPrismLib.dataset.description import DatasetDescription
 from KPrismLib.dataset.items import DatasetItem, Slice
-from KPrismLib.dataset.reading import read_labels, whole_numbers
+from KPrismLib.dataset.reading import LabelMap, read_labels, whole_numbers
 from KPrismLib.errors import InvalidDataset, KPrismError
-from KPrismLib.imaging import slice_store
+from KPrismLib.imaging import pictures, slice_store
+from KPrismLib.imaging.geometry import Matrix, same_orientation
 from KPrismLib.imaging.planes import SlicePlacement, placement, stacking_plane
 from KPrismLib.imaging.reading import read_volume
 from KPrismLib.intensity import IDENTITY, IntensityWindow, window_for
@@ -88,10 +89,7 @@ class DatasetFolder:
         Raises:
             InvalidDataset: The mask cannot be read, or holds a value that ``labels`` does not name.
         """
-        with self._reading(item, "mask"):
-            labels = read_labels(self.path / item.mask)
-        self._check_labels(item, labels)
-        return labels
+        return self._label_map(item).values
 
     def load(self, item: DatasetItem) -> list[Slice]:
         """Read an item: every slice of a volume, or the one slice of a picture; see :meth:`slices`."""
@@ -107,7 +105,7 @@ class DatasetFolder:
         Slices without any label are kept; training skips them, the false-positive rate needs them.
 
         Raises:
-            InvalidDataset: A file cannot be read, image and mask differ in size, or a label is unknown.
+            InvalidDataset: A file cannot be read, image and mask differ in size or orientation, or a label is unknown.
         """
         if self.stores_slices(item):
             return self._stored_slices(item, indices)
@@ -117,12 +115,21 @@ class DatasetFolder:
         """Whether a slice of the item is read without the others."""
         return all(name.endswith(slice_store.SUFFIXES) for name in (item.image, item.mask))
 
+    def _label_map(self, item: DatasetItem) -> LabelMap:
+        with self._reading(item, "mask"):
+            label_map = read_labels(self.path / item.mask)
+        self._check_labels(item, label_map.values)
+        return label_map
+
     def _volume_slices(self, item: DatasetItem, indices: Sequence[int] | None) -> Iterator[Slice]:
-        labels = self.load_labels(item)
+        label_map = self._label_map(item)
+        labels = label_map.values
         with self._reading(item, "image"):
             volume = read_volume(self.path / item.image)
             pixels = self._window(volume.array).apply(volume.array)
         self._check_sizes(item, volume.shape, labels.shape)
+        if label_map.ijk_to_ras is not None and not item.image.lower().endswith(pictures.SUFFIXES):
+            self._check_orientation(item, volume.ijk_to_ras, label_map.ijk_to_ras)
         plane = stacking_plane(volume)
         for index in range(len(labels)) if indices is None else indices:
             place = placement(volume, plane, index)
@@ -135,6 +142,7 @@ class DatasetFolder:
             with self._reading(item, "image"):
                 image = files.enter_context(slice_store.open_store(self.path / item.image))
                 self._check_sizes(item, image.shape, mask.shape)
+                self._check_orientation(item, image.ijk_to_ras, mask.ijk_to_ras)
                 window = self._stored_window(image)
             place: SlicePlacement | None = None
             for index in range(image.shape[0]) if indices is None else indices:
@@ -163,6 +171,14 @@ class DatasetFolder:
             raise InvalidDataset(
                 f"{self.name}: image and mask of item {item.id} differ in size: "
                 f"{_size(image)} against {_size(mask)} (slices x rows x columns)."
+            )
+
+    def _check_orientation(self, item: DatasetItem, image: Matrix, mask: Matrix) -> None:
+        # Origins and spacing are often nominal in one of the two; voxels that run another way are another picture.
+        if not same_orientation(image, mask):
+            raise InvalidDataset(
+                f"{self.name}: image and mask of item {item.id} are stored in different orientations; save the mask "
+                "on the grid of its image, or, where only its header is wrong, with the header of its image."
             )
 
     def _check_labels(self, item: DatasetItem, labels: NDArray[np.int32]) -> None:

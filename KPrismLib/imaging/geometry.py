@@ -101,6 +101,16 @@ def same_grid(a: OnGrid, b: OnGrid) -> None:
             )
 
 
+def same_orientation(a: Matrix, b: Matrix) -> bool:
+    """Whether the axes of two grids point the same ways, each within 60 degrees; spacing and origin do not matter.
+
+    Args:
+        a, b: 4x4, ``(column, row, slice, 1)`` to RAS mm.
+    """
+    directions_a, directions_b = (matrix[:3, :3] / grid_spacing_ijk(matrix) for matrix in (a, b))
+    return bool(((directions_a * directions_b).sum(axis=0) > 0.5).all())
+
+
 def _name(image: OnGrid, otherwise: str) -> str:
     return image.source.name if image.source is not None else otherwise
 

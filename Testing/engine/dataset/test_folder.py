@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from KPrismLib.dataset import DatasetFolder, index_slices
-from KPrismLib.errors import InvalidDataset
+from KPrismLib.dataset.reading import whole_numbers
+from KPrismLib.errors import InvalidDataset, InvalidMask
 from Testing.engine.dataset.tiny_dataset import describe, listed, save, square, write_folder
 
 
@@ -183,6 +184,7 @@ def changed(**changes: Any) -> dict[str, Any]:
         (changed(labels={"one": "liver"}), "label 'one' is not an integer"),
         (changed(labels={"-1": "liver"}), "label '-1' is not a possible"),
         (changed(labels={"1": " "}), "label '1' has no name"),
+        (changed(labels={"1": "liver", "01": "spleen"}), "label 1 stands there twice"),
         (changed(labels={"0": "background"}), "nothing but the background"),
         (changed(classes={}), "classes must map"),
         (changed(classes={"liver": 1}), "class 'liver' must be a list"),
@@ -213,7 +215,14 @@ def test_a_folder_without_description_is_named(tmp_path: Path) -> None:
         DatasetFolder.open(tmp_path)
 
 
-@pytest.mark.parametrize(("text", "sentence"), [("{", "cannot be read as JSON"), ("[]", "must hold a JSON object")])
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("{", "cannot be read as JSON"),
+        ("[]", "must hold a JSON object"),
+        ('{"labels": {"1": "liver", "1": "spleen"}}', "cannot be read as JSON: 1 stands there twice"),
+    ],
+)
 def test_a_description_that_is_not_json_is_named(tmp_path: Path, text: str, sentence: str) -> None:
     (tmp_path / "dataset.json").write_text(text, encoding="utf-8")
     with pytest.raises(InvalidDataset, match=sentence):
@@ -235,6 +244,23 @@ def test_sizes_must_agree(tmp_path: Path) -> None:
         folder.load(folder.items()[0])
 
 
+def test_orientations_must_agree(tmp_path: Path) -> None:
+    volume = np.zeros((6, 4, 2), dtype=np.uint8)
+    folder = opened(tmp_path, describe([listed("v", suffix=".nii.gz")]), mask_v=volume)
+    nib.save(nib.Nifti1Image(volume, np.diag([-1.0, 1.0, 3.0, 1.0])), folder.path / "masks" / "v.nii.gz")
+    with pytest.raises(InvalidDataset, match="image and mask of item v are stored in different orientations; save"):
+        folder.load(folder.items()[0])
+
+
+def test_a_nominal_spacing_or_origin_of_the_mask_is_no_other_orientation(tmp_path: Path) -> None:
+    volume = np.zeros((6, 4, 2), dtype=np.uint8)
+    folder = opened(tmp_path, describe([listed("v", suffix=".nii.gz")]), mask_v=volume)
+    nominal = np.diag([-2.0, -2.0, 1.0, 1.0])
+    nominal[:3, 3] = 40.0, -7.0, 12.0
+    nib.save(nib.Nifti1Image(volume, nominal), folder.path / "masks" / "v.nii.gz")
+    assert len(folder.load(folder.items()[0])) == 2
+
+
 def test_labels_must_be_named(tmp_path: Path) -> None:
     folder = opened(tmp_path, describe([listed("a")]), mask_a=square() * 3)
     with pytest.raises(InvalidDataset, match="mask of item a holds 3"):
@@ -246,6 +272,12 @@ def test_masks_must_be_whole_numbers(tmp_path: Path) -> None:
     folder = opened(tmp_path, describe([listed("v", suffix=".nii.gz")]), mask_v=volume)
     with pytest.raises(InvalidDataset, match=r"mask of item v: v\.nii\.gz holds values that are not integers"):
         folder.load(folder.items()[0])
+
+
+@pytest.mark.parametrize("value", [2**32 + 1, -(2**32) + 1])
+def test_masks_beyond_32_bits_are_refused_not_wrapped(value: int) -> None:
+    with pytest.raises(InvalidMask, match=r"v\.nrrd holds values beyond 32 bits"):
+        whole_numbers(np.full((2, 3, 4), value, dtype=np.int64), "v.nrrd")
 
 
 def test_masks_stored_as_whole_floats_are_fine(tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ from KPrismLib.imaging.slice_store import StoredWindow, store_bytes
 from KPrismLib.intensity import IntensityWindow
 from Testing.engine.dataset.tiny_dataset import describe, listed, write_folder
 
+LPS = np.diag([-1.0, -1.0, 3.0, 1.0])
+
 
 def columns_first() -> tuple[np.ndarray, np.ndarray]:
     """An image and a mask of 6 columns, 5 rows and 4 slices."""
@@ -98,16 +100,24 @@ def test_what_is_wrong_with_a_store_is_told(tmp_path: Path) -> None:
     (item,) = stored.items()
     image, mask = (stored.path / name for name in (item.image, item.mask))
     good = mask.read_bytes()
-    mask.write_bytes(store_bytes(np.zeros((3, 5, 6), np.uint8), np.eye(4)))
+    mask.write_bytes(store_bytes(np.zeros((3, 5, 6), np.uint8), LPS))
     with pytest.raises(InvalidDataset, match="differ in size: 4x5x6 against 3x5x6"):
         stored.load(item)
-    mask.write_bytes(store_bytes(np.full((4, 5, 6), 7, np.uint8), np.eye(4)))
+    mask.write_bytes(store_bytes(np.full((4, 5, 6), 7, np.uint8), LPS))
     with pytest.raises(InvalidDataset, match="holds 7, which labels do not name"):
         stored.load(item)
-    mask.write_bytes(store_bytes(np.full((4, 5, 6), 0.5, np.float32), np.eye(4)))
+    mask.write_bytes(store_bytes(np.full((4, 5, 6), 0.5, np.float32), LPS))
     with pytest.raises(InvalidDataset, match=r"mask of item v: .* not integers"):
         stored.load(item)
     mask.write_bytes(good)
     image.write_bytes(b"nothing")
     with pytest.raises(InvalidDataset, match=r"image of item v: .* not a readable slice store"):
         stored.load(item)
+
+
+def test_stores_of_different_orientations_are_refused(tmp_path: Path) -> None:
+    _, stored = folders(tmp_path)
+    mask = np.zeros((4, 5, 6), dtype=np.uint8)
+    (stored.path / "masks/v.h5").write_bytes(store_bytes(mask, np.diag([1.0, -1.0, 3.0, 1.0])))
+    with pytest.raises(InvalidDataset, match="stored in different orientations"):
+        stored.load(stored.items()[0])
