@@ -7,14 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from KPrismLib.command.console import made_folder, say
 from KPrismLib.errors import DeviceUnavailable, InvalidConfig, InvalidDataset, InvalidWeights
 from KPrismLib.training.config import TrainingConfig
 from KPrismLib.training.log import LOG_NAMES, TrainingLog
 from KPrismLib.training.loop import CHECKPOINT_NAME, Trainer, make_fabric
-from KPrismLib.weights import load_weights
+from KPrismLib.weights import Weights, load_weights
 
 ACCELERATORS = ("auto", "cpu", "cuda", "gpu", "mps")
 
@@ -41,7 +39,7 @@ def run(
     missing = [name for name in config.datasets if not (Path(name) / "dataset.json").is_file()]
     if missing:
         raise InvalidDataset(f"There is no dataset {missing[0]}; say with --data where the datasets of the run are.")
-    start = load_weights(weights).build().state_dict() if weights else None
+    start = load_weights(weights) if weights else None
     # Datasets are packed beside the run; "." has no such place until it is spelled out.
     folder = made_folder(folder).resolve()
     count, nodes = processes(os.environ, devices)
@@ -116,8 +114,8 @@ def _known(accelerator: str) -> str:
     return accelerator
 
 
-def _start_from(trainer: Trainer, start: dict[str, Tensor], source: str) -> None:
-    expected = trainer.network.state_dict()
+def _start_from(trainer: Trainer, weights: Weights, source: str) -> None:
+    expected, start = trainer.network.state_dict(), weights.build().state_dict()
     wrong = sorted(set(expected) ^ set(start)) or [
         n for n, tensor in start.items() if tensor.shape != expected[n].shape
     ]
@@ -126,4 +124,5 @@ def _start_from(trainer: Trainer, start: dict[str, Tensor], source: str) -> None
             f"The weights {source} do not fit the network of this run ({len(wrong)} tensors differ, first {wrong[0]}); "
             "network, settings and classes must be the same."
         )
-    trainer.warm_start(start)
+    learned_from = weights.notes.get("datasets", [])
+    trainer.warm_start(start, [str(name) for name in learned_from] if isinstance(learned_from, list) else ())

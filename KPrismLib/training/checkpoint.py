@@ -29,7 +29,8 @@ class Checkpoint:
         config: the run's settings as plain values.
         scaler: state of the loss scaling of 16-bit precision.
         losses: usual losses by mode, see :class:`~KPrismLib.training.divergence.LossWatch`.
-        datasets: names of the sets, which their folders need not have; none in checkpoints from before they were kept.
+        datasets: names of the sets that the weights learned from, which their folders need not have; none in
+            checkpoints from before they were kept.
     """
 
     step: int

@@ -52,7 +52,8 @@ class Trainer:
         workers: processes that make batches ahead; they change nothing but the time it takes.
 
     Attributes:
-        dataset_names: of the sets, as their ``dataset.json`` calls them.
+        dataset_names: of the sets that the weights learned from, those that they started with included, as their
+            ``dataset.json`` calls them.
         unlearned: classes that no training slice shows.
     """
 
@@ -125,12 +126,19 @@ class Trainer:
             self.fabric.strategy.precision.load_state_dict(checkpoint.scaler)
         self.watch = LossWatch(self.config.divergence_factor, checkpoint.losses)
         self.step = checkpoint.step
+        self.dataset_names = list(dict.fromkeys([*checkpoint.datasets, *self.dataset_names]))
         return True
 
-    def warm_start(self, weights: dict[str, Tensor]) -> None:
-        """Start from given weights instead of random ones; their names and shapes must fit exactly."""
+    def warm_start(self, weights: dict[str, Tensor], learned_from: Sequence[str] = ()) -> None:
+        """Start from given weights instead of random ones; their names and shapes must fit exactly.
+
+        Args:
+            weights: by the names of the network's state.
+            learned_from: names of the sets that they have learned from already.
+        """
         self.network.load_state_dict(weights)
         self.average.load_state_dict(weights)
+        self.dataset_names = list(dict.fromkeys([*learned_from, *self.dataset_names]))
 
     def save(self) -> None:
         """Write the checkpoint (on rank 0)."""

@@ -89,6 +89,15 @@ def test_from_a_dataset_to_a_mask(kprism, data, tmp_path, monkeypatch) -> None:
     assert "Step 1 of 3" in warm.err
     assert (run / "earlier-1" / "checkpoint.pt").exists()
 
+    # What the weights had learned from before, they have learned from still, also after a break.
+    older = tmp_path / "older.safetensors"
+    notes = '{"datasets": ["OLDER", "TINY"]}'
+    assert kprism("export", run / "earlier-1" / "checkpoint.pt", "-o", older, "--notes", notes).status == 0
+    assert kprism(*arguments, "--no-resume", "--until", 1, "--from", older).status == 0
+    assert kprism(*arguments, "--until", 2).status == 0
+    assert kprism("export", run / "checkpoint.pt", "-o", older).status == 0
+    assert load_weights(older).notes["datasets"] == ["OLDER", "TINY"]
+
     report, rows = tmp_path / "report.json", tmp_path / "rows.csv"
     result = kprism(
         "evaluate", data, "--modes", "semantic,in-context,interactive", "--clicks", 2, "--model", exported,
