@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import slicer
-
 from KPrismDesktop.effect_editor import EffectEditor
 from KPrismDesktop.model_settings import restore
 from KPrismDesktop.selection_watch import SelectionWatch
+from KPrismDesktop.slice_views import visible_slice_nodes
 from KPrismDesktop.status_line import StatusLine
 from KPrismDesktop.view_markers import ViewMarkers
 from KPrismDesktop.warm_up import WarmUp
@@ -106,18 +105,14 @@ class ActiveEditing:
         return self._effect.viewNode(self._view) if self._view else None  # A view that is gone is false.
 
     def shown_view(self) -> Any:
-        """As :meth:`view_node`, or that of the first slice view of the layout.
+        """As :meth:`view_node`, or that of the first slice view that the layout shows.
 
         Raises:
             InvalidPrompt: there is no slice view.
         """
-        node = self.view_node()
+        node = self.view_node() or next(visible_slice_nodes(), None)
         if node is None:
-            layout = slicer.app.layoutManager()
-            names = layout.sliceViewNames() if layout is not None else ()
-            if not names:
-                raise InvalidPrompt("Show a slice view first.")
-            node = layout.sliceWidget(names[0]).mrmlSliceNode()
+            raise InvalidPrompt("Show a slice view first.")
         return node
 
     def ready(self) -> bool:

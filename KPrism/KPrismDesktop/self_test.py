@@ -138,7 +138,7 @@ def _propagate(editor: Any, volume: Any, segmentation: Any, segment_id: str) -> 
     drawn[np.arange(len(drawn)) != 6] = False
     slicer.util.updateSegmentBinaryLabelmapFromArray(drawn.astype(np.uint8), segmentation, segment_id, volume)
     slicer.app.layoutManager().sliceWidget("Red").mrmlSliceNode().JumpSliceByOffsetting(0.0, 0.0, 0.0)
-    # Chosen anew, the effect takes the first view, whichever the pointer was in before.
+    # Chosen anew, the effect takes the first view that is shown, whichever the pointer was in before.
     editor.setActiveEffectByName("")
     editor.setActiveEffectByName("K-Prism")
     python = editor.activeEffect().self()

@@ -13,18 +13,29 @@ if TYPE_CHECKING:
 
 #: Cosine of the angle by which a view may be turned against a plane and still count as showing it.
 _NEARLY_PARALLEL = 0.9
+#: The views that Slicer's layouts have in common, in which the user looks first.
+_FIRST = ("Red", "Yellow", "Green")
 
 
 def slice_nodes() -> Iterator[Any]:
-    """The slice nodes of all views; none without a main window."""
+    """The slice nodes of all views, those of other layouts included; none without a main window.
+
+    Slicer lists them in no order, so they come as :data:`_FIRST` and then by name.
+    """
     layout = slicer.app.layoutManager()
-    for name in layout.sliceViewNames() if layout is not None else ():
+    names = layout.sliceViewNames() if layout is not None else ()
+    for name in sorted(names, key=lambda name: (_FIRST.index(name) if name in _FIRST else len(_FIRST), name)):
         yield layout.sliceWidget(name).mrmlSliceNode()
+
+
+def visible_slice_nodes() -> Iterator[Any]:
+    """Those of the views that the layout shows."""
+    return (node for node in slice_nodes() if node.IsViewVisibleInLayout())
 
 
 def shown_slice(plane: SlicePlane) -> SlicePlane:
     """The parallel plane at the height that the first view of its kind shows; the plane itself without such a view."""
-    for node in slice_nodes():
+    for node in visible_slice_nodes():
         shown = SlicePlane.of_view(node)
         along = float(shown.normal @ plane.normal)
         if abs(along) > _NEARLY_PARALLEL:

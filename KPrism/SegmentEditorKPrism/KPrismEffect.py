@@ -43,7 +43,7 @@ class KPrismEffect(AbstractScriptedSegmentEditorEffect):
         self._shelf: Any = None
         self._propagation: EffectPropagation | None = None
         self._pointer = Pointer(self._draw)
-        self._placing = False
+        self._other_tool = False
 
     def clone(self) -> Any:
         import qSlicerSegmentationsEditorEffectsPythonQt as effects
@@ -84,8 +84,8 @@ class KPrismEffect(AbstractScriptedSegmentEditorEffect):
         from KPrismLogic.runner import ThreadRunner
 
         self.deactivate()
-        # The editor ends placing before it activates an effect, and does not tell effects that are not active.
-        self._placing = False
+        # The editor ends other tools before it activates an effect, and does not tell effects that are not active.
+        self._other_tool = False
         if self._runner is None:
             self._runner, self._states, self._shelf = ThreadRunner(QtPump()), PromptStates(), ReferenceShelf()
         if self.options is not None:
@@ -115,7 +115,7 @@ class KPrismEffect(AbstractScriptedSegmentEditorEffect):
         return qt.QCursor(qt.Qt.CrossCursor)
 
     def processInteractionEvents(self, callerInteractor: Any, eventId: int, viewWidget: Any) -> bool:
-        if self._active is None or self._placing or viewWidget.className() != "qMRMLSliceWidget":
+        if self._active is None or self._other_tool or viewWidget.className() != "qMRMLSliceWidget":
             return False
         if self._active.enter(viewWidget):
             self._follow()
@@ -146,10 +146,13 @@ class KPrismEffect(AbstractScriptedSegmentEditorEffect):
     def layoutChanged(self) -> None:
         if self._active is not None:
             self._active.leave_views()
+            self._follow()
 
     def interactionNodeModified(self, interactionNode: Any) -> None:
-        """Stay chosen while a markup is placed, but leave the clicks to it."""
-        self._placing = interactionNode.GetCurrentInteractionMode() == interactionNode.Place
+        """Stay chosen while the mouse places a markup or changes window and level, but leave it to that."""
+        self._other_tool = interactionNode.GetCurrentInteractionMode() != interactionNode.ViewTransform
+        if self._other_tool:
+            self._pointer.cancel()
 
     def updateGUIFromMRML(self) -> None:
         if self.options is not None and self.scriptedEffect.parameterSetNode() is not None:

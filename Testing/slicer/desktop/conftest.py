@@ -33,13 +33,16 @@ def desktop(scene, monkeypatch):
         node = desktop.views[name].mrmlSliceNode()
         node.SetFieldOfView(40, 40, 1)
         node.SetDimensions(200, 200, 1)
+        node.SetMappedInLayout(True)
         node.SetSliceToRASByNTP(*normal, *right, *bench.ras(6, 6, 7), 0)
     monkeypatch.setattr(
         slicer,
         "app",
         types.SimpleNamespace(
             layoutManager=lambda: types.SimpleNamespace(
-                sliceViewNames=lambda: ("Red", "Yellow"), sliceWidget=lambda name: desktop.views[name]
+                # Slicer lists the views of all layouts, in no order.
+                sliceViewNames=lambda: ("Yellow", "Red"),
+                sliceWidget=lambda name: desktop.views[name],
             )
         ),
         raising=False,
@@ -86,10 +89,18 @@ def panel(module, scene, monkeypatch, flood_propagation):
     red = slicer.vtkMRMLSliceNode()
     red.SetLayoutName("Red")
     red.SetName("Red")
+    red.SetMappedInLayout(True)
     red = scene.AddNode(red)
     red.SetSliceToRASByNTP(0, 0, 1, -1, 0, 0, *bench.ras(7, 6, 7), 0)
-    view = types.SimpleNamespace(mrmlSliceNode=lambda: red)
-    module.app.layout = types.SimpleNamespace(sliceViewNames=lambda: ("Red",), sliceWidget=lambda _: view)
+    hidden = slicer.vtkMRMLSliceNode()  # of another layout
+    hidden.SetLayoutName("Compare1")
+    hidden = scene.AddNode(hidden)
+    hidden.SetSliceToRASByNTP(0, 0, 1, -1, 0, 0, *bench.ras(2, 6, 7), 0)
+    views = {
+        name: types.SimpleNamespace(mrmlSliceNode=lambda node=node: node)
+        for name, node in (("Compare1", hidden), ("Red", red))
+    }
+    module.app.layout = types.SimpleNamespace(sliceViewNames=lambda: tuple(views), sliceWidget=views.__getitem__)
     widget = module.KPrism.KPrismWidget()
     ui = types.SimpleNamespace(**module.interfaces[0].by_name)
     for selector, node in ((ui.volumeSelector, volume), (ui.segmentationSelector, bench.segmentation)):
