@@ -127,4 +127,5 @@ def _write_probability(path: Path, result: LabelMap, volume: Volume) -> None:
     assert result.probability is not None
     array = result.probability[0] if len(result.probability) == 1 else result.probability
     compress = path.suffix.lower() == ".gz"
-    write_atomically(path, nifti_bytes(array, volume.ijk_to_ras, compress=compress, is_labelmap=False))
+    content = nifti_bytes(array, volume.ijk_to_ras, compress=compress, is_labelmap=False, like=volume.source)
+    write_atomically(path, content)

@@ -15,6 +15,7 @@ from nibabel.spatialimages import HeaderDataError
 
 from KPrismLib.errors import CannotWrite, InvalidImage
 from KPrismLib.imaging.geometry import Matrix
+from KPrismLib.imaging.nifti_geometry import header_for, nifti_matrix
 
 SUFFIXES = (".nii", ".nii.gz")
 
@@ -30,11 +31,10 @@ _UNREADABLE = (
     OverflowError,
 )
 _LONGEST_AXIS = 32767
-_MILLIMETRES = {"meter": 1000.0, "micron": 0.001}
 
 
 def read_nifti(path: Path) -> tuple[npt.NDArray[Any], Matrix]:
-    """Voxels ``(k, j, i)`` or ``(k, j, i, 3)`` and the 4x4 matrix ``(i, j, k, 1)`` to RAS mm.
+    """Voxels ``(k, j, i)`` or ``(k, j, i, 3)`` and the 4x4 matrix ``(i, j, k, 1)`` to RAS mm, as Slicer places them.
 
     The slope and intercept of the header are applied (as float32); without them the stored type is kept.
     """
@@ -45,17 +45,22 @@ def read_nifti(path: Path) -> tuple[npt.NDArray[Any], Matrix]:
         image: Any = loaded
         scaled = image.dataobj.slope != 1 or image.dataobj.inter != 0
         stored = np.asarray(image.dataobj, dtype=np.float32 if scaled else None)
-        matrix = np.array(image.affine, dtype=np.float64)
-        unit = image.header.get_xyzt_units()[0]
+        matrix = nifti_matrix(image.header)
     except _UNREADABLE as error:
         raise InvalidImage(
             f"{path.name} cannot be read as NIfTI: it is damaged, cut off or not a volume; copy it again."
         ) from error
-    matrix[:3] *= _MILLIMETRES.get(unit, 1.0)
     return _slices_first(stored, path.name), matrix
 
 
-def nifti_bytes(array: npt.NDArray[Any], ijk_to_ras: Matrix, *, compress: bool, is_labelmap: bool = True) -> bytes:
+def nifti_bytes(
+    array: npt.NDArray[Any],
+    ijk_to_ras: Matrix,
+    *,
+    compress: bool,
+    is_labelmap: bool = True,
+    like: Path | None = None,
+) -> bytes:
     """A NIfTI file; equal input gives equal bytes.
 
     Args:
@@ -63,6 +68,7 @@ def nifti_bytes(array: npt.NDArray[Any], ijk_to_ras: Matrix, *, compress: bool, 
         ijk_to_ras: 4x4; maps ``(i, j, k, 1)`` to RAS mm.
         compress: as a ``.nii.gz`` file has it.
         is_labelmap: whether the header says that values are labels.
+        like: the file that the grid comes from; of a NIfTI file the header's geometry is kept word for word.
 
     Raises:
         CannotWrite: more voxels along an axis than the format can count.
@@ -72,11 +78,9 @@ def nifti_bytes(array: npt.NDArray[Any], ijk_to_ras: Matrix, *, compress: bool, 
             f"NIfTI holds at most {_LONGEST_AXIS} voxels along an axis, and this image has {max(array.shape)}; write "
             ".seg.nrrd."
         )
-    image = nibabel.Nifti1Image(np.ascontiguousarray(array).T, ijk_to_ras)
-    # Both forms: readers differ in which they prefer. The qform cannot hold shear; the sform holds everything.
-    image.set_qform(ijk_to_ras, code=1)
-    image.set_sform(ijk_to_ras, code=1)
-    image.header.set_xyzt_units("mm")
+    # Without a matrix beside it, the header stays as it is.
+    image = nibabel.Nifti1Image(np.ascontiguousarray(array).T, None, header=header_for(ijk_to_ras, like))
+    image.set_data_dtype(array.dtype)
     if is_labelmap:
         image.header.set_intent("label")
     data: bytes = image.to_bytes()

@@ -115,11 +115,11 @@ def _mha(labelmap: npt.NDArray[Any], _: Sequence[Segment], volume: Volume, __: s
 
 
 def _nii(labelmap: npt.NDArray[Any], _: Sequence[Segment], volume: Volume, __: str) -> bytes:
-    return nifti_bytes(labelmap, volume.ijk_to_ras, compress=False)
+    return nifti_bytes(labelmap, volume.ijk_to_ras, compress=False, like=volume.source)
 
 
 def _nii_gz(labelmap: npt.NDArray[Any], _: Sequence[Segment], volume: Volume, __: str) -> bytes:
-    return nifti_bytes(labelmap, volume.ijk_to_ras, compress=True)
+    return nifti_bytes(labelmap, volume.ijk_to_ras, compress=True, like=volume.source)
 
 
 def _png(labelmap: npt.NDArray[Any], segments: Sequence[Segment], volume: Volume, _: str) -> bytes:

@@ -15,6 +15,7 @@ from nibabel.spatialimages import HeaderDataError
 
 from KPrismLib.errors import InvalidImage, InvalidMask
 from KPrismLib.imaging.geometry import Matrix
+from KPrismLib.imaging.nifti_geometry import nifti_matrix
 from Training.convert.cases import Piece, ShapesDiffer
 from Training.convert.upright import Slices, upright
 
@@ -80,7 +81,7 @@ def read_nifti(path: Path) -> tuple[npt.NDArray[Any], Matrix]:
         image: Any = nibabel.load(path)
         scaled = image.dataobj.slope != 1 or image.dataobj.inter != 0
         array = np.asarray(image.dataobj, dtype=np.float32 if scaled else None)
-        affine = np.array(image.affine, dtype=np.float64)
+        affine = nifti_matrix(image.header)
     except _UNREADABLE as error:
         raise InvalidImage(f"{path.name} cannot be read as NIfTI: it is damaged or cut off.") from error
     while array.ndim > 3 and array.shape[-1] == 1:

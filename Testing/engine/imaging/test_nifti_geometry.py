@@ -1,0 +1,103 @@
+"""Of the answers in a NIfTI header K-Prism takes the one that Slicer takes, and writes both back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from KPrismLib.imaging.geometry import lps_to_ras
+from KPrismLib.imaging.nifti import nifti_bytes
+from KPrismLib.imaging.reading import read_volume
+from KPrismLib.imaging.segmentation_file import Segment, write_segmentation
+
+LIVER = [Segment("liver", 1, (1.0, 0.0, 0.0))]
+SPACING = (1.3, 1.3, 10.0)
+
+
+def turned(degrees: float) -> np.ndarray:
+    """A grid of :data:`SPACING` that is turned about the long axis of the body."""
+    angle = np.deg2rad(degrees)
+    matrix = np.diag([0.0, 0.0, 1.0, 1.0])
+    matrix[:2, :2] = [[-np.cos(angle), np.sin(angle)], [-np.sin(angle), -np.cos(angle)]]
+    matrix[:3, :3] *= SPACING
+    matrix[:3, 3] = 5.0, -6.0, 7.0
+    return matrix
+
+
+SFORMS = {
+    "the same": turned(20),
+    "elsewhere": turned(50) + np.pad([[3.0]], ((0, 3), (3, 0))),
+    "without spacing": turned(20) @ np.diag([1 / 1.3, 1 / 1.3, 0.1, 1.0]),
+}
+
+
+def write(path: Path, sform: np.ndarray, qform_code: int, sform_code: int) -> Path:
+    """A NIfTI file whose qform is ``turned(20)``."""
+    image = nib.Nifti1Image(np.arange(24, dtype=np.int16).reshape(2, 3, 4), None)
+    image.set_qform(turned(20), code=1)
+    image.header["qform_code"], image.header["sform_code"] = qform_code, sform_code
+    for name, row in zip(("srow_x", "srow_y", "srow_z"), sform, strict=False):
+        image.header[name] = row
+    header = image.header.copy()
+    header["vox_offset"], header["magic"] = 352, b"n+1"
+    # As an image, nibabel would make the two forms one.
+    path.write_bytes(header.binaryblock + bytes(4) + np.asarray(image.dataobj).tobytes(order="F"))
+    return path
+
+
+def in_slicer(path: Path) -> np.ndarray:
+    """Where ITK, which reads for Slicer, places the voxels."""
+    image = sitk.ReadImage(path)
+    return lps_to_ras(image.GetSpacing(), image.GetOrigin(), image.GetDirection())
+
+
+@pytest.mark.parametrize("sform", SFORMS)
+@pytest.mark.parametrize("sform_code", [0, 1, 2])
+@pytest.mark.parametrize("qform_code", [0, 1, 4])
+def test_voxels_are_where_slicer_shows_them(tmp_path: Path, sform: str, qform_code: int, sform_code: int) -> None:
+    path = write(tmp_path / "a.nii", SFORMS[sform], qform_code, sform_code)
+    np.testing.assert_allclose(read_volume(path).ijk_to_ras, in_slicer(path), atol=1e-4)
+
+
+def test_an_sform_without_spacing_does_not_make_millimetres_of_voxels(tmp_path: Path) -> None:
+    volume = read_volume(write(tmp_path / "a.nii", SFORMS["without spacing"], 1, 1))
+    np.testing.assert_allclose(volume.spacing, SPACING[::-1], rtol=1e-6)
+
+
+def test_shear_stays_though_itk_cannot_show_it(tmp_path: Path) -> None:
+    sheared = turned(0) @ np.array([[1, 0, 0.2, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]])
+    path = tmp_path / "a.nii"
+    path.write_bytes(nifti_bytes(np.zeros((4, 3, 2), np.uint8), sheared, compress=False))
+    np.testing.assert_allclose(read_volume(path).ijk_to_ras, sheared, atol=1e-5)
+
+
+@pytest.mark.parametrize(("qform_code", "sform_code"), [(0, 0), (1, 2), (2, 1), (0, 2)])
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+def test_a_mask_lies_on_its_image_for_every_reader(
+    tmp_path: Path, suffix: str, qform_code: int, sform_code: int
+) -> None:
+    image = write(tmp_path / "a.nii", SFORMS["elsewhere"], qform_code, sform_code)
+    volume = read_volume(image)
+    mask = write_segmentation(tmp_path / f"m{suffix}", np.ones(volume.shape, np.uint8), LIVER, volume)
+    np.testing.assert_array_equal(nib.load(mask).affine, nib.load(image).affine)
+    np.testing.assert_array_equal(in_slicer(mask), in_slicer(image))
+    for name in ("qform_code", "sform_code"):
+        assert nib.load(mask).header[name] == nib.load(image).header[name]
+
+
+@pytest.mark.parametrize("change", ["gone", "another file", "another place"])
+def test_a_mask_keeps_its_place_where_the_image_has_changed(tmp_path: Path, change: str) -> None:
+    image = write(tmp_path / "a.nii", SFORMS["elsewhere"], 1, 2)
+    volume = read_volume(image)
+    if change == "gone":
+        image.unlink()
+    elif change == "another file":
+        image.write_bytes(b"not an image")
+    else:
+        write(image, SFORMS["elsewhere"], 0, 2)
+    mask = write_segmentation(tmp_path / "m.nii", np.ones(volume.shape, np.uint8), LIVER, volume)
+    np.testing.assert_allclose(read_volume(mask).ijk_to_ras, volume.ijk_to_ras, atol=1e-5)
