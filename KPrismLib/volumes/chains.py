@@ -30,7 +30,10 @@ class Chain:
 
 
 def chains_between(accepted: Mapping[int, bool], first: int, last: int) -> list[Chain]:
-    """All chains within the slices ``first`` to ``last``; every slice is in one chain at most.
+    """All chains to slices from ``first`` to ``last``; every slice is in one chain at most.
+
+    Each slice is reached as it would be in any other range: a chain may come from an accepted slice outside, through
+    slices outside, where that one is the nearest.
 
     Args:
         accepted: index of each accepted slice, and whether it shows the structure. One that does not is an end: the
@@ -39,24 +42,24 @@ def chains_between(accepted: Mapping[int, bool], first: int, last: int) -> list[
         last: last slice to reach.
 
     Returns:
-        Chains by seed, downwards before upwards.
+        Chains by seed, downwards before upwards, each no longer than the range needs.
     """
-    inside = sorted(index for index in accepted if first <= index <= last)
+    slices = sorted(accepted)
     found = []
-    for position, seed in enumerate(inside):
+    for position, seed in enumerate(slices):
         if not accepted[seed]:
             continue
-        below = inside[position - 1] if position else None
-        above = inside[position + 1] if position + 1 < len(inside) else None
+        below = slices[position - 1] if position else None
+        above = slices[position + 1] if position + 1 < len(slices) else None
         for step, border, other in ((-1, first, below), (1, last, above)):
-            if other is None:
-                length, towards = abs(border - seed), None
-            elif not accepted[other]:
-                length, towards = abs(other - seed) - 1, None
-            else:
+            # Up to the end of the range; from a seed beyond it there is no way out of the range.
+            length, towards = max(0, (border - seed) * step), None
+            if other is not None:
                 between = abs(other - seed) - 1
-                # The slice in the middle belongs to the lower of the two.
-                length, towards = (between + 1) // 2 if step > 0 else between // 2, other
-            if length:
+                if accepted[other]:
+                    # The slice in the middle belongs to the lower of the two.
+                    between, towards = (between + 1) // 2 if step > 0 else between // 2, other
+                length = min(length, between)
+            if length and first <= seed + step * length <= last:
                 found.append(Chain(seed, step, length, towards))
     return found

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -103,10 +104,11 @@ class Propagation:
         self._slices = EncodedStack(predictor, stack, window=window, memory=memory)
         self._class = ClassGuidance(predictor, self._slices.image, cls)
         self._known: dict[int, _Known] = {}
-        # Not of a method: the propagation would hold itself, and its slices outlive their last user.
-        self._reference = lru_cache(maxsize=memory)(partial(_encode_reference, self._slices, self._known))
+        self._memory = memory
+        self._encoded: OrderedDict[tuple[int, int], EncodedReference] = OrderedDict()  # used last comes last
         self._versions: dict[int, int] = {}  # of each slice's mask; a number is never given twice
         self._revision = 0  # of the accepted slices
+        self._passes_begun = 0
         self._ends: tuple[End, ...] = ()
 
     @property
@@ -168,8 +170,9 @@ class Propagation:
         """Segment the slices ``first`` to ``last``, nearest to the accepted ones first, in both directions.
 
         Nothing is computed between two results, so the caller may show, accept or stop at any slice. Only new and
-        changed slices come; :attr:`results` has all of them. A slice that had a result and that the structure no
-        longer reaches comes with an empty mask, and leaves :attr:`results`.
+        changed slices come; :attr:`results` has all of them, and those outside the range that the way led through. A
+        slice that had a result and that the structure no longer reaches comes with an empty mask, and leaves
+        :attr:`results`.
 
         Args:
             first: first slice.
@@ -200,13 +203,17 @@ class Propagation:
         return max(open_, key=lambda result: (doubt[result.index], -result.index)).index
 
     def _passes(self, first: int, last: int) -> Iterator[SliceResult]:
-        """Passes over the range until one ends with the accepted slices that it began with."""
+        """Passes over the range until one ends with the accepted slices that it began with, and no other came between.
+
+        What a pass has behind it may be gone after another one.
+        """
         finished = False
-        while not finished:
-            finished, revision = True, self._revision
+        while not finished and self._references():
+            self._passes_begun += 1
+            finished, begun = True, (self._revision, self._passes_begun)
             for result in self._pass(first, last):
                 yield result
-                if self._revision != revision:
+                if (self._revision, self._passes_begun) != begun:
                     finished = False
                     break
 
@@ -221,7 +228,7 @@ class Propagation:
                 known = self._segment(index, walk.neighbour, walk.towards)
                 reached.add(index)
                 walk.advance(known.result)
-                if known is not before:
+                if known is not before and first <= index <= last:
                     yield known.result
         self._ends = tuple(walk.end for walk in walks if walk.end is not None)
         for index in [index for index in self.results if first <= index <= last and index not in reached]:
@@ -276,11 +283,20 @@ class Propagation:
         if image is None:
             nothing = np.zeros(self._stack.pixels(index).shape[:2], dtype=bool)
             return _Known(SliceResult(index, nothing, 1.0), nothing, basis, 1.0)
-        references = self._predictor.combine([self._reference(*version) for version in basis.references])
+        references = self._predictor.combine([self._reference(version) for version in basis.references])
         carried = carry(self._predictor, image, references, self._guides(index, basis), cls=basis.cls)
         mask = carried.probability >= 0.5
         result = SliceResult(index, mask, 1.0, tuple(slice_ for slice_, _ in basis.references))
         return _Known(result, mask, basis, carried.evidence)
+
+    def _reference(self, version: tuple[int, int]) -> EncodedReference:
+        """A slice with the mask of a version of it, which must be the present one."""
+        if version not in self._encoded:
+            self._encoded[version] = self._slices.reference(version[0], self._known[version[0]].result.mask)
+        self._encoded.move_to_end(version)
+        while len(self._encoded) > self._memory:
+            self._encoded.popitem(last=False)
+        return self._encoded[version]
 
     def _forget_what_rests_on_nothing(self) -> None:
         """Without a slice that shows the structure there is nothing that any result could come from."""
@@ -305,12 +321,10 @@ class Propagation:
         self._known[index] = known
 
     def _check_index(self, index: int) -> None:
+        if not isinstance(index, Integral):
+            raise InvalidImage(f"Slices are counted in whole numbers from 0, and {index!r} is none.")
         if not 0 <= index < len(self._stack):
             raise InvalidImage(f"There is no slice {index}; choose one from 0 to {len(self._stack) - 1}.")
-
-
-def _encode_reference(slices: EncodedStack, known: Mapping[int, _Known], index: int, _version: int) -> EncodedReference:
-    return slices.reference(index, known[index].result.mask)
 
 
 def _far(index: int, neighbour: int, towards: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import weakref
 from typing import Any
@@ -38,6 +39,41 @@ def test_the_range_bounds_what_is_looked_at() -> None:
     predictor = ScriptedPredictor()
     assert [result.index for result in start(predictor).propagate(3, 6)] == [3, 5, 6]
     assert set(predictor.encoded) == {3, 4, 5, 6}
+
+
+def test_a_range_finds_what_the_whole_stack_finds_there() -> None:
+    def script(index: int, references: tuple[tuple[int, int], ...]) -> int:
+        return index + len(references)
+
+    whole = start(ScriptedPredictor(script=script))
+    whole.accept(8, rows(3))
+    list(whole.propagate())
+    part = start(ScriptedPredictor(script=script))
+    part.accept(8, rows(3))
+    # Slice 7 belongs to the accepted slice 8, which is outside.
+    assert [result.index for result in part.propagate(4, 6)] == [5, 6]
+    assert [part.results[index].references for index in (5, 6)] == [whole.results[index].references for index in (5, 6)]
+    assert [result.index for result in part.propagate(2, 7)] == [3, 7, 2]
+    expected = state(whole)
+    assert {index: known for index, known in expected.items() if 2 <= index} == state(part)
+    assert list(whole.propagate(4, 6)) == []  # nothing is written anew
+    assert state(whole) == expected
+
+
+def test_a_copy_goes_its_own_way() -> None:
+    def script(_: int, references: tuple[tuple[int, int], ...]) -> int:
+        return max(area for _, area in references) // SIZE[1]
+
+    run = start(ScriptedPredictor(script=script))
+    list(run.propagate())
+    copied = copy.deepcopy(run)
+    copied.accept(4, rows(2))
+    list(copied.propagate())
+    fresh = start(ScriptedPredictor(script=script))
+    fresh.accept(4, rows(2))
+    list(fresh.propagate())
+    assert state(copied) == state(fresh)
+    assert state(copied) != state(run)
 
 
 def test_every_slice_is_encoded_once_and_becomes_a_reference_once() -> None:
@@ -320,6 +356,7 @@ def test_what_is_wrong_is_said_in_one_sentence() -> None:
     run = start(predictor)
     cases: list[tuple[type[Exception], str, Any]] = [
         (InvalidImage, "There is no slice 9; choose one from 0 to 8", lambda: run.accept(9, rows(8))),
+        (InvalidImage, "whole numbers from 0, and 2.0 is none", lambda: run.accept(2.0, rows(8))),  # type: ignore[arg-type]
         (InvalidMask, "NaN", lambda: run.accept(2, np.full(SIZE, np.nan))),
         (InvalidMask, "true and false, or numbers", lambda: run.accept(2, np.full(SIZE, "0"))),
         (InvalidMask, "The mask is 3 x 4 but slice 2 is 16 x 24", lambda: run.accept(2, np.ones((3, 4), bool))),
