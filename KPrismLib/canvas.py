@@ -53,11 +53,9 @@ class Canvas:
             spacing: size of a pixel along (rows, columns) in any unit; None means square pixels.
 
         Raises:
-            InvalidImage: a spacing that is not a positive number.
+            InvalidImage: a spacing that is not two positive numbers.
         """
-        if spacing is not None and not all(0 < step < math.inf for step in spacing):
-            raise InvalidImage(f"The spacing of the pixels is {spacing}; both numbers must be positive.")
-        height, width = (extent * step for extent, step in zip(image, spacing or (1.0, 1.0), strict=True))
+        height, width = (extent * step for extent, step in zip(image, _steps(spacing), strict=True))
         scale = long_side / max(height, width)
         return cls(image, (max(1, round(height * scale)), max(1, round(width * scale))))
 
@@ -90,3 +88,18 @@ def image_tensor(pixels: NDArray[np.uint8]) -> Tensor:
     if tensor.ndim == 2:
         return tensor.expand(3, -1, -1)[None]
     return tensor.permute(2, 0, 1)[None]
+
+
+def _steps(spacing: tuple[float, float] | None) -> tuple[float, float]:
+    """A spacing as it comes from arrays and headers, checked."""
+    if spacing is None:
+        return 1.0, 1.0
+    try:
+        down, across = (float(step) for step in spacing)
+    except (TypeError, ValueError):
+        raise InvalidImage(
+            f"The spacing of the pixels is {spacing}; give two numbers, along rows and columns."
+        ) from None
+    if not (0 < down < math.inf and 0 < across < math.inf):
+        raise InvalidImage(f"The spacing of the pixels is {spacing}; both numbers must be positive.")
+    return down, across

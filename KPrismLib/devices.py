@@ -16,14 +16,16 @@ _FULL = ("out of memory", "not enough memory", "can't allocate", "status_alloc_f
 
 
 def choose_device(name: str | torch.device) -> torch.device:
-    """``auto`` (CUDA, else MPS, else CPU), ``cpu``, ``cuda``, ``cuda:N`` or ``mps``; a device is itself.
+    """``auto`` (CUDA, else MPS, else CPU), ``cpu``, ``cuda``, ``cuda:N`` or ``mps``, or a device.
 
     Raises:
         DeviceUnavailable: the device does not exist here.
         InvalidConfig: no such name.
     """
     if isinstance(name, torch.device):
-        return name
+        if name.type not in ("cuda", "mps"):
+            return name
+        name = str(name) if name.type == "cuda" else name.type
     match = re.fullmatch(r"(auto|cpu|mps)|cuda(?::(\d+))?", name)
     if match is None:
         raise InvalidConfig(f"There is no device {name!r}; choose one of {', '.join(CHOICES)}, or cuda:1 and so on.")

@@ -19,7 +19,8 @@ LARGE_DIM = 256
 def choose_precision(name: str, device: torch.device, config: NetworkConfig) -> torch.dtype:
     """``float32``, ``bfloat16``, or ``auto``: bfloat16 for large networks on devices that multiply it natively.
 
-    Convolutions and matrix products then take bfloat16 factors; sums, normalisation statistics and masks stay float32.
+    Convolutions and matrix products then take bfloat16 factors, and what lies between them may be rounded to bfloat16
+    too; logits and masks are float32.
 
     Raises:
         InvalidConfig: no such name.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ class Predictor:
     (rows, columns).
 
     Args:
-        network: the network, in evaluation mode after this call.
+        network: the network; after this call it is in evaluation mode and asks for no gradients.
         device: where it runs.
         precision: ``auto``, ``float32`` or ``bfloat16``; see :func:`~KPrismLib.precision.choose_precision`.
         name: what to call it in reports.
@@ -116,7 +116,7 @@ class Predictor:
             InvalidImage: as for :meth:`encode`, or images of different sizes.
         """
         start = time.perf_counter()
-        if not images:
+        if not len(images):  # an array of slices has no truth
             return []
         checked = [checked_pixels(pixels) for pixels in images]
         sizes = {pixels.shape[:2] for pixels in checked}
@@ -133,7 +133,7 @@ class Predictor:
 
     def reference(
         self,
-        pairs: Sequence[tuple[Pixels, NDArray[Any]]],
+        pairs: Iterable[tuple[Pixels, NDArray[Any]]],
         *,
         window: IntensityWindow | str | None = None,
         spacing: tuple[float, float] | None = None,
@@ -151,6 +151,7 @@ class Predictor:
             InvalidImage: as for :meth:`encode`.
         """
         start = time.perf_counter()
+        pairs = list(pairs)
         if not pairs:
             raise InvalidReference("There is no reference; give at least one image with its mask.")
         _check_count(len(pairs))
@@ -235,6 +236,7 @@ class Predictor:
             InvalidPrompt: no class.
             InvalidImage: no image, or images of different sizes.
         """
+        classes = (classes,) if isinstance(classes, str) else classes
         if not classes:
             raise InvalidPrompt("Nothing says what to segment; give at least one class.")
         if not images:

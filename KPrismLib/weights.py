@@ -47,7 +47,7 @@ class Weights:
         # Shapes first: settings that a damaged file exaggerates cost no memory, and nothing is drawn to be overwritten.
         try:
             network = build_on_meta(self.config)
-        except RuntimeError as error:
+        except (RuntimeError, TypeError, OverflowError) as error:  # the last two: numbers beyond what PyTorch counts
             raise InvalidWeights(f"{self.source} describes no possible network ({error}); get it again.") from error
         expected = network.state_dict()
         wrong = sorted(set(expected) ^ set(self.tensors)) or [

@@ -88,7 +88,8 @@ def segment_classes(
         InvalidImage: no such slices.
         InvalidConfig: ``batch`` below 1.
     """
-    names = [predictor.classes[row_of_class(name, predictor.classes)] for name in classes]
+    asked = (classes,) if isinstance(classes, str) else classes
+    names = [predictor.classes[row_of_class(name, predictor.classes)] for name in asked]
     if not names:
         raise InvalidPrompt("Nothing says what to segment; give at least one class.")
     if len(set(names)) < len(names):

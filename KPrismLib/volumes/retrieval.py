@@ -121,6 +121,8 @@ class ReferenceLibrary:
 
     def _candidates(self, structure: str, modality: str | None, without: str | None) -> list[LibrarySlice]:
         left = [known for known in self._kept if known.case != without]
+        if not left and self._kept:
+            raise InvalidReference(f"The library holds slices of {without} only, which is left out; add other cases.")
         if not left:
             raise InvalidReference("The library is empty; add segmented slices to it first.")
         showing = [known for known in left if known.structure == structure]

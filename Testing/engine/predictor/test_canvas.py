@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -81,6 +82,16 @@ def test_sizes_by_hand(
 def test_a_spacing_that_is_no_length_is_refused(spacing: tuple[float, float]) -> None:
     with pytest.raises(InvalidImage, match="positive"):
         Canvas.fit((10, 10), 64, spacing)
+
+
+@pytest.mark.parametrize("spacing", [(1.0, 1.0, 3.0), (1.0,), 1.0, ("wide", 1.0)])
+def test_a_spacing_has_two_numbers(spacing: Any) -> None:
+    with pytest.raises(InvalidImage, match="give two numbers, along rows and columns"):
+        Canvas.fit((10, 10), 64, spacing)
+
+
+def test_a_spacing_may_be_an_array() -> None:
+    assert Canvas.fit((20, 40), 64, np.array([2.0, 1.0])) == Canvas.fit((20, 40), 64, (2.0, 1.0))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("size", [(64, 48), (90, 200), (301, 37), (17, 64), (6, 6), (1, 40)])

@@ -50,6 +50,16 @@ def test_of_several_gpus_one_can_be_chosen_but_not_one_too_many(computer: pytest
 
 
 @pytest.mark.usefixtures("computer")
+@pytest.mark.parametrize(
+    "device", [torch.device("cuda"), torch.device("cuda:1"), torch.device("mps"), torch.device("mps:0")]
+)
+def test_a_device_that_is_missing_is_told_too(device: torch.device) -> None:
+    with pytest.raises(DeviceUnavailable, match=f"There is no (device {device}|MPS device)"):
+        choose_device(device)
+    assert choose_device(CPU) == CPU
+
+
+@pytest.mark.usefixtures("computer")
 @pytest.mark.parametrize("name", ["", "gpu", "cuda:x", "cuda:-1", "cuda:", "auto:1", "mps:0", "cpu:1", "CPU"])
 def test_a_name_that_is_none_is_refused(name: str) -> None:
     with pytest.raises(InvalidConfig, match="auto, cpu, cuda, mps"):

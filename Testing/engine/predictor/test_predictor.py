@@ -147,6 +147,18 @@ class TestEncode:
     def test_nothing_to_encode_gives_nothing(self, predictor: Predictor) -> None:
         assert predictor.encode_batch([]) == []
 
+    def test_a_volume_is_as_good_as_a_list_of_its_slices(self, predictor: Predictor) -> None:
+        volume = np.stack([picture(phase=phase) for phase in (0.0, 1.0)])
+        whole, parts = predictor.encode_batch(volume), predictor.encode_batch(list(volume))  # type: ignore[arg-type]
+        for one, other in zip(whole, parts, strict=True):
+            assert np.array_equal(predictor.segment(one, cls="liver").mask, predictor.segment(other, cls="liver").mask)
+
+    def test_pairs_may_come_one_by_one(self, predictor: Predictor) -> None:
+        image, pair = predictor.encode(picture(phase=1.0)), (picture(), disk())
+        ways = (predictor.reference(zip([pair[0]], [pair[1]], strict=True)), predictor.reference([pair]))
+        first, second = (predictor.segment(image, reference=reference).probability for reference in ways)
+        assert np.array_equal(first, second)
+
 
 class TestSegment:
     def test_an_unknown_class_is_told_with_the_nearest(self, predictor: Predictor) -> None:
@@ -181,6 +193,8 @@ class TestSegment:
             predictor.class_probabilities([image], [])
         with pytest.raises(InvalidImage, match="no image"):
             predictor.class_probabilities([], ["liver"])
+        alone, listed = (predictor.class_probabilities([image], asked) for asked in ("liver", ["liver"]))
+        assert np.array_equal(alone, listed)
 
     def test_a_full_device_is_told(self, predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
         def full(*_: Any) -> None:

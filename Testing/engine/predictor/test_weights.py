@@ -143,6 +143,7 @@ def test_weights_of_something_else_are_refused(tmp_path: Path, metadata: dict[st
         {"config": json.dumps(NETWORK.config.to_dict() | {"new_switch": True})},
         {"config": json.dumps(NETWORK.config.to_dict() | {"dim": 16.0})},
         {"config": json.dumps(NETWORK.config.to_dict() | {"ffn_dim": 2**40})},
+        {"config": json.dumps(NETWORK.config.to_dict() | {"ffn_dim": 10**30})},
         {"notes": "?"},
         {"notes": "[1, 2]"},
         {"notes": "null"},

@@ -91,6 +91,8 @@ def test_colour_and_anisotropic_slices_are_seen_as_the_predictor_sees_them(predi
 def test_names_are_read_as_people_type_them(predictor: Predictor) -> None:
     (piece,) = segment_classes(predictor, wavy_stack(1), [" Spleen "], window=WINDOW)
     assert np.shape(piece.probability) == (1, 40, 56)
+    (alone,) = segment_classes(predictor, wavy_stack(1), "spleen", window=WINDOW)
+    assert np.array_equal(alone.labels, piece.labels)
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,10 @@ def test_what_is_wrong_is_said_in_one_sentence(predictor: Predictor, library: Re
         library.suggest(image, "aorta")
     with pytest.raises(InvalidReference, match="The library is empty"):
         ReferenceLibrary().suggest(image, "liver")
+    alone = ReferenceLibrary()
+    alone.add(LibrarySlice("a", 3, "liver", "CT"), part(predictor, picture(), disk()))
+    with pytest.raises(InvalidReference, match="The library holds slices of a only, which is left out"):
+        alone.suggest(image, "liver", without="a")
     with pytest.raises(InvalidConfig, match="At least 1 reference"):
         library.suggest(image, "liver", count=0)
     with pytest.raises(InvalidReference, match="has liver in slice 3 of a already"):
