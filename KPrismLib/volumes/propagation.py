@@ -106,6 +106,7 @@ class Propagation:
         self._known: dict[int, _Known] = {}
         self._memory = memory
         self._encoded: OrderedDict[tuple[int, int], EncodedReference] = OrderedDict()  # used last comes last
+        self._asked_for: set[int] = set()  # slices; a way may have led through others
         self._versions: dict[int, int] = {}  # of each slice's mask; a number is never given twice
         self._revision = 0  # of the accepted slices
         self._passes_begun = 0
@@ -114,7 +115,11 @@ class Propagation:
     @property
     def results(self) -> Mapping[int, SliceResult]:
         """Everything known so far, by slice, ascending; accepted slices included."""
-        return {index: self._known[index].result for index in sorted(self._known)}
+        return {
+            index: known.result
+            for index, known in sorted(self._known.items())
+            if known.result.accepted or index in self._asked_for
+        }
 
     @property
     def accepted(self) -> tuple[int, ...]:
@@ -170,9 +175,9 @@ class Propagation:
         """Segment the slices ``first`` to ``last``, nearest to the accepted ones first, in both directions.
 
         Nothing is computed between two results, so the caller may show, accept or stop at any slice. Only new and
-        changed slices come; :attr:`results` has all of them, and those outside the range that the way led through. A
-        slice that had a result and that the structure no longer reaches comes with an empty mask, and leaves
-        :attr:`results`.
+        changed slices come; :attr:`results` has all of them. A slice that had a result and that the structure no
+        longer reaches comes with an empty mask, and leaves :attr:`results`. From an accepted slice outside the range
+        the way may lead through slices outside, which are nobody's results until they are asked for.
 
         Args:
             first: first slice.
@@ -228,7 +233,8 @@ class Propagation:
                 known = self._segment(index, walk.neighbour, walk.towards)
                 reached.add(index)
                 walk.advance(known.result)
-                if known is not before and first <= index <= last:
+                if first <= index <= last and (known is not before or index not in self._asked_for):
+                    self._asked_for.add(index)
                     yield known.result
         self._ends = tuple(walk.end for walk in walks if walk.end is not None)
         for index in [index for index in self.results if first <= index <= last and index not in reached]:
