@@ -17,8 +17,15 @@ if not (3, 10) <= sys.version_info[:2] <= (3, 13):
     )
 
 import hashlib
+import platform
 import subprocess
 from pathlib import Path
+
+if sys.platform == "darwin" and platform.machine() == "x86_64" and sys.version_info[:2] > (3, 12):
+    sys.exit(
+        "PyTorch was last made for Intel Macs when Python 3.12 was new: run bootstrap.py with Python 3.10, 3.11 or "
+        "3.12, for example python3.12."
+    )
 
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"

@@ -67,6 +67,7 @@ class Predictor:
         Raises:
             InvalidWeights: unknown name, missing or damaged file.
             DeviceUnavailable: the asked device does not exist.
+            InvalidConfig: no device or no precision has such a name.
         """
         chosen = choose_device(device)
         weights = load_weights(model)
@@ -98,7 +99,8 @@ class Predictor:
             spacing: pixel size along (rows, columns), where pixels are not square.
 
         Raises:
-            InvalidImage: wrong dimensions, empty, NaN or infinite, constant.
+            InvalidImage: wrong dimensions, empty, NaN or infinite, constant, or a spacing that is none.
+            InvalidConfig: no rule for windows has such a name.
             OutOfMemory: the device is full.
         """
         return self.encode_batch([pixels], window=window, spacing=spacing)[0]

@@ -13,7 +13,7 @@ PACKAGES = {
     "skimage": "scikit-image>=0.22",
     "safetensors": "safetensors>=0.4",
     "nibabel": "nibabel>=5.2",
-    "PIL": "pillow>=10.0",
+    "PIL": "pillow>=10.1",
 }
 TORCH = ">=2.2"
 

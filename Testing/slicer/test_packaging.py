@@ -34,6 +34,22 @@ def test_catalogue_entry_has_what_the_schema_wants():
     known = {"$schema", "build_dependencies", "build_subdirectory", "category", "scm_revision", "scm_url", "tier"}
     assert set(entry) == known
     assert entry["build_dependencies"] == ["PyTorch"]
+    assert entry["tier"] == 1  # beyond it, the user would have to agree to the terms of the weights before their use
+
+
+def test_the_catalogue_finds_what_it_shows_and_where_the_code_is():
+    """What the extensions index asks of every description before it takes an extension."""
+    text = (ROOT / "CMakeLists.txt").read_text()
+    repository = json.loads((ROOT / "KPrism.json").read_text())["scm_url"].removesuffix(".git")
+    owner, name = repository.removeprefix("https://github.com/").split("/")
+    assert name.startswith("Slicer")
+    for key in ("HOMEPAGE", "ICONURL", "SCREENSHOTURLS", "DESCRIPTION", "CONTRIBUTORS"):
+        assert re.search(rf'set\s*\(EXTENSION_{key}\s*"([^"]+)"\)', text), key
+    raw = f"https://raw.githubusercontent.com/{owner}/{name}/main/"
+    files = re.findall(rf'"{re.escape(raw)}([^"]+)"', text)
+    assert len(files) == 2
+    assert all((ROOT / file).is_file() for file in files)
+    assert f'"{repository}#readme"' in text
 
 
 def test_icons_have_their_sizes():
