@@ -156,6 +156,29 @@ def test_three_clicks_from_nothing_in_the_interactive_mode(monkeypatch: pytest.M
     assert all(given["class_index"] is None and given["reference"] is None for given in passes.given)
 
 
+@pytest.mark.parametrize("mode", Mode)
+def test_each_round_is_judged_by_itself(monkeypatch: pytest.MonkeyPatch, mode: Mode) -> None:
+    """What the user saw is given; no gradient reaches back into the round that made it."""
+    step = objective(refinements=3, warm_up_clicks=1)
+    passes = Passes(monkeypatch, step.network)
+    step(batch(mode))
+    shown = [given["prompt"].previous_logits for given in passes.given if given.get("prompt")]
+    assert len(shown) >= 3
+    assert not any(logits.requires_grad for logits in shown if logits is not None)
+
+
+@torch.no_grad()
+def test_refinements_are_drawn_from_none_to_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    step = objective(always_refine=False, refinements=2)
+    passes = Passes(monkeypatch, step.network)
+    counts = []
+    for number in range(12):
+        passes.losses.clear()
+        step(batch(Mode.SEMANTIC, step=number))
+        counts.append(len(passes.losses) - 1)
+    assert set(counts) == {0, 1, 2}
+
+
 def test_clicks_answer_the_mask_that_was_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     from KPrismLib.evaluation.simulated_click import next_click
 

@@ -77,6 +77,18 @@ def test_large_slices_are_reduced_and_labels_stay_labels(tmp_path: Path) -> None
         assert abs(found.mean() - pixels(number).mean()) < 1.0
 
 
+def test_between_two_labels_there_is_no_third_when_slices_are_reduced(tmp_path: Path) -> None:
+    mask = np.zeros((40, 40), dtype=np.uint8)
+    mask[5:21, 7:30] = 2  # half of 2 and 0 would be a liver
+    content = describe([listed("m", split="train")], labels={"0": "background", "1": "liver", "2": "spleen"})
+    folder = write_folder(tmp_path / "d", content, mask_m=mask, image_m=pixels(0, 40))
+    (dataset,) = open_pack([folder], tmp_path / "packed", split="train", long_side=20)
+    _, shown = dataset.load(dataset.slices[0])
+    assert np.unique(shown).tolist() == [0, 2]
+    assert dataset.slices[0].classes == ("spleen",)
+    assert shown.sum() / 2 == pytest.approx((mask > 0).sum() / 4, rel=0.1)
+
+
 def test_a_flat_slice_keeps_its_aspect(tmp_path: Path) -> None:
     wide = np.zeros((30, 90), dtype=np.uint8)
     wide[10:20, 60:80] = 1
@@ -160,6 +172,20 @@ def test_a_file_that_was_replaced_is_packed_again(tmp_path: Path) -> None:
     (after,) = open_pack([folder], tmp_path / "packed", split="train", long_side=48)
     assert np.array_equal(before.load(before.slices[1])[1], labels(1))
     assert np.array_equal(after.load(after.slices[1])[1], labels(5))
+
+
+def test_a_mask_that_was_corrected_is_packed_again_though_it_is_as_large_as_before(tmp_path: Path) -> None:
+    content = describe([listed("m", suffix=".tif", split="train")])
+    before, after = (labels(number) == 1 for number in (0, 5))
+    folder = write_folder(tmp_path / "d", content, image_m=pixels(0), mask_m=before.astype(np.uint8))
+    open_pack([folder], tmp_path / "packed", split="train", long_side=48)
+    path = folder / "masks" / "m.tif"
+    old = path.stat()
+    save(path, after.astype(np.uint8))
+    assert path.stat().st_size == old.st_size
+    os.utime(path, (old.st_atime, old.st_mtime + 1))
+    (dataset,) = open_pack([folder], tmp_path / "packed", split="train", long_side=48)
+    assert np.array_equal(dataset.load(dataset.slices[0])[1], after)
 
 
 def test_only_one_slice_is_in_memory_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
