@@ -14,7 +14,6 @@ from rich.console import Console
 from KPrismLib.dataset import DatasetFolder
 from KPrismLib.errors import Cancelled, CannotWrite, GeometryMismatch, InvalidConfig, InvalidDataset
 from KPrismLib.evaluation import evaluate
-from KPrismLib.evaluation.plan import spread
 from KPrismLib.evaluation.progress import progress_bar
 from KPrismLib.evaluation.settings import Mode
 from KPrismLib.evaluation.table import report_table
@@ -153,7 +152,7 @@ def test_nothing_is_encoded_for_a_slice_without_a_task(tmp_path: Path) -> None:
     assert report.summary()["datasets"] == {}
 
 
-def volume(path: Path, *, patients: int = 2) -> DatasetFolder:
+def volume(path: Path, *, patients: int = 2, **changes: Any) -> DatasetFolder:
     """Volumes of 6 columns, 4 rows and 3 slices with liver in the second and third; no training split."""
     labels = np.zeros((6, 4, 3), dtype=np.uint8)
     labels[0:2, 0, 1] = 1
@@ -163,7 +162,7 @@ def volume(path: Path, *, patients: int = 2) -> DatasetFolder:
     items = [listed(f"v{number}", suffix=".nii.gz", patient=f"p{number}") for number in range(patients)]
     arrays = {f"mask_v{number}": labels for number in range(patients)}
     arrays |= {f"image_v{number}": image for number in range(patients)}
-    return DatasetFolder.open(write_folder(path, describe(items, name="Volumes"), **arrays))
+    return DatasetFolder.open(write_folder(path, describe(items, **{"name": "Volumes", **changes}), **arrays))
 
 
 def test_volumes_are_scored_as_a_whole_too(tmp_path: Path) -> None:
@@ -175,6 +174,16 @@ def test_volumes_are_scored_as_a_whole_too(tmp_path: Path) -> None:
     assert semantic["volume_dice"] == pytest.approx({"liver": 12 / 13, "mean": 12 / 13})
     assert semantic["false_positive_rate"]["liver"] == 1.0
     assert predictor.encoded == 6
+
+
+def test_a_class_that_a_volume_does_not_show_has_no_dice_there(tmp_path: Path) -> None:
+    """Zero for a single false pixel would say little; that is what the false positives are counted for."""
+    everywhere = ThresholdPredictor({"liver": 100, "spleen": 100})
+    report = evaluate(everywhere, [volume(tmp_path, labels=LABELS)], modes=["semantic"])
+    semantic = report.summary()["datasets"]["Volumes"]["semantic"]
+    assert set(semantic["volume_dice"]) == {"liver", "mean"}
+    assert {row.cls for row in report.volumes} == {"liver"}
+    assert semantic["false_positive_rate"]["spleen"] == 1.0
 
 
 def test_a_limited_volume_has_no_dice_of_its_own(tmp_path: Path) -> None:
@@ -295,16 +304,6 @@ def test_a_mask_of_another_size_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(GeometryMismatch):
         evaluate(Shrinking(BOTH), [pictures(tmp_path)], modes=["semantic"])
-
-
-def test_a_limit_is_spread_evenly() -> None:
-    assert spread(3, None, 0) == [0, 1, 2]
-    assert spread(3, 5, 0) == [0, 1, 2]
-    for seed in range(20):
-        positions = spread(100, 10, seed)
-        assert [position // 10 for position in positions] == list(range(10))
-    assert spread(100, 10, 1) == spread(100, 10, 1)
-    assert spread(100, 10, 1) != spread(100, 10, 2)
 
 
 def test_modes_know_what_they_need() -> None:

@@ -60,6 +60,18 @@ def test_axial_positions_are_those_of_table_10(folder: DatasetFolder, count: int
     assert chosen[0].item.id != "v1"
 
 
+@pytest.mark.parametrize(
+    ("slices", "count", "positions"), [(5, 3, [1, 2, 3]), (3, 1, [1]), (11, 9, [1, 2, 3, 4, 5, 6, 7, 8, 9])]
+)
+def test_axial_positions_lie_as_far_from_the_first_slice_as_from_the_last(
+    slices: int, count: int, positions: list[int]
+) -> None:
+    item = DatasetItem("v", "", "", "p", "train")
+    records = tuple(SliceRecord(item, 20 + number, 60, frozenset({"liver"})) for number in range(slices))
+    pool = ReferencePool(DatasetFolder(Path(), _Named()), "train", records, 0)  # type: ignore[arg-type]
+    assert [record.index - 20 for record in pool.choose("liver", "q", count, axial=True)] == positions
+
+
 def test_loaded_references_show_the_class(folder: DatasetFolder) -> None:
     pool = ReferencePool.of(folder, "test", 0)
     for pixels, mask in pool.load("liver", pool.choose("liver", "q", 4)):
