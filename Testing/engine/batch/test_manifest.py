@@ -39,6 +39,14 @@ def test_manifests_of_shards_are_one(tmp_path) -> None:
     assert {name: record["n"] for name, record in read_manifest(tmp_path).items()} == {"a": 3, "b": 2}
 
 
+def test_what_finished_last_counts_in_whichever_manifest_it_stands(tmp_path) -> None:
+    manifests = ("manifest", 9, "failed"), ("manifest-1-of-2", 11, "done"), ("manifest-2-of-2", 10, "failed")
+    for name, hour, status in manifests:
+        record = {"case": "a", "status": status, "finished": f"2026-01-02T{hour:02}:00:00.000000+00:00"}
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps(record) + "\n")
+    assert read_manifest(tmp_path)["a"]["status"] == "done"
+
+
 @settings(max_examples=30)
 @given(st.integers(min_value=0, max_value=300))
 def test_a_run_killed_at_any_byte_costs_the_record_in_hand(tmp_path_factory, cut) -> None:
