@@ -66,6 +66,8 @@ def test_hounsfield_units_are_recognised_without_a_modality(rng):
         (-899, 500, np.int16, False),
         (-1000, 100, np.int16, False),
         (-32768, 3000, np.int16, False),
+        (-1024, 4096, np.int16, True),
+        (-1024, 4097, np.int16, False),  # more than 12 bits of CT
         (-1024, 20000, np.int16, False),
         (-3142, 3141, np.int16, False),  # a phase image
     ],
@@ -93,6 +95,13 @@ def test_a_few_extreme_values_do_not_squeeze_the_rest(rng):
     window = window_for(data)
     assert window.rule == "percentile-0.5-99.8"
     assert window.high < 401
+
+
+@pytest.mark.parametrize(("share", "rule"), [(0.4, "percentile-0.5-99.8"), (0.6, "min-max"), (0.9, "min-max")])
+def test_values_that_fill_half_of_the_range_are_not_squeezed(rng, share, rule):
+    data = rng.integers(0, int(1000 * share), (1, 100, 100)).astype(np.uint16)
+    data[0, 0, :3] = 1000
+    assert window_for(data).rule == rule
 
 
 @pytest.mark.parametrize("rule", FIXED_WINDOWS)

@@ -148,6 +148,16 @@ def test_spacing_may_differ_by_no_more_than_moves_a_slice_a_tenth_of_a_step(tmp_
         read_volume(tmp_path)
 
 
+def test_thin_slices_may_not_lie_half_way_to_the_next(tmp_path):
+    """What is rounded to 0.1 mm is excused; of steps of 0.1 mm that would excuse everything."""
+    for number, z in enumerate((0.0, 0.103, 0.2, 0.3, 0.4)):
+        save_slice(tmp_path, number, (0, 0, z))
+    assert read_volume(tmp_path).spacing[0] == pytest.approx(0.1)
+    save_slice(tmp_path, 1, (0, 0, 0.145))
+    with pytest.raises(InvalidImage, match="not evenly spaced"):
+        read_volume(tmp_path)
+
+
 def test_time_points_are_counted(tmp_path):
     for number in range(6):
         save_slice(tmp_path, number, (0, 0, 2.0 * (number // 2)))

@@ -68,6 +68,16 @@ def test_an_sform_without_spacing_does_not_make_millimetres_of_voxels(tmp_path: 
     np.testing.assert_allclose(volume.spacing, SPACING[::-1], rtol=1e-6)
 
 
+@pytest.mark.parametrize(("unit", "millimetres"), [("meter", 1000.0), ("mm", 1.0), ("micron", 0.001), ("unknown", 1.0)])
+def test_millimetres_are_made_of_every_unit_of_length(tmp_path: Path, unit: str, millimetres: float) -> None:
+    image = nib.Nifti1Image(np.arange(24, dtype=np.int16).reshape(2, 3, 4), turned(20))
+    image.header.set_xyzt_units(unit)
+    nib.save(image, tmp_path / "a.nii")
+    volume = read_volume(tmp_path / "a.nii")
+    np.testing.assert_allclose(volume.ijk_to_ras[:3], turned(20)[:3] * millimetres, rtol=1e-5)
+    np.testing.assert_allclose(volume.ijk_to_ras, in_slicer(tmp_path / "a.nii"), rtol=1e-5)
+
+
 def test_shear_stays_though_itk_cannot_show_it(tmp_path: Path) -> None:
     sheared = turned(0) @ np.array([[1, 0, 0.2, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]])
     path = tmp_path / "a.nii"

@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as hnp
 from scipy.spatial.transform import Rotation
 
 from KPrismLib.errors import GeometryMismatch, InvalidImage
-from KPrismLib.imaging.planes import Plane, extract, placement, slice_count, stacking_plane
+from KPrismLib.imaging.planes import Plane, extract, pixel_spacing, placement, slice_count, stacking_plane
 from KPrismLib.imaging.volume import Volume
 
 # The world direction (RAS) in which the displayed rows run down and the columns run right.
@@ -148,6 +148,15 @@ def test_a_picture_is_shown_as_it_is_stored():
         slice_count(picture, Plane.SAGITTAL)
     with pytest.raises(InvalidImage, match="no coronal slices"):
         extract(picture, Plane.CORONAL, 0)
+
+
+def test_pixels_count_as_square_when_their_sides_are_equal_but_for_rounding():
+    volume = _volume(np.eye(3), (1.0, 1.05, 1.0005), (4, 5, 6))
+    assert pixel_spacing(volume, placement(volume, Plane.AXIAL, 0)) == pytest.approx((1.05, 1.0))
+    assert pixel_spacing(volume, placement(volume, Plane.SAGITTAL, 0)) == pytest.approx((1.0005, 1.05))
+    assert pixel_spacing(volume, placement(volume, Plane.CORONAL, 0)) is None
+    picture = Volume.from_picture(np.zeros((3, 4), np.uint8))
+    assert pixel_spacing(picture, placement(picture, Plane.AXIAL, 0)) is None
 
 
 @pytest.mark.parametrize("index", [-1, 4])
