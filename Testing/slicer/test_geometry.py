@@ -92,6 +92,24 @@ def test_view_shows_the_structure_after_a_click(scene, kind, plane, transform, c
     _check_view(bench, where, noise)
 
 
+def test_a_view_that_is_hardly_turned_is_followed_from_one_slice_into_the_next(scene):
+    """A third of a voxel over the volume's width, and yet at its right it shows another slice than at its left."""
+    bench, noise = _bench(scene, geometry("identity"))
+    where = SlicePlane.through(bench.ras(6.45, 7.5, 8.5), (0.3 / SIZE[0], 0, 1))
+    bench.click(where, bench.ras(6.45, 6, 7))
+    _check_view(bench, where, noise)
+    assert np.unique(np.nonzero(bench.array())[0]).tolist() == [6, 7]
+
+
+def test_a_view_that_is_turned_by_no_more_than_rounding_shows_one_slice(scene):
+    bench, _ = _bench(scene, geometry("identity"))
+    where = SlicePlane.through(bench.ras(6.3, 7.5, 8.5), (0.01 / SIZE[0], 0, 1))
+    image = cut(bench.volume, where)
+    assert image.stack_index == 6
+    bench.click(where, bench.ras(6.3, 6, 7))
+    assert np.unique(np.nonzero(bench.array())[0]).tolist() == [6]
+
+
 GRIDS = {
     "finer": (np.diag([0.5, 0.5, 0.5, 1.0]), (34, 30, 26)),
     "coarser": (np.diag([1.7, 1.4, 2.2, 1.0]), (11, 12, 7)),
