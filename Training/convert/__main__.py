@@ -91,6 +91,8 @@ def _show(outcome: Outcome, target: Path, out: Console, err: Console) -> None:
         everything = "\n".join(listed(outcome.findings)) + "\n"
         write_atomically(target / _FINDINGS, everything.encode("utf-8"))
         err.print(f"All findings: {target / _FINDINGS}", markup=False)
+    elif target.is_dir():
+        (target / _FINDINGS).unlink(missing_ok=True)  # an earlier run's, mended since
     if outcome.counts:
         out.print(_counts(outcome))
         out.print(f"{outcome.converted} cases converted, {outcome.kept} were already there.")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from KPrismLib.errors import InvalidMask
+from KPrismLib.errors import InvalidImage, InvalidMask
 from KPrismLib.imaging.geometry import Matrix
 from Training.convert.about import About
 from Training.convert.source import Source
@@ -18,6 +19,32 @@ from Training.convert.source import Source
 
 class ShapesDiffer(InvalidMask):
     """Image and mask are not on one grid; the message holds both sizes."""
+
+
+class UnusableFile(InvalidImage):
+    """A file of a case cannot be used.
+
+    Attributes:
+        path: Which one; its name alone may be that of another file, too.
+    """
+
+    def __init__(self, path: Path, sentence: str) -> None:
+        """``sentence`` says what is wrong with the file."""
+        super().__init__(sentence)
+        self.path = path
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """What is wrong within the block is wrong with this file.
+
+    Raises:
+        UnusableFile: In place of what the block raises about an image or a mask.
+    """
+    try:
+        yield
+    except (InvalidImage, InvalidMask) as error:
+        raise UnusableFile(path, str(error)) from error
 
 
 @dataclass(frozen=True, eq=False)

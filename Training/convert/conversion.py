@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from KPrismLib.dataset import DatasetFolder
 from KPrismLib.errors import InvalidDataset, InvalidImage, InvalidMask
 from KPrismLib.imaging.voxel_values import labels_in
 from Training.convert.about import About
-from Training.convert.cases import Case, Converter, Piece, ShapesDiffer
+from Training.convert.cases import Case, Converter, Piece, ShapesDiffer, UnusableFile
 from Training.convert.counts import SplitCount, count_items
 from Training.convert.findings import Finding, Kind, listed
 from Training.convert.ledger import Ledger
@@ -103,14 +103,16 @@ def convert(
         if finished is not None:
             kept += 1
             # The split is dealt anew each time: a file more in the download may have moved the patient.
-            items += [item | {"split": case.split, "patient": case.patient} for item in finished]
-            continue
-        pieces = _load(source, case, about)
-        if pieces is not None:
+            written = [item | {"split": case.split, "patient": case.patient} for item in finished]
+        else:
+            pieces = _load(source, case, about)
+            if pieces is None:
+                continue
             written = writer.write(case, pieces)
             ledger.finish(case.id, inputs, recipe, written)
-            items += written
             converted += 1
+        _remark(source, case, written)
+        items += written
     counts = tuple(count_items(items, about.paper))
     if _stopped(source) and not allow_missing:
         return Outcome(tuple(source.findings), counts, converted, kept, None)
@@ -174,18 +176,23 @@ def _load(source: Source, case: Case, about: About) -> list[Piece] | None:
         source.note(Kind.MISMATCHED, case.files[0], str(error))
         return None
     except (InvalidImage, InvalidMask) as error:
-        source.note(Kind.DAMAGED, case.files[0], str(error))
+        source.note(Kind.DAMAGED, error.path if isinstance(error, UnusableFile) else case.files[0], str(error))
         return None
     for piece in pieces:
         unknown = sorted(_values(piece.labels) - {0, *about.labels})
         if unknown:
             source.note(Kind.LABELS, case.files[0], f"the mask holds {', '.join(map(str, unknown[:5]))}")
             return None
-        if piece.extras.get("mask_header_differs"):
-            source.note(Kind.REMARK, case.files[0], "the mask's header differs from the image's; the image's was taken")
-        if overruled := piece.extras.get("header_overruled"):
-            source.note(Kind.REMARK, case.files[0], f"the header contradicts the anatomy ({', '.join(overruled)})")
     return pieces
+
+
+def _remark(source: Source, case: Case, items: Iterable[Mapping[str, Any]]) -> None:
+    """What is to be known about a case, told by its items, which also an earlier run may have written."""
+    for item in items:
+        if item.get("mask_header_differs"):
+            source.note(Kind.REMARK, case.files[0], "the mask's header differs from the image's; the image's was taken")
+        if overruled := item.get("header_overruled"):
+            source.note(Kind.REMARK, case.files[0], f"the header contradicts the anatomy ({', '.join(overruled)})")
 
 
 def _values(labels: npt.NDArray[np.integer]) -> set[int]:

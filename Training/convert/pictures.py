@@ -8,16 +8,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from KPrismLib.errors import InvalidImage
 from KPrismLib.imaging.pictures import read_picture
-from Training.convert.cases import Piece, ShapesDiffer
+from Training.convert.cases import Piece, ShapesDiffer, UnusableFile, reading
 
 
 def load_picture_pair(image: Path, *masks: Path) -> list[Piece]:
     """A picture, kept as the file it is, and the union of its black and white masks as label 1.
 
     Raises:
-        InvalidImage: A file cannot be read to its end.
+        UnusableFile: A file cannot be read to its end.
         ShapesDiffer: A mask is of another size.
     """
     labels = merged_foreground(masks)
@@ -48,10 +47,15 @@ def foreground(mask: Path) -> npt.NDArray[np.bool_]:
 
 
 def single_page(path: Path) -> npt.NDArray[np.uint8]:
-    """``(rows, columns)`` or ``(rows, columns, 3)`` of a picture with one page."""
-    pages = read_picture(path)
+    """``(rows, columns)`` or ``(rows, columns, 3)`` of a picture with one page.
+
+    Raises:
+        UnusableFile: It cannot be read to its end, or has several pages.
+    """
+    with reading(path):
+        pages = read_picture(path)
     if len(pages) != 1:
-        raise InvalidImage(f"{path.name} has {len(pages)} pages.")
+        raise UnusableFile(path, f"{path.name} has {len(pages)} pages.")
     page: npt.NDArray[np.uint8] = pages[0]
     return page
 

@@ -16,7 +16,7 @@ from nibabel.spatialimages import HeaderDataError
 from KPrismLib.errors import InvalidImage, InvalidMask
 from KPrismLib.imaging.geometry import Matrix
 from KPrismLib.imaging.nifti_geometry import nifti_matrix
-from Training.convert.cases import Piece, ShapesDiffer
+from Training.convert.cases import Piece, ShapesDiffer, reading
 from Training.convert.upright import Slices, upright
 
 _UNREADABLE = (ImageFileError, HeaderDataError, OSError, EOFError, zlib.error, ValueError, KeyError)
@@ -47,14 +47,18 @@ def load_volume_pair(
         map_labels: From the numbers of the set to those of its dataset folder.
 
     Raises:
-        InvalidImage: A file cannot be read.
-        InvalidMask: Fractions in the mask, or frames that the file does not have.
+        UnusableFile: A file cannot be read, or the mask holds fractions.
+        ShapesDiffer: The mask is of another size.
+        InvalidMask: Frames that the file does not have.
     """
-    pixels, affine = read_nifti(image)
-    labels, mask_affine = read_nifti(mask)
+    with reading(image):
+        pixels, affine = read_nifti(image)
+    with reading(mask):
+        labels, mask_affine = read_nifti(mask)
     if labels.shape != pixels.shape:
         raise ShapesDiffer(f"{_times(pixels.shape)} against {_times(labels.shape)}")
-    numbers = _whole_numbers(labels, mask.name)
+    with reading(mask):
+        numbers = _whole_numbers(labels, mask.name)
     extras = {} if np.abs(mask_affine - affine).max() <= _GRID_TOLERANCE else {"mask_header_differs": True}
     pieces = []
     for suffix, frame in ({"": None} if frames is None else frames).items():

@@ -7,10 +7,11 @@ from typer.testing import CliRunner
 
 from KPrismLib.intensity import RULES
 from Testing.training.convert.smallest import DOWNLOADS
-from Testing.training.convert.trees import blob, photograph, save_picture
+from Testing.training.convert.trees import blob, partial_download, photograph, save_picture
 from Training.convert import conversion, registry
 from Training.convert.__main__ import main
 from Training.convert.conversion import convert
+from Training.convert.sets.bus import BUS
 
 
 def _run(*arguments):
@@ -67,6 +68,19 @@ def test_half_a_download_is_exit_1_and_allow_missing_shows_counts_beside_the_pap
     assert (
         "0 cases converted, 2 were already there." in _run("bus", download, tmp_path / "out", "--allow-missing").output
     )
+
+
+def test_the_list_of_findings_goes_when_everything_is_mended(tmp_path, monkeypatch):
+    monkeypatch.setattr(registry, "converter", lambda _: partial_download(BUS))
+    download, listed = _bus(tmp_path / "download"), tmp_path / "out/conversion-findings.txt"
+    mask = download / "BUS/GT/000002.png"
+    whole = mask.read_bytes()
+    mask.write_bytes(whole[:60])
+    assert _run("bus", download, tmp_path / "out").exit_code == 1
+    assert "BUS/GT/000002.png" in listed.read_text(encoding="utf-8")
+    mask.write_bytes(whole)
+    assert _run("bus", download, tmp_path / "out").exit_code == 0
+    assert not listed.exists()
 
 
 def test_wrong_folder_and_wrong_name_are_exit_2_and_one_sentence(tmp_path):

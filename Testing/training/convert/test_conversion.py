@@ -13,6 +13,7 @@ from KPrismLib.errors import CannotWrite, InvalidDataset
 from KPrismLib.imaging.slice_store import open_store
 from Testing.training.convert.trees import anatomy, blob, partial_download, photograph, save_nifti, save_picture
 from Training.convert import writer as writer_module
+from Training.convert.cases import Piece
 from Training.convert.conversion import convert
 from Training.convert.findings import Kind
 from Training.convert.sets.btcv import BTCV
@@ -170,6 +171,25 @@ def test_a_truncated_picture_is_found(tmp_path):
     assert _stopping(outcome) == [(Kind.DAMAGED, "original/000002.png")]
 
 
+def test_a_damaged_mask_is_told_by_its_own_path_although_its_image_has_the_same_name(tmp_path):
+    for number in (1, 2):
+        save_picture(tmp_path / f"BUS/original/{number:06d}.png", photograph(number)[..., 0])
+        save_picture(tmp_path / f"BUS/GT/{number:06d}.png", blob())
+    path = tmp_path / "BUS/GT/000002.png"
+    path.write_bytes(path.read_bytes()[:60])
+    outcome = convert(partial_download(BUS), tmp_path / "BUS", tmp_path / "out")
+    assert _stopping(outcome) == [(Kind.DAMAGED, "GT/000002.png")]
+
+
+@pytest.mark.parametrize("folder", ["img", "label"])
+def test_a_damaged_volume_is_told_by_its_own_path(download, btcv, tmp_path, folder):
+    path = download / f"Training/{folder}/{folder}0002.nii.gz"
+    path.write_bytes(path.read_bytes()[:40])
+    assert _stopping(convert(btcv, download, tmp_path / "out")) == [
+        (Kind.DAMAGED, f"Training/{folder}/{folder}0002.nii.gz")
+    ]
+
+
 def test_equal_images_under_two_names_are_mentioned(download, btcv, tmp_path):
     home = download / "Training/img"
     (home / "img0002.nii.gz").write_bytes((home / "img0001.nii.gz").read_bytes())
@@ -189,6 +209,45 @@ def test_a_mask_with_another_header_is_mentioned_and_follows_the_image(download,
     assert [finding.kind for finding in outcome.findings] == [Kind.REMARK]
     written = np.asarray(nib.load(tmp_path / "out/masks/img0001.nii.gz").dataobj)
     assert np.array_equal(written, labels)
+
+
+def test_what_is_to_be_known_of_a_case_is_told_again_where_it_is_kept(download, btcv, tmp_path):
+    import nibabel as nib
+
+    for number in (1, 4):
+        path = download / f"Training/label/label{number:04d}.nii.gz"
+        nib.save(nib.Nifti1Image(np.asarray(nib.load(path).dataobj), np.eye(4)), path)
+
+    def interrupt(number, total, case):
+        if number == 2:
+            raise KeyboardInterrupt
+
+    whole = convert(btcv, download, tmp_path / "whole")
+    assert len(whole.findings) == 2
+    with pytest.raises(KeyboardInterrupt):
+        convert(btcv, download, tmp_path / "out", progress=interrupt)
+    for kept in (2, _COUNT):  # gone on with, and run again
+        outcome = convert(btcv, download, tmp_path / "out")
+        assert outcome.kept == kept
+        assert outcome.findings == whole.findings
+        assert outcome.description.read_bytes() == whole.description.read_bytes()
+
+
+def test_a_header_that_was_overruled_is_told_again_where_the_case_is_kept(tmp_path):
+    extras = {"header_overruled": ["left-right"]}
+    for name in ("original/000001.png", "GT/000001.png"):
+        save_picture(tmp_path / "BUS" / name, photograph(1)[..., 0])
+
+    def load():
+        return [Piece(photograph(1), blob() // 255, extras=extras)]
+
+    overruled = replace(
+        partial_download(BUS), cases=lambda source: [replace(case, load=load) for case in BUS.cases(source)]
+    )
+    found = [convert(overruled, tmp_path / "BUS", tmp_path / "out") for _ in range(2)]
+    assert [outcome.kept for outcome in found] == [0, 1]
+    for outcome in found:
+        assert [f.detail for f in outcome.findings] == ["the header contradicts the anatomy (left-right)"]
 
 
 def test_a_wrong_folder_is_one_sentence_that_names_what_was_expected(btcv, tmp_path):

@@ -140,6 +140,7 @@ def test_papila_says_that_a_contour_is_cut_off(tmp_path):
     assert not outcome.ok
     (finding,) = [finding for finding in outcome.findings if finding.kind.stops]
     assert finding.kind is Kind.DAMAGED
+    assert finding.subject.endswith("/RET004OS_disc_exp2.txt")
     assert "RET004OS_disc_exp2.txt holds no outline" in finding.detail
 
 

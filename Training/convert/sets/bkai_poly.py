@@ -12,9 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from KPrismLib.errors import InvalidMask
 from Training.convert.about import About, PaperCounts
-from Training.convert.cases import Case, Converter, Piece
+from Training.convert.cases import Case, Converter, Piece, UnusableFile
 from Training.convert.pictures import check_size, single_page
 from Training.convert.source import Source
 from Training.convert.splits import split_patients
@@ -26,7 +25,7 @@ _BRIGHT = 127
 def _load(image: Path, mask: Path) -> list[Piece]:
     colours = single_page(mask)
     if colours.ndim != 3:
-        raise InvalidMask(f"{mask.name} is grey; the kinds of polyps are told apart by red and green.")
+        raise UnusableFile(mask, f"{mask.name} is grey; the kinds of polyps are told apart by red and green.")
     red, green = colours[..., 0], colours[..., 1]
     labels = np.zeros(red.shape, dtype=np.uint8)
     labels[(red > _BRIGHT) & (red >= green)] = 1

@@ -12,10 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from KPrismLib.errors import InvalidMask
 from KPrismLib.intensity import window_for
 from Training.convert.about import About, PaperCounts
-from Training.convert.cases import Case, Converter, Piece
+from Training.convert.cases import Case, Converter, Piece, UnusableFile
 from Training.convert.source import Source
 from Training.convert.upright import Slices
 from Training.convert.volumes import load_volume_pair
@@ -32,7 +31,7 @@ def _largest_slice(image: Path, mask: Path) -> list[Piece]:
     (whole,) = load_volume_pair(image, mask, slices=Slices.AXIAL)
     areas = np.count_nonzero(np.isin(whole.labels, _CORE), axis=(0, 1))
     if not areas.any():
-        raise InvalidMask(f"{mask.name} outlines no tumour core.")
+        raise UnusableFile(mask, f"{mask.name} outlines no tumour core.")
     index = int(areas.argmax())
     voxels = np.asarray(whole.image)
     # A slice must not be windowed by itself, and an 8-bit picture is the only form that keeps the volume's window.

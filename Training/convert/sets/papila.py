@@ -15,9 +15,8 @@ import numpy.typing as npt
 from scipy.ndimage import distance_transform_edt
 from skimage.draw import polygon2mask
 
-from KPrismLib.errors import InvalidMask
 from Training.convert.about import About, PaperCounts
-from Training.convert.cases import Case, Converter, Piece
+from Training.convert.cases import Case, Converter, Piece, UnusableFile
 from Training.convert.pictures import single_page
 from Training.convert.source import Source
 from Training.convert.splits import split_patients
@@ -35,12 +34,12 @@ def _filled(path: Path, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
     try:
         points = np.loadtxt(path, ndmin=2)
     except (OSError, ValueError) as error:
-        raise InvalidMask(f"{path.name} holds no list of points.") from error
+        raise UnusableFile(path, f"{path.name} holds no list of points.") from error
     if points.shape[0] < 3 or points.shape[1] != 2:
-        raise InvalidMask(f"{path.name} holds no outline: its points are {points.shape}.")
+        raise UnusableFile(path, f"{path.name} holds no outline: its points are {points.shape}.")
     filled: npt.NDArray[np.bool_] = polygon2mask(shape, points[:, ::-1])
     if not filled.any():
-        raise InvalidMask(f"{path.name} outlines nothing within the image.")
+        raise UnusableFile(path, f"{path.name} outlines nothing within the image.")
     return filled
 
 
