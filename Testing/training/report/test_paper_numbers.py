@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
 from KPrismLib.network.parameters import PAPER_PER_EXPERT, PAPER_TOTALS
+from Training import model_card
 from Training.convert import registry
 from Training.report import paper_numbers
 from Training.report.costs import PARAMETER_ROWS
 from Training.report.sets import PAPER_SETS, Group, in_group
+
+README = Path(__file__).parents[3] / "README.md"
+
+
+def _dice(paper_set: str, mode: str) -> float | None:
+    tables = (table for table in ("table2", "table3") if paper_set in paper_numbers.table(table)["sets"])
+    return paper_numbers.dice_of_set(next(tables), paper_set, mode)
 
 
 def _best(table: str, mode: str, position: int) -> str:
@@ -131,3 +141,21 @@ def test_headings_and_missing_rows() -> None:
     assert paper_numbers.heading("figure3") == "Figure 3"
     with pytest.raises(KeyError, match="table2 has no row"):
         paper_numbers.row("table2", method="nobody")
+
+
+def test_the_readme_gives_each_set_the_number_of_the_set_that_it_stands_for() -> None:
+    stands_for = {each.name: name for name, paper in reversed(PAPER_SETS.items()) for each in paper.stand_ins}
+    line = re.compile(r"^\| [^|]*\((\w+), [^|]*\|[^|]*\|[^|]*\| ([\d.]+)?[^|]*\|$", re.MULTILINE)
+    rows = line.findall(README.read_text(encoding="utf-8"))
+    told = {folder: number for folder, number in rows if number}
+    assert len(told) == 7
+    for folder, number in told.items():
+        dice = _dice(folder if folder in PAPER_SETS else stands_for[folder], "semantic")
+        assert dice is not None
+        assert number == f"{dice / 100:.3f}", folder
+
+
+def test_the_model_card_gives_the_numbers_of_the_sets_that_it_names() -> None:
+    for folder, (name, *numbers) in model_card.PAPER.items():
+        paper_set = name.partition(",")[0]
+        assert numbers == [_dice(paper_set, mode) for mode in model_card.MODES], folder
