@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from enum import Enum
 from types import MappingProxyType
 
 from KPrismLib.errors import InvalidConfig
@@ -99,6 +100,15 @@ class Protocol:
         return self.whole_volumes or (self.name == "masks" and self.limit is None)
 
 
+class Others(Enum):
+    """Which folders without a counterpart in the paper are evaluated too."""
+
+    NONE = "none"
+    LEARNED = "those that the weights learned from"
+    NEW = "those that are new to the weights"
+    ALL = "all"
+
+
 @dataclass(frozen=True)
 class Need:
     """Sets that must have been evaluated by a protocol.
@@ -107,14 +117,14 @@ class Need:
         sets: Names of sets of the paper.
         protocol: How.
         model: :data:`MAIN`, or the name of an ablation.
-        others: Whether folders without a counterpart in the paper are evaluated too.
+        others: Which folders without a counterpart in the paper are evaluated too.
         first_only: Only the first of the sets that is at hand.
     """
 
     sets: tuple[str, ...]
     protocol: Protocol
     model: str = MAIN
-    others: bool = False
+    others: Others = Others.NONE
     first_only: bool = False
 
 
@@ -205,7 +215,8 @@ def needs(item: str, effort: Effort) -> tuple[Need, ...]:
         InvalidConfig: There is no such item.
     """
     trained, external, unseen = (in_group(group) for group in Group)
-    everything = (*trained, *external, *unseen)
+    new = (*external, *unseen)
+    everything = (*trained, *new)
     if item in ABLATION_TABLES:
         return tuple(
             Need(ABLATION_SETS, protocol, run)
@@ -213,8 +224,8 @@ def needs(item: str, effort: Effort) -> tuple[Need, ...]:
             for protocol in ablation_protocols(run, effort)
         )
     found: Mapping[str, tuple[Need, ...]] = {
-        "table2": (Need(trained, masks(effort), others=True), *_strict(trained, effort)),
-        "table3": (Need((*external, *unseen), masks(effort)), *_strict((*external, *unseen), effort)),
+        "table2": (Need(trained, masks(effort), others=Others.LEARNED), *_strict(trained, effort, Others.LEARNED)),
+        "table3": (Need(new, masks(effort), others=Others.NEW), *_strict(new, effort, Others.NEW)),
         "table4": (Need(everything, clicks(effort)),),
         "table5d": (Need(ABLATION_SETS, clicks(effort)), Need(ABLATION_SETS, refined(effort))),
         "table9": tuple(Need(("ACDC", "BUS"), exemplar(number, effort)) for number in range(effort.exemplars)),
@@ -222,7 +233,7 @@ def needs(item: str, effort: Effort) -> tuple[Need, ...]:
             Need(("AMOS_MRI", "AMOS_CT"), shots(count, effort), first_only=True) for count in AXIAL_POSITIONS
         ),
         "figure3": (Need(everything, clicks(effort)),),
-        "figure5": (Need(everything, clicks(effort), others=True),),
+        "figure5": (Need(everything, clicks(effort), others=Others.ALL),),
         "figure6": (Need(("LiTS", "KiTS", "KPIs", "Breast Cancer"), masks(effort)),),
         "figure7": (Need(("AMOS_MRI", "AMOS_CT", "M&Ms", "BKAI-POLY", "BTCV"), masks(effort)),),
         "figure8": (Need(("BraTS", "BUS", "M&Ms-2", "UW-SC"), clicks(effort)),),
@@ -233,6 +244,6 @@ def needs(item: str, effort: Effort) -> tuple[Need, ...]:
     return found[item]
 
 
-def _strict(sets: tuple[str, ...], effort: Effort) -> tuple[Need, ...]:
+def _strict(sets: tuple[str, ...], effort: Effort, others: Others) -> tuple[Need, ...]:
     """Whole volumes, unless the paper's protocol goes through all of them anyway."""
-    return () if effort.limit is None else (Need(sets, volumes(effort), others=True),)
+    return () if effort.limit is None else (Need(sets, volumes(effort), others=others),)

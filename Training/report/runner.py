@@ -22,7 +22,7 @@ from KPrismLib.evaluation.measurements import Skipped
 from KPrismLib.evaluation.rows import rows_of, to_csv
 from KPrismLib.predictor import Predictor
 from KPrismLib.weights import Weights, find_weights, load_weights
-from Training.report.needs import Need, Protocol
+from Training.report.needs import Need, Others, Protocol
 from Training.report.results import Facts, Results, digest
 from Training.report.selection import SPLIT, selected
 from Training.report.sets import find_sets, other_folders
@@ -62,6 +62,11 @@ class Model:
     def weights(self) -> Weights:
         """Settings, tensors, notes."""
         return load_weights(self.source)
+
+    @property
+    def trained_on(self) -> list[str]:
+        """Names of the sets that the weights learned from, as far as they say."""
+        return [str(name) for name in self.weights.notes.get("datasets", ())]
 
     @cached_property
     def digest(self) -> str:
@@ -107,7 +112,7 @@ class Runner:
         needs = tuple(needs)
         self.check(model, needs)
         pending, failed, idle = list[tuple[DatasetFolder, Protocol]](), [], True
-        for folder, protocol in self._jobs(needs):
+        for folder, protocol in self._jobs(model, needs):
             if self.is_done(model, folder, protocol):
                 continue
             try:
@@ -134,7 +139,7 @@ class Runner:
             InvalidDataset: Two sets would share a file of results.
         """
         owners: dict[Path, str] = {}
-        for folder, protocol in self._jobs(needs):
+        for folder, protocol in self._jobs(model, needs):
             self.is_done(model, folder, protocol)
             owner = owners.setdefault(self.results.path(model.name, protocol.name, folder.name), folder.name)
             if owner != folder.name:
@@ -142,16 +147,22 @@ class Runner:
                     f"The sets {owner!r} and {folder.name!r} would share one file of results; rename one of the two."
                 )
 
-    def _jobs(self, needs: Iterable[Need]) -> Iterator[tuple[DatasetFolder, Protocol]]:
+    def _jobs(self, model: Model, needs: Iterable[Need]) -> Iterator[tuple[DatasetFolder, Protocol]]:
         """Each dataset once per protocol, whatever number of the paper's sets it stands for."""
         seen: set[tuple[str, str]] = set()
         for need in needs:
             found = [each.folder for each in find_sets(need.sets, self.folders)]
             found = found[:1] if need.first_only else found
-            for folder in (*found, *(other_folders(self.folders) if need.others else ())):
+            for folder in (*found, *self._others(model, need.others)):
                 if (folder.name, need.protocol.name) not in seen:
                     seen.add((folder.name, need.protocol.name))
                     yield folder, need.protocol
+
+    def _others(self, model: Model, wanted: Others) -> tuple[DatasetFolder, ...]:
+        folders = other_folders(self.folders) if wanted is not Others.NONE else ()
+        if wanted is Others.ALL or not folders:
+            return folders
+        return tuple(each for each in folders if (each.name in model.trained_on) == (wanted is Others.LEARNED))
 
     def is_done(self, model: Model, folder: DatasetFolder, protocol: Protocol) -> bool:
         """Whether a set was measured by a protocol, with these weights, as its ``dataset.json`` is now.
@@ -237,7 +248,7 @@ def facts_of(
         protocol=_plain(protocol),
         digest=model.digest,
         weights=model.source,
-        trained_on=[str(name) for name in model.weights.notes.get("datasets", ())],
+        trained_on=model.trained_on,
         device=str(model.predictor.device),
         seconds=round(seconds, 1),
         skipped=[_sentence(entry) for entry in skipped],

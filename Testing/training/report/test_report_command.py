@@ -63,6 +63,25 @@ def test_a_table_is_measured_once_and_shown_again(place: dict[str, Any]) -> None
     assert "measured with other settings; give --redo" in changed.stderr
 
 
+@pytest.mark.parametrize("limits", [(), ("--limit", 1, "--volumes", 1)])
+def test_a_folder_of_ones_own_stands_in_the_table_of_what_the_weights_know_of_it(
+    place: dict[str, Any], tmp_path: Path, limits: tuple[object, ...]
+) -> None:
+    learned = write_weights(tmp_path / "learned.safetensors", trained_on=["MINE"])
+    write_volumes(tmp_path / "data", "MINE")
+    for model, its_table, other_table in ((place["model"], "table3", "table2"), (learned, "table2", "table3")):
+        options = ("--data", tmp_path / "data", "--results", tmp_path / "results", "--model", model, *limits)
+        refused = _run(other_table, *options)
+        assert "Nothing has been measured for" in refused.stderr
+        assert "rows in" not in refused.stderr
+        done = _run(its_table, *options)
+        assert done.exit_code == 0, done.output
+        paper, _, stricter = done.stdout.partition("A stricter protocol")
+        assert "Sets that the paper does not have" in paper
+        assert "| MINE | " in paper
+        assert "| MINE | semantic | " in stricter
+
+
 def test_clicks_curves_and_cases(place: dict[str, Any], tmp_path: Path) -> None:
     four = _run("table4", *_options(place), *LITTLE)
     assert four.exit_code == 0, four.output

@@ -12,7 +12,7 @@ from KPrismLib.errors import Cancelled, InvalidConfig, InvalidDataset
 from KPrismLib.evaluation.settings import Mode
 from Testing.training.report.fake_model import FakePredictor, fake_model
 from Testing.training.report.tiny_report import measured, store, write_pictures, write_volumes
-from Training.report.needs import Effort, Need, clicks, exemplar, masks, needs, shots, volumes
+from Training.report.needs import Effort, Need, Others, clicks, exemplar, masks, needs, shots, volumes
 from Training.report.results import Facts, Results, read_facts
 from Training.report.runner import Model, Runner
 from Training.report.sets import by_name
@@ -178,7 +178,7 @@ def test_nothing_is_measured_where_one_set_would_be_refused(tmp_path: Path) -> N
 
 def test_sets_whose_names_make_one_file_do_not_share_it(tmp_path: Path) -> None:
     one, other = (write_pictures(tmp_path / folder, name) for folder, name in (("1", "Site A"), ("2", "Site_A")))
-    need = Need(("BUS",), masks(Effort()), others=True)
+    need = Need(("BUS",), masks(Effort()), others=Others.ALL)
     predictor = FakePredictor(BOTH)
     with pytest.raises(InvalidDataset, match="'Site A' and 'Site_A' would share one file of results; rename one"):
         _runner(tmp_path, one, other).provide(fake_model(predictor), [need])
@@ -252,7 +252,7 @@ def test_the_first_set_at_hand_and_folders_of_ones_own(tmp_path: Path) -> None:
     runner = _runner(tmp_path, *folders)
     runner.provide(fake_model(), needs("table10", Effort(limit=1)))
     assert runner.results.datasets("tiny", shots(9, Effort()).name) == ["AMOS_MRI"]
-    runner.provide(fake_model(), [Need(("AMOS_CT",), clicks(Effort(click_limit=1)), others=True)])
+    runner.provide(fake_model(), [Need(("AMOS_CT",), clicks(Effort(click_limit=1)), others=Others.ALL)])
     assert runner.results.datasets("tiny", "clicks") == ["AMOS_CT", "MINE"]
 
 

@@ -11,7 +11,7 @@ from KPrismLib.errors import InvalidConfig, InvalidDataset
 from KPrismLib.evaluation.settings import Mode
 from Testing.engine.dataset.tiny_dataset import describe, listed, write_folder
 from Testing.training.report.tiny_report import write_pictures, write_volumes
-from Training.report.needs import ABLATION_TABLES, Effort, ablation_runs, exemplar, masks, needs, shots, volumes
+from Training.report.needs import ABLATION_TABLES, Effort, Others, ablation_runs, exemplar, masks, needs, shots, volumes
 from Training.report.selection import exemplars, selected
 from Training.report.sets import by_name, find_set, find_sets, other_folders
 
@@ -93,8 +93,8 @@ def test_what_tables_need() -> None:
     effort = Effort(limit=5, click_limit=3, volumes=2)
     two = needs("table2", effort)
     assert [(need.protocol.name, need.protocol.limit, need.others) for need in two] == [
-        ("masks", 5, True),
-        ("volumes", 2, True),
+        ("masks", 5, Others.LEARNED),
+        ("volumes", 2, Others.LEARNED),
     ]
     assert not two[0].protocol.absent_classes
     assert two[1].protocol.absent_classes

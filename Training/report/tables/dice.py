@@ -27,15 +27,15 @@ def table2(view: View) -> Section | None:
     """The twelve training sets, and other folders the weights learned from."""
     names = in_group(Group.IN_DISTRIBUTION)
     measured = view.all_measured("masks", names)
-    if not measured:
-        return None
-    tables = [_against_paper(measured, "table2", view)]
     trained = [each for each in view.others("masks") if each.was_trained_on]
+    if not (measured or trained):
+        return None
+    tables = [_against_paper(measured, "table2", view)] if measured else []
     return Section(
         "table2",
         [*tables, *_without_paper(trained, view), *_strict([*names, *(each.name for each in trained)], view)],
         notes=[
-            *unlike(each.part.facts for each in measured),
+            *unlike(each.part.facts for each in (*measured, *trained)),
             *_missing(names, measured),
             *remarks(measured),
             _AVERAGE_NOTE,
@@ -48,16 +48,16 @@ def table3(view: View) -> Section | None:
     """The external sets and the unseen classes, and other folders that are new to the weights."""
     external, unseen = in_group(Group.EXTERNAL), in_group(Group.UNSEEN)
     measured = view.all_measured("masks", (*external, *unseen))
-    if not measured:
+    new = [each for each in view.others("masks") if not each.was_trained_on]
+    if not (measured or new):
         return None
     groups = [
         (key, [each for each in measured if each.name in names])
         for key, names in (("table3", external), ("table3_unseen", unseen))
     ]
-    new = [each for each in view.others("masks") if not each.was_trained_on]
     tables = [_against_paper(group, key, view) for key, group in groups if group]
     notes = [
-        *unlike(each.part.facts for each in measured),
+        *unlike(each.part.facts for each in (*measured, *new)),
         *_missing((*external, *unseen), measured),
         *remarks(measured),
     ]
