@@ -20,7 +20,6 @@ from Training.report.document import Picture, Section
 from Training.report.gates import load_gates
 from Training.report.needs import ABLATION_TABLES, Effort, gates
 from Training.report.panel_figures import PANEL_FIGURES
-from Training.report.results import Facts
 from Training.report.tables.ablations import ablation_table
 from Training.report.tables.clicks import table4, table5d
 from Training.report.tables.costs import table8
@@ -55,7 +54,6 @@ def section(item: str, view: View, pictures: Path) -> Section | None:
         view: The results.
         pictures: Folder for the pictures of figures.
     """
-    model = view.results.root / view.model
     if item in TABLES:
         return TABLES[item](view)
     if item in ABLATION_TABLES:
@@ -63,10 +61,11 @@ def section(item: str, view: View, pictures: Path) -> Section | None:
     if item == "table8":
         return table8(Throughput.load(view.results.root / THROUGHPUT_NAME))
     if item in PANEL_FIGURES:
-        return _panel_section(item, model / PICTURES_NAME, pictures)
+        return _panel_section(item, view, pictures)
     made_folder(pictures)
     if item == "figure4":
-        tables = sorted((model / gates(Effort()).name).glob("*.csv"))
+        protocol = gates(Effort()).name
+        tables = [view.results.path(view.model, protocol, facts.dataset) for facts in view.facts(protocol)]
         return curve_figures.figure4(load_gates(tables[0]) if tables else [], pictures)
     return {"figure3": curve_figures.figure3, "figure5": curve_figures.figure5}[item](view, pictures)
 
@@ -104,20 +103,23 @@ def build(view: View, output: Path, pictures: Path) -> list[str]:
     return missing
 
 
-def _panel_section(item: str, stored: Path, pictures: Path) -> Section | None:
-    source = stored / f"{item}.png"
+def _panel_section(item: str, view: View, pictures: Path) -> Section | None:
+    source = view.results.root / view.model / PICTURES_NAME / f"{item}.png"
     if not source.is_file():
+        return None
+    shown = json.loads(source.with_suffix(".json").read_text(encoding="utf-8"))
+    # Pictures from before that was kept may be of any weights.
+    if view.digest and any(each.get("weights", view.digest) != view.digest for each in shown):
         return None
     made_folder(pictures)
     shutil.copyfile(source, pictures / source.name)
-    shown = json.loads(source.with_suffix(".json").read_text(encoding="utf-8"))
     cases = "; ".join(f"{each['case']} ({each['label']}, row {each['row']} of {each['table']})" for each in shown)
     text = f"{paper_numbers.caption(item)}, by their Dice among all that were measured; truth in yellow."
     return Section(item, pictures=[Picture(source.name, text)], notes=[f"Shown: {cases}."])
 
 
 def _head(view: View) -> str:
-    facts = _facts(view)
+    facts = view.facts()
     first = facts[0] if facts else None
     lines = [
         "# K-Prism: the paper's tables and figures, measured again",
@@ -132,21 +134,9 @@ def _head(view: View) -> str:
     if first is not None:
         training = f"; {first.training}" if first.training else ""
         lines.append(f"Main model: `{view.model}` (weights {first.digest}{training}), on {first.device}.")
-        if len({each.digest for each in facts}) > 1:
-            lines.append("**Some tables were measured with other weights of that name: measure them again.**")
+        lines += view.left_out()
         lines += ["", *protocol_lines(facts), *(f"- {sentence}" for sentence in unlike(facts))]
     return "\n".join(lines) + "\n"
-
-
-def _facts(view: View) -> list[Facts]:
-    root = view.results.root / view.model
-    found = []
-    for folder in sorted(root.iterdir()) if root.is_dir() else []:
-        for name in view.results.datasets(view.model, folder.name):
-            facts = view.results.facts(view.model, folder.name, name)
-            if facts is not None:
-                found.append(facts)
-    return found
 
 
 def _verdicts(sections: Sequence[Section]) -> str:

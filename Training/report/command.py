@@ -218,9 +218,9 @@ def build(
 
     check_writable(output)
     found = Results(results)
-    missing = written(
-        View(found, found.main_model(model), seed), output, pictures or output.parent / "report" / PICTURES_NAME
-    )
+    name = found.main_model(model)
+    view = View(found, name, seed, found.digest_of(name, model))
+    missing = written(view, output, pictures or output.parent / "report" / PICTURES_NAME)
     typer.echo(output)
     if missing:
         say(f"Not measured: {', '.join(missing)}.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from Training.report.results import Facts
+from Training.report.results import Facts, Part
 
 #: Fields of a protocol in which those of one kind differ on purpose: ``exemplar-01`` from ``exemplar-02``, and runs
 #: that were trained for one mode from the others.
@@ -25,6 +25,15 @@ def unlike(facts: Iterable[Facts]) -> list[str]:
     ]
 
 
+def of_several_weights(parts: Iterable[Part]) -> list[str]:
+    """A sentence where the rows of a model are of several weights, since a run was trained again, say."""
+    digests: dict[str, set[str]] = {}
+    for part in parts:
+        digests.setdefault(part.model, set()).add(part.facts.digest)
+    found = [model for model, of_model in digests.items() if len(of_model) > 1]
+    return [f"**Not of the same weights on every set: {few(found)}; measure again with --redo.**"] if found else []
+
+
 def _differences(facts: Sequence[Facts]) -> list[str]:
     """Each setting that is not the same everywhere: what it usually is, and where it is something else."""
     found = []
@@ -34,7 +43,7 @@ def _differences(facts: Sequence[Facts]) -> list[str]:
             places.setdefault(each.protocol.get(setting), []).append(f"{each.protocol['name']}/{each.dataset}")
         if len(places) > 1:
             usual, *others = sorted(places, key=lambda value: -len(places[value]))
-            listed = ", ".join(f"{_plain(value)} in {_few(places[value])}" for value in others)
+            listed = ", ".join(f"{_plain(value)} in {few(places[value])}" for value in others)
             found.append(f"{setting} is {_plain(usual)}, but {listed}")
     return found
 
@@ -43,7 +52,8 @@ def _plain(value: Any) -> str:
     return "none" if value is None else str(value)
 
 
-def _few(names: Sequence[str], most: int = 3) -> str:
+def few(names: Sequence[str], most: int = 3) -> str:
+    """The first names, each once, and how many more there are."""
     distinct = list(dict.fromkeys(names))
     rest = len(distinct) - most
     return " and ".join(distinct[:most]) + (f" and {rest} more" if rest > 0 else "")

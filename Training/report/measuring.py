@@ -19,7 +19,16 @@ from KPrismLib.predictor import Predictor
 from Training.report.build import PICTURES_NAME, section
 from Training.report.document import Section
 from Training.report.gates import gates_csv, measure_gates
-from Training.report.needs import ABLATION_SETS, Effort, Need, ablation_protocols, ablation_runs, gates, needs
+from Training.report.needs import (
+    ABLATION_SETS,
+    ABLATION_TABLES,
+    Effort,
+    Need,
+    ablation_protocols,
+    ablation_runs,
+    gates,
+    needs,
+)
 from Training.report.options import Workplace
 from Training.report.panel_figures import PANEL_FIGURES, choose, draw, save_figure
 from Training.report.results import WEIGHTS_NAME, Results, ablation_model
@@ -82,6 +91,7 @@ def provide_gates(place: Workplace, effort: Effort, *, redo: bool) -> bool:
         return False
     protocol, model = gates(effort), place.main_model()
     with runner(place, redo=redo) as run:
+        run.check(model, [Need(("ACDC",), protocol)])
         for found in find_sets(["ACDC"], run.folders):
             if not run.is_done(model, found.folder, protocol):
                 started = time.perf_counter()
@@ -103,6 +113,8 @@ def made_section(item: str, place: Workplace, output: Path | None = None) -> Sec
         InvalidDataset: Nothing has been measured for it.
     """
     view = place.view()
+    if item not in ABLATION_TABLES:
+        _tell(view.left_out())
     pictures = made_folder(place.results / view.model) / PICTURES_NAME
     made = section(item, view, pictures)
     if made is None:
@@ -125,6 +137,7 @@ def draw_panels(item: str, place: Workplace, cases: Sequence[str], also: Sequenc
         InvalidDataset: No set of the figure has been measured.
     """
     figure, view, model, folders = PANEL_FIGURES[item], place.view(), place.main_model(), place.folders()
+    _tell(view.left_out())
     chosen = choose(figure, view, folders, cases)
     if not chosen:
         raise InvalidDataset(f"None of the sets of {item} has been measured; say with --data where they are.")
@@ -134,3 +147,8 @@ def draw_panels(item: str, place: Workplace, cases: Sequence[str], also: Sequenc
     if output is not None:
         write_overlay(output, picture)
     return path
+
+
+def _tell(sentences: Sequence[str]) -> None:
+    for sentence in sentences:
+        say(sentence)

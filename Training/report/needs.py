@@ -108,6 +108,10 @@ class Others(Enum):
     NEW = "those that are new to the weights"
     ALL = "all"
 
+    def include(self, *, learned: bool) -> bool:
+        """Whether a folder is among them; ``learned`` if the weights learned from it."""
+        return self is Others.ALL or self is (Others.LEARNED if learned else Others.NEW)
+
 
 @dataclass(frozen=True)
 class Need:

@@ -77,12 +77,13 @@ class Workplace:
 
         return Model.named(self.model, self.device)
 
-    def view(self, model: str | None = None) -> View:
-        """Reads the results."""
+    def view(self) -> View:
+        """Reads the results of the main model."""
         from Training.report.results import Results
         from Training.report.view import View
 
-        return View(Results(self.results), self.main_model().name if model is None else model, self.seed)
+        model = self.main_model()
+        return View(Results(self.results), model.name, self.seed, model.digest)
 
 
 def effort(

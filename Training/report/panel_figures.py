@@ -174,10 +174,16 @@ def draw(
 
 
 def save_figure(folder: Path, key: str, picture: Picture, chosen: Sequence[Chosen]) -> Path:
-    """Write the picture, and beside it which rows it shows."""
+    """Write the picture, and beside it which rows of which weights it shows."""
     path = write_overlay(folder / f"{key}.png", picture)
     shown = [
-        {"table": each.measured.part.path.name, "row": each.line, "case": _name(each.row), "label": each.label}
+        {
+            "table": each.measured.part.path.name,
+            "row": each.line,
+            "case": _name(each.row),
+            "label": each.label,
+            "weights": each.measured.part.facts.digest,
+        }
         for each in chosen
     ]
     write_atomically(folder / f"{key}.json", (json.dumps(shown, indent=1) + "\n").encode())

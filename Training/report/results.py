@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from KPrismLib.command.console import made_folder
-from KPrismLib.errors import InvalidDataset
+from KPrismLib.errors import InvalidDataset, InvalidWeights
 from KPrismLib.evaluation.measurements import SliceMeasurement, VolumeMeasurement
 from KPrismLib.evaluation.rows import Row, read_rows
 from KPrismLib.evaluation.settings import Mode
 from KPrismLib.imaging.atomic_file import write_atomically
+from KPrismLib.weights import find_weights
 
 ABLATIONS_FOLDER = "ablations"
 
@@ -163,8 +164,12 @@ class Results:
 
     def datasets(self, model: str, protocol: str) -> list[str]:
         """The names of the sets that were measured by a protocol."""
-        tables = sorted((self.root / model / protocol).glob("*.csv"))
-        return [facts.dataset for facts in map(read_facts, tables) if facts is not None]
+        return [facts.dataset for facts in self.all_facts(model, protocol)]
+
+    def all_facts(self, model: str, protocol: str = "*") -> list[Facts]:
+        """How everything came about that was measured by a protocol, or by any."""
+        tables = sorted((self.root / model).glob(f"{protocol}/*.csv"))
+        return [facts for facts in map(read_facts, tables) if facts is not None]
 
     def save(self, model: str, protocol: str, facts: Facts, table: str) -> Path:
         """Write a table, usually of rows, and its facts; they come last and say that both are there.
@@ -209,6 +214,34 @@ class Results:
                 else f"Nothing has been measured in {self.root}; see `python -m Training.report --help`."
             )
         return found[0]
+
+    def digest_of(self, model: str, asked: str | None) -> str:
+        """The digest of the weights whose results a report is about: of those asked for, or the only ones there are.
+
+        Args:
+            model: Name among the results.
+            asked: A shipped name, a weights file, or a name among the results.
+
+        Raises:
+            InvalidDataset: Several weights of that name were measured, or others than those of the file.
+        """
+        found = sorted({facts.digest for facts in self.all_facts(model)})
+        given = _given(asked)
+        if given is not None and digest(given) in found:
+            return digest(given)
+        if len(found) > 1 or (found and Path(asked or "").is_file()):
+            raise InvalidDataset(
+                f"{self.root / model} holds results of the weights {', '.join(found)}; give the file of one of them "
+                "with --model."
+            )
+        return found[0] if found else ""
+
+
+def _given(weights: str | None) -> Path | None:
+    try:
+        return find_weights(weights) if weights else None
+    except InvalidWeights:
+        return None
 
 
 def ablation_model(run: str) -> str:

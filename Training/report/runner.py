@@ -25,7 +25,7 @@ from KPrismLib.weights import Weights, find_weights, load_weights
 from Training.report.needs import Need, Others, Protocol
 from Training.report.results import Facts, Results, digest
 from Training.report.selection import SPLIT, selected
-from Training.report.sets import find_sets, other_folders
+from Training.report.sets import PAPER_SETS, find_sets, names_for, other_folders
 
 _BATCH, _BATCH_ON_CUDA = 4, 16
 
@@ -134,11 +134,22 @@ class Runner:
     def check(self, model: Model, needs: Iterable[Need]) -> None:
         """Refuse before anything is measured: a set that is refused later would stand beside others of another effort.
 
+        So would a set that was measured earlier and is not at hand now.
+
         Raises:
             InvalidConfig: Earlier results were made otherwise, and ``redo`` is off.
             InvalidDataset: Two sets would share a file of results.
         """
-        owners: dict[Path, str] = {}
+        needs, owners = tuple(needs), dict[Path, str]()
+        for need in needs if not self.redo else ():
+            for facts in self._not_at_hand(model, need):
+                # Whether its dataset.json has changed since cannot be known.
+                if changed := facts.misfit(_plain(need.protocol), model.digest, facts.description):
+                    raise InvalidConfig(
+                        f"{self.results.path(model.name, need.protocol.name, facts.dataset)} was measured with "
+                        f"{changed}, and its set is not at hand; add it with --data and give --redo, or another "
+                        "folder with --results."
+                    )
         for folder, protocol in self._jobs(model, needs):
             self.is_done(model, folder, protocol)
             owner = owners.setdefault(self.results.path(model.name, protocol.name, folder.name), folder.name)
@@ -158,11 +169,18 @@ class Runner:
                     seen.add((folder.name, need.protocol.name))
                     yield folder, need.protocol
 
+    def _not_at_hand(self, model: Model, need: Need) -> Iterator[Facts]:
+        """What was measured earlier for the same table, on sets that are not there to be measured again."""
+        wanted, known = names_for(need.sets), names_for(PAPER_SETS)
+        for facts in self.results.all_facts(model.name, need.protocol.name):
+            name = facts.dataset
+            other = name not in known and need.others.include(learned=name in facts.trained_on)
+            if name not in self.folders and (name in wanted or other):
+                yield facts
+
     def _others(self, model: Model, wanted: Others) -> tuple[DatasetFolder, ...]:
         folders = other_folders(self.folders) if wanted is not Others.NONE else ()
-        if wanted is Others.ALL or not folders:
-            return folders
-        return tuple(each for each in folders if (each.name in model.trained_on) == (wanted is Others.LEARNED))
+        return tuple(each for each in folders if wanted.include(learned=each.name in model.trained_on))
 
     def is_done(self, model: Model, folder: DatasetFolder, protocol: Protocol) -> bool:
         """Whether a set was measured by a protocol, with these weights, as its ``dataset.json`` is now.

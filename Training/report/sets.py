@@ -122,9 +122,17 @@ def find_sets(names: Iterable[str], folders: Mapping[str, DatasetFolder]) -> tup
     return tuple(each for each in found if each is not None)
 
 
+def names_for(names: Iterable[str]) -> frozenset[str]:
+    """The names of the folders that are evaluated for sets of the paper: their own, and those of the stand-ins."""
+    papers = [PAPER_SETS[name] for name in names]
+    return frozenset(
+        name for paper in papers for name in (paper.name, *(stand_in.name for stand_in in paper.stand_ins))
+    )
+
+
 def other_folders(folders: Mapping[str, DatasetFolder]) -> tuple[DatasetFolder, ...]:
     """The folders that are neither a set of the paper nor stand for one."""
-    known = set(PAPER_SETS) | {stand_in.name for paper in PAPER_SETS.values() for stand_in in paper.stand_ins}
+    known = names_for(PAPER_SETS)
     return tuple(folder for name, folder in folders.items() if name not in known)
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from KPrismLib.evaluation.measurements import SliceMeasurement, VolumeMeasurement
 from KPrismLib.evaluation.settings import Mode
+from Training.report.comparability import few
 from Training.report.results import Facts, Part, Results
-from Training.report.sets import PAPER_SETS, Group, StandIn
+from Training.report.sets import PAPER_SETS, Group, StandIn, names_for
 
 TRAINED_MARK = " †"
 
@@ -65,11 +66,33 @@ class View:
         results: The folder.
         model: Name of the main model.
         seed: Of the bootstrap.
+        digest: Of the main model's weights; what others of its name measured is left out. Empty: they all count.
     """
 
     results: Results
     model: str
     seed: int = 0
+    digest: str = ""
+
+    def facts(self, protocol: str = "*") -> list[Facts]:
+        """How all that counts of the main model came about; of one protocol, or of any."""
+        return [each for each in self.results.all_facts(self.model, protocol) if self._counts(each)]
+
+    def left_out(self) -> list[str]:
+        """A sentence on what was measured with other weights of the main model's name, if there is any."""
+        others = [each for each in self.results.all_facts(self.model) if not self._counts(each)]
+        names = few([f"{each.protocol['name']}/{each.dataset}" for each in others])
+        return [f"Left out, for other weights called {self.model} measured them: {names}."] if others else []
+
+    def _counts(self, facts: Facts) -> bool:
+        return self.digest in ("", facts.digest)
+
+    def _part(self, work: Work, dataset: str) -> Part | None:
+        return self.results.part(*work, dataset) if self._has(work, dataset) else None
+
+    def _has(self, work: Work, dataset: str) -> bool:
+        facts = self.results.facts(*work, dataset)
+        return facts is not None and (work[0] != self.model or self._counts(facts))
 
     def measured(self, protocol: str, name: str, model: str | None = None) -> Measured | None:
         """What was measured for a set of the paper: on the set itself, or else on the first stand-in there is."""
@@ -90,13 +113,13 @@ class View:
         for name in names:
             for stand_in in (None, *PAPER_SETS[name].stand_ins):
                 folder = name if stand_in is None else stand_in.name
-                done = [work for work in works if self.results.facts(*work, folder) is not None]
+                done = [work for work in works if self._has(work, folder)]
                 if len(done) > len(best[2]):
                     best = (stand_in, name, done)
         stand_in, name, done = best
         found = {}
         for work in done:
-            part = self.results.part(*work, name if stand_in is None else stand_in.name)
+            part = self._part(work, name if stand_in is None else stand_in.name)
             if part is not None:
                 found[work] = Measured(name, part, *(() if stand_in is None else (stand_in.remark, stand_in.classes)))
         return found
@@ -108,10 +131,10 @@ class View:
 
     def others(self, protocol: str) -> list[Measured]:
         """What was measured on folders without a counterpart in the paper."""
-        known = set(PAPER_SETS) | {each.name for paper in PAPER_SETS.values() for each in paper.stand_ins}
+        known = names_for(PAPER_SETS)
         found = []
         for name in self.results.datasets(self.model, protocol):
-            part = self.results.part(self.model, protocol, name) if name not in known else None
+            part = self._part((self.model, protocol), name) if name not in known else None
             if part is not None:
                 found.append(Measured(name, part))
         return found

@@ -162,6 +162,36 @@ def test_the_head_tells_results_of_different_effort(tmp_path: Path) -> None:
     assert "- **Not alike: limit is 3, but 5 in masks/KITS19_TUMOUR." in head
 
 
+def test_weights_that_took_the_place_of_others_share_no_table_with_them(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "pictures", "BUSI")
+    write_volumes(tmp_path / "volumes", "ACDC", patients=4)
+    weights = write_weights(tmp_path / "tiny.safetensors", num_experts=2)
+    options = ("--results", tmp_path / "results", "--model", weights, *LITTLE)
+    assert _run("table3", "--data", tmp_path / "volumes", *options).exit_code == 0
+    (old := tmp_path / "old" / "tiny.safetensors").parent.mkdir()
+    weights.rename(old)
+    write_weights(weights, num_experts=3)
+    refused = _run("table3", "--data", tmp_path / "pictures", *options)
+    assert refused.exit_code == 1
+    assert "ACDC.csv was measured with other weights, and its set is not at hand" in refused.stderr
+    done = _run("table3", "--data", tmp_path / "pictures", *options, "--redo")
+    assert done.exit_code == 0, done.output
+    assert "| BUSI | " in done.stdout
+    assert "ACDC" not in done.stdout.partition("Not measured")[0]
+    assert "Left out, for other weights called tiny measured them: masks/ACDC and volumes/ACDC." in done.stderr
+    report = ("build", "--results", tmp_path / "results", "-o", tmp_path / "R.md")
+    for several in (report, (*report, "--model", "tiny")):
+        assert "give the file of one of them with --model" in _run(*several).stderr
+    for model, there, left_out in ((weights, "BUSI", "ACDC"), (old, "ACDC", "BUSI")):
+        assert _run(*report, "--model", model).exit_code == 0
+        head, _, tables = (tmp_path / "R.md").read_text(encoding="utf-8").partition("\n## ")
+        assert f"Left out, for other weights called tiny measured them: masks/{left_out}" in head
+        assert f"| {there} | " in tables
+        assert f"| {left_out} | " not in tables
+    third = write_weights(old, num_experts=4)
+    assert "holds results of the weights" in _run(*report, "--model", third).stderr
+
+
 def test_mistakes_are_one_sentence(tmp_path: Path, place: dict[str, Any]) -> None:
     for arguments, sentence in (
         (("table2", "--results", tmp_path), "Nothing has been measured for table2"),

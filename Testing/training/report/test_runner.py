@@ -176,6 +176,29 @@ def test_nothing_is_measured_where_one_set_would_be_refused(tmp_path: Path) -> N
     assert runner.results.datasets("tiny", "masks") == ["CXR_LUNG"]
 
 
+@pytest.mark.parametrize("need", ["Chest X-ray", "own"])
+@pytest.mark.parametrize(
+    ("effort", "digest", "sentence"),
+    [(Effort(limit=2), "0123456789ab", "other settings"), (Effort(), "ba9876543210", "other weights")],
+)
+def test_a_set_that_is_not_at_hand_is_not_joined_by_others_of_something_else(
+    tmp_path: Path, effort: Effort, digest: str, sentence: str, need: str
+) -> None:
+    """One table would hold both."""
+    xray, own, busi = (write_pictures(tmp_path, name) for name in ("CXR_LUNG", "MINE", "BUSI"))
+    asked = Need(("Chest X-ray", "Breast Cancer"), masks(Effort()), others=Others.NEW)
+    _runner(tmp_path, own if need == "own" else xray).provide(fake_model(), [asked])
+    predictor, again = FakePredictor(BOTH), Need(asked.sets, masks(effort), others=Others.NEW)
+    other = fake_model(predictor, digest=digest)
+    refused = rf"\.csv was measured with {sentence}, and its set is not at hand; add it with --data and give --redo"
+    with pytest.raises(InvalidConfig, match=refused):
+        _runner(tmp_path, busi).provide(other, [again])
+    assert predictor.encoded == 0
+    assert _runner(tmp_path, busi, redo=True).provide(other, [again])
+    # What stands in another table is none of this one's business.
+    assert _runner(tmp_path, busi).provide(other, [Need(("BUS",), masks(effort), others=Others.LEARNED)])
+
+
 def test_sets_whose_names_make_one_file_do_not_share_it(tmp_path: Path) -> None:
     one, other = (write_pictures(tmp_path / folder, name) for folder, name in (("1", "Site A"), ("2", "Site_A")))
     need = Need(("BUS",), masks(Effort()), others=Others.ALL)

@@ -133,6 +133,38 @@ def test_a_table_over_references_of_different_effort_tells_it(results: Results, 
     assert any("Not alike: limit is 3, but 5 in" in note for note in section.notes)
 
 
+def test_what_other_weights_of_the_name_measured_is_left_out(results: Results) -> None:
+    """Such as references of Table 9 beyond those that were measured again, or sets that were not at hand."""
+    for number, digest in enumerate(("new", "new", "old", "old")):
+        rows = [measured("BUSI", IN_CONTEXT, 0.2 * (number + 1))]
+        store(results, rows, protocol=exemplar(number, ALL), digest=digest)
+    store(results, [measured("BUSI", SEMANTIC, 0.5)], digest="new")
+    store(results, [measured("CXR_LUNG", SEMANTIC, 0.5)], digest="old")
+    store(results, [measured("MINE", SEMANTIC, 0.5)], digest="old", trained_on=["MINE"])
+    view = View(results, "tiny", digest="new")
+    section, two = table9(view), table2(view)
+    assert section is not None
+    assert two is not None
+    assert (_row(section, "BUS")["references"], _row(section, "BUS")["mean"]) == ("2", "30.00")
+    assert [row[0] for table in two.tables for row in table.rows] == ["Breast Cancer"]
+    assert view.left_out() == [
+        "Left out, for other weights called tiny measured them: exemplar-03/BUSI and exemplar-04/BUSI and "
+        "masks/CXR_LUNG and 1 more."
+    ]
+    assert View(results, "tiny", digest="old").measured("masks", "Breast Cancer") is None
+    assert View(results, "tiny", digest="new").facts("exemplar-03") == []
+
+
+def test_a_run_of_an_ablation_that_was_trained_again_is_told(results: Results, view: View) -> None:
+    for name, digest in (("ACDC", "old"), ("BUSI", "new")):
+        store(results, [measured(name, SEMANTIC, 0.5)], model="ablations/no-moe", digest=digest)
+        store(results, [measured(name, SEMANTIC, 0.5)], model="ablations/full", digest="full")
+    section = ablation_table("table5a", view)
+    assert section is not None
+    told = "**Not of the same weights on every set: ablations/no-moe; measure again with --redo.**"
+    assert told in section.notes
+
+
 def test_the_stricter_protocol(results: Results, view: View) -> None:
     store(results, [measured("ACDC", SEMANTIC, 0.9)])
     rows = [

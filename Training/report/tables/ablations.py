@@ -10,7 +10,7 @@ from typing import Any
 from KPrismLib.evaluation.settings import Mode
 from KPrismLib.network.parameters import PAPER_TOTALS
 from Training.report import paper_numbers
-from Training.report.comparability import unlike
+from Training.report.comparability import of_several_weights, unlike
 from Training.report.costs import PARAMETER_ROWS, exact_parameters
 from Training.report.document import MISSING, Section, Table, printed, signed, signed_percent
 from Training.report.needs import ABLATION_SETS, PLAIN_DECODER
@@ -93,6 +93,7 @@ def ablation_table(key: str, view: View) -> Section | None:
             *_NOTES,
             VERDICT_NOTE,
             *([cap_note(clicked)] if clicked else []),
+            *of_several_weights(each.part for each in used),
             *unlike(each.part.facts for each in used),
             *(line.removeprefix("- ") for line in protocol_lines(each.part.facts for each in used)),
             *remarks(used),
