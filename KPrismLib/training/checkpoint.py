@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from KPrismLib.errors import CannotWrite, InvalidConfig, InvalidWeights
+from KPrismLib.errors import CannotWrite, InvalidConfig, InvalidDataset, InvalidWeights
 from KPrismLib.training.config import TrainingConfig
 
 FORMAT = 1
@@ -31,6 +32,8 @@ class Checkpoint:
         losses: usual losses by mode, see :class:`~KPrismLib.training.divergence.LossWatch`.
         datasets: names of the sets that the weights learned from, which their folders need not have; none in
             checkpoints from before they were kept.
+        contents: of the sets of the run, in the order of its settings, see
+            :func:`~KPrismLib.training.packing.content_digest`; likewise.
     """
 
     step: int
@@ -41,6 +44,7 @@ class Checkpoint:
     scaler: dict[str, Any] = field(default_factory=dict)
     losses: dict[str, list[float]] = field(default_factory=dict)
     datasets: list[str] = field(default_factory=list)
+    contents: list[str] = field(default_factory=list)
 
     def save(self, path: Path) -> None:
         """Write atomically; on failure the previous checkpoint is untouched.
@@ -107,4 +111,25 @@ def check_same_run(config: TrainingConfig, saved: TrainingConfig, path: Path) ->
         raise InvalidConfig(
             f"{path} belongs to a run with other settings ({', '.join(different)}); choose another output folder, or "
             "give the settings that it was started with."
+        )
+
+
+def check_same_contents(names: Sequence[str], contents: Sequence[str], saved: Sequence[str], path: Path) -> None:
+    """Refuse to go on from a checkpoint whose sets have changed since.
+
+    Args:
+        names: of the sets of the run.
+        contents: what is learned from each, now.
+        saved: the same when the checkpoint was written; empty in older ones, which fit any.
+        path: of the checkpoint.
+
+    Raises:
+        InvalidDataset: something else would be learned from a set.
+    """
+    pairs = zip(names, contents, saved, strict=True) if saved else ()
+    changed = [name for name, now, before in pairs if now != before]
+    if changed:
+        raise InvalidDataset(
+            f"{path} belongs to a run on {', '.join(changed)} as it was before its dataset.json or its files changed; "
+            "put back what it was, or choose another output folder."
         )

@@ -20,7 +20,7 @@ from torch import Tensor
 from KPrismLib.errors import InvalidConfig, TrainingDiverged
 from KPrismLib.network import KPrism, NetworkConfig, named_config
 from KPrismLib.training.batches import Batch, BatchMaker
-from KPrismLib.training.checkpoint import Checkpoint, check_same_run
+from KPrismLib.training.checkpoint import Checkpoint, check_same_contents, check_same_run
 from KPrismLib.training.config import TrainingConfig
 from KPrismLib.training.divergence import LossWatch
 from KPrismLib.training.loader import StepBatches, in_order
@@ -54,6 +54,7 @@ class Trainer:
     Attributes:
         dataset_names: of the sets that the weights learned from, those that they started with included, as their
             ``dataset.json`` calls them.
+        contents: of the sets of the run, see :func:`~KPrismLib.training.packing.content_digest`.
         unlearned: classes that no training slice shows.
     """
 
@@ -69,6 +70,7 @@ class Trainer:
             )
         check_sets(datasets, config.upside_down, "upside_down")
         self.dataset_names = [dataset.name for dataset in datasets]
+        self.contents = [dataset.content for dataset in datasets]
         self.unlearned = classes_without_slices(datasets)
         self.network_config = network_config(config, datasets)
         torch.manual_seed(config.seed)
@@ -110,6 +112,7 @@ class Trainer:
 
         Raises:
             InvalidConfig: the checkpoint belongs to another network or to another run.
+            InvalidDataset: a set of the run has changed since.
             InvalidWeights: it cannot be read.
         """
         path = self.folder / CHECKPOINT_NAME
@@ -119,6 +122,8 @@ class Trainer:
         if checkpoint.config["network_config"] != self.network_config.to_dict():
             raise InvalidConfig(f"{path} belongs to another network or other classes; choose another output folder.")
         check_same_run(self.config, TrainingConfig.from_dict(checkpoint.config["training"]), path)
+        names = [Path(folder).name for folder in self.config.datasets]
+        check_same_contents(names, self.contents, checkpoint.contents, path)
         self.network.load_state_dict(checkpoint.network)
         self.average.load_state_dict(checkpoint.average)
         self.optimizer.load_state_dict(checkpoint.optimizer)
@@ -152,6 +157,7 @@ class Trainer:
                 scaler=self.fabric.strategy.precision.state_dict(),
                 losses=self.watch.recent,
                 datasets=self.dataset_names,
+                contents=self.contents,
             ).save(self.folder / CHECKPOINT_NAME)
 
     def run(self, log: TrainingLog, *, until: int | None = None) -> None:

@@ -80,6 +80,7 @@ class PackedDataset:
         classes: class name to packed mask values.
         slices: where each slice lies.
         path: the byte file; opened where it is first read from, so that worker processes share it.
+        content: see :func:`content_digest`.
     """
 
     name: str
@@ -87,6 +88,7 @@ class PackedDataset:
     classes: dict[str, tuple[int, ...]]
     slices: tuple[PackedSlice, ...]
     path: Path
+    content: str = ""
 
     @cached_property
     def _data(self) -> NDArray[np.uint8]:
@@ -224,8 +226,23 @@ def open_pack(folders: Iterable[Path], cache: Path, *, split: str, long_side: in
         if not target.exists():
             with _appearing(target, folder.name) as partial:
                 pack_folder(folder, split, partial, long_side=long_side)
-        opened.append(_open_one(target, folder))
+        opened.append(_open_one(target, folder, content_digest(folder, split)))
     return opened
+
+
+def content_digest(folder: DatasetFolder, split: str) -> str:
+    """What is learned from a set, in 16 hexadecimal digits: what ``dataset.json`` says of it, and the sizes of files.
+
+    It stays when the folder moves or is copied, and when other splits or mere notes in ``dataset.json`` change.
+    """
+    said = folder.description
+    items = [
+        (item.id, item.patient, *((name, (folder.path / name).stat().st_size) for name in (item.image, item.mask)))
+        for item in folder.items(split)
+    ]
+    classes = None if said.classes is None else list(said.classes.items())
+    content = (said.name, said.modality, list(said.labels.items()), classes, said.window, items)
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 
 def _key(folder: DatasetFolder, split: str, long_side: int) -> str:
@@ -272,7 +289,7 @@ def _clear_abandoned(cache: Path) -> None:
                 shutil.rmtree(left_over)
 
 
-def _open_one(target: Path, folder: DatasetFolder) -> PackedDataset:
+def _open_one(target: Path, folder: DatasetFolder, content: str) -> PackedDataset:
     name = folder.name
     index = json.loads((target / _INDEX).read_text(encoding="utf-8"))
     return PackedDataset(
@@ -284,4 +301,5 @@ def _open_one(target: Path, folder: DatasetFolder) -> PackedDataset:
             for patient, item, number, height, width, channels, offset, shown, absent in index["slices"]
         ),
         path=target / _BYTES,
+        content=content,
     )

@@ -11,11 +11,12 @@ from typing import Any
 from KPrismLib.command.console import say
 from KPrismLib.command.export import export
 from KPrismLib.command.train_run import run as train
+from KPrismLib.dataset import DatasetFolder
 from KPrismLib.training.ablations import ablation
-from KPrismLib.training.checkpoint import Checkpoint, check_same_run
+from KPrismLib.training.checkpoint import Checkpoint, check_same_contents, check_same_run
 from KPrismLib.training.config import TrainingConfig
 from KPrismLib.training.loop import CHECKPOINT_NAME
-from KPrismLib.training.packing import open_pack
+from KPrismLib.training.packing import content_digest, open_pack
 from Training.report.needs import FULL
 from Training.report.results import WEIGHTS_NAME
 
@@ -55,12 +56,16 @@ class TrainingRuns:
 
         Raises:
             InvalidConfig: It was made with other settings.
+            InvalidDataset: A set cannot be read, or has changed since.
         """
         checkpoint = self.folder / run / CHECKPOINT_NAME
         if not checkpoint.is_file():
             return False
         stored, settings = Checkpoint.load(checkpoint), self.settings(run)
         check_same_run(settings, TrainingConfig.from_dict(stored.config["training"]), checkpoint)
+        folders = [DatasetFolder.open(path) for path in settings.datasets]
+        contents = [content_digest(folder, settings.split) for folder in folders]
+        check_same_contents([folder.path.name for folder in folders], contents, stored.contents, checkpoint)
         return stored.step >= settings.total_steps and self.weights(run).is_file()
 
     def pack(self) -> None:
@@ -83,7 +88,8 @@ class TrainingRuns:
 
         Raises:
             InvalidConfig: An earlier run in the folder had other settings.
-            TrainingDiverged, CannotWrite, InvalidDataset: As for ``kprism train``.
+            InvalidDataset: A set has changed since.
+            TrainingDiverged, CannotWrite: As for ``kprism train``.
         """
         if self.is_finished(run):
             say(f"{run} is trained already.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import shutil
 from pathlib import Path
@@ -118,6 +119,40 @@ def test_what_rescues_a_run_may_change_and_datasets_may_move(finished: Trainer, 
     again = trainer(tiny_config(moved, learning_rate=1e-5, checkpoint_every=1), finished.folder)
     assert again.resume()
     assert again.step == 6
+
+
+def test_a_run_goes_on_only_with_the_training_items_that_it_began_with(dataset: Path, tmp_path: Path) -> None:
+    config = tiny_config(shutil.copytree(dataset, tmp_path / "Tiny"))
+    begun = run(trainer(config, tmp_path / "run"), until=1)
+    description = tmp_path / "Tiny" / "dataset.json"
+    whole = description.read_text(encoding="utf-8")
+
+    def write(**changes: Any) -> None:
+        description.write_text(json.dumps(json.loads(whole) | changes), encoding="utf-8")
+
+    items = json.loads(whole)["items"]
+    for item in items[:2]:  # of one patient
+        item["split"] = "test"
+    for changes in (
+        {"items": items},
+        {"items": json.loads(whole)["items"][1:]},
+        {"window": "min-max"},
+        {"modality": "dermoscopy"},
+    ):
+        write(**changes)
+        with pytest.raises(InvalidDataset, match=r"belongs to a run on Tiny as it was before its dataset\.json or its"):
+            trainer(config, begun.folder).resume()
+    # What else the file says decides nothing.
+    more = [{"id": "t", "image": items[0]["image"], "mask": items[0]["mask"], "patient": "t", "split": "test"}]
+    write(notes="Mended.", items=json.loads(whole)["items"] + more)
+    assert trainer(config, begun.folder).resume()
+    with (tmp_path / "Tiny" / items[3]["mask"]).open("ab") as mask:
+        mask.write(b"more")
+    with pytest.raises(InvalidDataset, match="or its files changed; put back what it was, or choose another output"):
+        trainer(config, begun.folder).resume()
+    older = Checkpoint.load(begun.folder / CHECKPOINT_NAME)
+    dataclasses.replace(older, contents=[]).save(begun.folder / CHECKPOINT_NAME)
+    assert trainer(config, begun.folder).resume()
 
 
 def test_classes_of_all_sets_share_the_table_in_order_of_appearance(dataset: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from KPrismLib.command.console import made_folder
-from KPrismLib.errors import InvalidConfig
+from KPrismLib.errors import InvalidConfig, InvalidDataset
 from KPrismLib.weights import load_weights
 from Testing.engine.network.tiny_network import TINY
 from Testing.training.report.tiny_report import measured, store, write_pictures, write_weights
@@ -96,6 +97,16 @@ def test_an_interrupted_run_goes_on_from_its_checkpoint(tmp_path: Path, options:
     assert runs.is_finished("full")
     steps = (tmp_path / "runs" / "full" / "steps.csv").read_text(encoding="utf-8").splitlines()
     assert [line.split(",")[0] for line in steps[1:]] == ["1", "2"]  # the first step was not done twice
+    description = next((tmp_path / "data").glob("*/dataset.json"))
+    whole = description.read_text(encoding="utf-8")
+    content = json.loads(whole)
+    first = next(item["patient"] for item in content["items"] if item["split"] == "train")
+    for item in content["items"]:
+        item["split"] = "test" if item["patient"] == first else item["split"]
+    description.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(InvalidDataset, match=r"before its dataset\.json or its files changed"):
+        runs.is_finished("full")
+    description.write_text(whole, encoding="utf-8")
     (tmp_path / "tiny.toml").write_text(CONFIG.replace("num_experts = 2", "num_experts = 3"), encoding="utf-8")
     with pytest.raises(InvalidConfig, match="other settings"):
         runs.is_finished("full")
