@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import torch
 
 from KPrismLib.command.app import main
 from KPrismLib.network import KPrism
+from KPrismLib.predictor import Predictor
 from KPrismLib.weights import save_weights
 from Testing.engine.command.tiny_inputs import blob, save_picture, save_volume, tiny_config
 
@@ -41,11 +43,24 @@ def _one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.manual_seed(5)
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
-    config = tiny_config()
-    save_weights(path, KPrism(config).state_dict(), config, {"training": "none"})
+    save_weights(path, decided_network(5).state_dict(), tiny_config(), {"training": "none"})
     return path
+
+
+def decided_network(seed: int) -> KPrism:
+    """A network of random weights whose masks are sure and neither empty nor full, so that a wrong one is seen."""
+    torch.manual_seed(seed)
+    network = KPrism(tiny_config())
+    predictor = Predictor(network)
+    image = predictor.encode(blob((24, 30), np.random.default_rng(0)))
+    middle = float(np.median(predictor.segment(image, cls="liver").probability))
+    head = network.final_mask_head.logit
+    with torch.no_grad():
+        head.bias -= math.log(middle / (1 - middle))
+        for parameter in head.parameters():
+            parameter *= 30
+    return network
 
 
 @pytest.fixture
