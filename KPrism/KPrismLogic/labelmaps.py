@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from KPrismLogic.matrices import Matrix
+from KPrismLogic.matrices import Matrix, array_from_matrix
 from KPrismLogic.slice_image import ROUNDING
 
 if TYPE_CHECKING:
@@ -55,9 +55,12 @@ def lattice_index(row: Matrix, shape: tuple[int, int], offsets: tuple[int, int] 
     return np.floor(place).astype(np.intp)
 
 
-def fingerprint(content: Mask) -> bytes:
-    """A few bytes that stand for a mask; the masks of a whole undo history would take hundreds of megabytes."""
-    return hashlib.blake2b(np.packbits(content).tobytes(), digest_size=16).digest()
+def fingerprint(*arrays: npt.NDArray[Any]) -> bytes:
+    """A few bytes that stand for arrays; the masks of a whole undo history would take hundreds of megabytes."""
+    digest = hashlib.blake2b(digest_size=16)
+    for array in arrays:
+        digest.update(array.tobytes())
+    return digest.digest()
 
 
 def values_at(labelmap: slicer.vtkOrientedImageData, i: Indices, j: Indices, k: Indices) -> npt.NDArray[Any]:
@@ -93,6 +96,15 @@ def empty_grid(image: slicer.vtkOrientedImageData) -> slicer.vtkOrientedImageDat
     grid.CopyDirections(image)
     grid.SetExtent(image.GetExtent())
     return grid
+
+
+def grid_key(image: slicer.vtkOrientedImageData) -> tuple[float, ...]:
+    """Tells grids apart, whatever part of them an image has: its matrix, where voxels (i, j, k) lie."""
+    import vtk
+
+    matrix = vtk.vtkMatrix4x4()
+    image.GetImageToWorldMatrix(matrix)
+    return tuple(array_from_matrix(matrix).ravel().tolist())
 
 
 def new_labelmap(

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from KPrismLogic.labelmaps import Indices, Mask, labelmap_of, lattice_index, new_labelmap, values_at
+from KPrismLogic.labelmaps import (
+    Indices,
+    Mask,
+    fingerprint,
+    grid_key,
+    labelmap_of,
+    lattice_index,
+    new_labelmap,
+    values_at,
+)
 from KPrismLogic.matrices import Matrix, Vector, inverse, transformed, world_from_image
 from KPrismLogic.slice_image import SliceImage
 
@@ -62,8 +71,8 @@ class LayerVoxels:
     @property
     def key(self) -> Hashable:
         """See :class:`~KPrismLogic.slice_voxels.SliceVoxels`."""
-        grid = self.geometry
-        return grid.GetExtent(), grid.GetSpacing(), grid.GetOrigin(), self.across, self.layer
+        # Not with the extent: the editor's grid grows and shrinks with what other segments hold.
+        return grid_key(self.geometry), self.across, self.layer
 
     def middle(self, segmentation: slicer.vtkMRMLSegmentationNode) -> Vector:
         """See :class:`~KPrismLogic.slice_voxels.SliceVoxels`."""
@@ -73,7 +82,15 @@ class LayerVoxels:
 
     def read(self, segmentation: slicer.vtkMRMLSegmentationNode, segment_id: str) -> Mask:
         """See :class:`~KPrismLogic.slice_voxels.SliceVoxels`."""
-        labelmap, value = labelmap_of(segmentation, segment_id)
+        return self.look_up(*labelmap_of(segmentation, segment_id), segmentation)
+
+    def look_up(
+        self,
+        labelmap: slicer.vtkOrientedImageData | None,
+        value: int,
+        segmentation: slicer.vtkMRMLSegmentationNode,
+    ) -> Mask:
+        """See :class:`~KPrismLogic.slice_voxels.SliceVoxels`."""
         if labelmap is None:
             return np.zeros(self.shape, dtype=bool)
         first, second = (axis for axis in range(3) if axis != self.across)
@@ -87,6 +104,15 @@ class LayerVoxels:
             for line in move[:3]
         )
         return np.broadcast_to(values_at(labelmap, i, j, k) == value, self.shape) & self.seen
+
+    def fingerprint(self, content: Mask) -> bytes:
+        """See :class:`~KPrismLogic.slice_voxels.SliceVoxels`."""
+        used = [np.flatnonzero(content.any(axis=other)) for other in (1, 0)]
+        if not len(used[0]):
+            return fingerprint()
+        low, high = np.array([(one[0], one[-1] + 1) for one in used]).T
+        part = content[low[0] : high[0], low[1] : high[1]]
+        return fingerprint(low + self.starts, high + self.starts, np.packbits(part))
 
     def wanted(self, mask: Mask, otherwise: Mask) -> Mask:
         """See :class:`~KPrismLogic.slice_voxels.SliceVoxels`."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from KPrismLogic.labelmaps import Indices, Mask, labelmap_of, new_labelmap, values_at
+from KPrismLogic.labelmaps import Indices, Mask, fingerprint, labelmap_of, new_labelmap, values_at
 from KPrismLogic.matrices import Matrix, Vector, inverse, world_from_image
 from KPrismLogic.slice_image import ROUNDING, SliceImage
 
@@ -60,7 +60,15 @@ class ObliqueVoxels:
 
     def read(self, segmentation: slicer.vtkMRMLSegmentationNode, segment_id: str) -> Mask:
         """See :class:`~KPrismLogic.slice_voxels.SliceVoxels`."""
-        labelmap, value = labelmap_of(segmentation, segment_id)
+        return self.look_up(*labelmap_of(segmentation, segment_id), segmentation)
+
+    def look_up(
+        self,
+        labelmap: slicer.vtkOrientedImageData | None,
+        value: int,
+        segmentation: slicer.vtkMRMLSegmentationNode,
+    ) -> Mask:
+        """See :class:`~KPrismLogic.slice_voxels.SliceVoxels`."""
         if labelmap is None:
             return np.zeros(self.ijk.shape[1], dtype=bool)
         move = inverse(world_from_image(labelmap, segmentation)) @ world_from_image(self.geometry, segmentation)
@@ -69,6 +77,10 @@ class ObliqueVoxels:
             ijk = np.floor(move[:3, :3] @ ijk + move[:3, 3:] + 0.5 + ROUNDING).astype(np.intp)
         return values_at(labelmap, *ijk) == value
 
+    def fingerprint(self, content: Mask) -> bytes:
+        """See :class:`~KPrismLogic.slice_voxels.SliceVoxels`."""
+        return fingerprint(self.ijk.take(np.flatnonzero(content), axis=1))
+
     def wanted(self, mask: Mask, otherwise: Mask) -> Mask:
         """See :class:`~KPrismLogic.slice_voxels.SliceVoxels`; all of these voxels lie in the picture."""
         del otherwise
@@ -76,8 +88,11 @@ class ObliqueVoxels:
 
     def beyond(self, other: ObliqueVoxels) -> Mask:
         """Which of these voxels (N,) the other ones, of the same grid, do not have."""
-        shape = tuple(np.maximum(self.ijk.max(axis=1, initial=0), other.ijk.max(axis=1, initial=0)) + 1)
-        own, others = (np.ravel_multi_index(tuple(one.ijk), shape, mode="clip") for one in (self, other))
+        # Counted from the first of all: an editor's grid may begin below 0.
+        low = np.minimum(self.ijk.min(axis=1, initial=0), other.ijk.min(axis=1, initial=0))[:, None]
+        high = np.maximum(self.ijk.max(axis=1, initial=0), other.ijk.max(axis=1, initial=0))[:, None]
+        shape = tuple((high - low + 1)[:, 0])
+        own, others = (np.ravel_multi_index(tuple(one.ijk - low), shape) for one in (self, other))
         return ~np.isin(own, others)
 
     def labelmap(self, chosen: Mask) -> slicer.vtkOrientedImageData | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,8 @@ import numpy as np
 
 from KPrismLib.errors import InvalidReference
 from KPrismLogic.drawn_slices import slices_at
+from KPrismLogic.grid_change import as_large, as_seen_on
+from KPrismLogic.labelmaps import empty_grid, grid_key
 from KPrismLogic.slice_stack import SliceStack
 from KPrismLogic.slice_voxels import layers_in, segment_in_slice, voxels_in
 from KPrismLogic.volume_piece import Piece
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from KPrismLib.volumes import Propagation, SliceResult
     from KPrismLogic.labelmaps import Mask
     from KPrismLogic.slice_plane import SlicePlane
+    from KPrismLogic.slice_voxels import SliceVoxels
     from KPrismLogic.target import Target
 
 
@@ -52,6 +55,7 @@ class SegmentPropagation:
         self.class_name: str | None = None
         #: What is written, for every run.
         self.record = WrittenSlices()
+        self._grid: slicer.vtkOrientedImageData | None = None  # that the record knows
         self._name = ""  # of the segment, when a slice was accepted last
         self._engine: tuple[Predictor, str | None, Propagation] | None = None
         self._known: set[int] = set()  # what of the accepted slices the engine has been told
@@ -83,6 +87,7 @@ class SegmentPropagation:
             run = earlier
             run.accept_changed(geometry)
             run.accept(target.plane)
+        run.go_over_to(geometry)
         if keep_drawn:
             run.accept_drawn(geometry)
         else:
@@ -137,6 +142,9 @@ class SegmentPropagation:
         segmentation, segment_id = self.target.segmentation, self.target.segment_id
         if geometry is None:
             return
+        # Where the grid is another one by now, what was written is looked up where it was written.
+        if self._grid is not None and grid_key(self._grid) != grid_key(geometry):
+            geometry = as_large(self._grid, geometry)
         layers = {
             index: layers_in(self.stack.image(index), segmentation, geometry, self.stack.step)
             for index in sorted({*self._accepted, *self._confidence})
@@ -144,17 +152,34 @@ class SegmentPropagation:
         written = [one for index in self._confidence for one in layers[index]]
         changed = self.record.changed((one, segment_id, one.read(segmentation, segment_id)) for one in written)
         for index, slices in layers.items():
-            plane = self._planes.get(index, self.stack.planes[index])
             mine = [one for one in slices if one in changed]
-            if index in self._confidence:
-                if not mine:
+            if index in self._accepted or mine:
+                self._accept_now(index, mine, geometry)
+
+    def go_over_to(self, geometry: slicer.vtkOrientedImageData | None) -> None:
+        """Slices are written on this grid from now on; to be called after :meth:`accept_changed`.
+
+        What was written on another one, and nobody changed, is known on this one, too.
+
+        Args:
+            geometry: the grid on which the segment is edited; None changes nothing.
+        """
+        segmentation, segment_id = self.target.segmentation, self.target.segment_id
+        if geometry is None:
+            return
+        if self._grid is not None and grid_key(self._grid) != grid_key(geometry):
+            before = as_seen_on(as_large(self._grid, geometry), self.stack, segmentation, segment_id)
+            for index in list(self._confidence):
+                layers = layers_in(self.stack.image(index), segmentation, geometry, self.stack.step)
+                held = [(one, one.read(segmentation, segment_id)) for one in layers if one.key is not None]
+                # What the earlier grid is too coarse to see is no work of a run that wrote on that grid.
+                finer = [one for one, now in held if not np.array_equal(now, one.look_up(before, 1, segmentation))]
+                if finer:
+                    self._accept_now(index, finer, geometry)
                     continue
-                shown = voxels_in(self.stack.image(index), segmentation, geometry)
-                if shown.key not in [one.key for one in mine]:
-                    plane = plane.moved_to(mine[0].middle(segmentation))
-            mask = segment_in_slice(self.stack.image_in(plane), segmentation, segment_id)
-            if index not in self._accepted or not np.array_equal(mask, self._accepted[index]):
-                self._accept(index, mask, plane)
+                for voxels, content in held:
+                    self.record.wrote(voxels, segment_id, content, content)
+        self._grid = empty_grid(geometry)
 
     def accept_drawn(self, geometry: slicer.vtkOrientedImageData | None) -> None:
         """Vouch for the slices that hold the segment already and that no run of this propagation wrote.
@@ -204,6 +229,18 @@ class SegmentPropagation:
                 self._engine[2].retract(index)
             self._known.discard(index)
         self._drawn.clear()
+
+    def _accept_now(self, index: int, changed: Sequence[SliceVoxels], geometry: slicer.vtkOrientedImageData) -> None:
+        """Vouch for a slice as it is now, in the layer that it shows, or in a changed one if that was not changed."""
+        segmentation = self.target.segmentation
+        plane = self._planes.get(index, self.stack.planes[index])
+        if changed and index in self._confidence:
+            shown = voxels_in(self.stack.image(index), segmentation, geometry)
+            if shown.key not in [one.key for one in changed]:
+                plane = plane.moved_to(changed[0].middle(segmentation))
+        mask = segment_in_slice(self.stack.image_in(plane), segmentation, self.target.segment_id)
+        if index not in self._accepted or not np.array_equal(mask, self._accepted[index]):
+            self._accept(index, mask, plane)
 
     def _accept(self, index: int, mask: Mask, plane: SlicePlane) -> None:
         self._accepted[index], self._planes[index] = mask, plane

@@ -13,7 +13,7 @@ import numpy as np
 from KPrismLib.errors import GeometryMismatch, InvalidPrompt, KPrismError
 from KPrismLib.prompts import Click, Prompt, Scribble
 from KPrismLogic.guide import Guide
-from KPrismLogic.labelmaps import Mask, fingerprint
+from KPrismLogic.labelmaps import Mask
 from KPrismLogic.prompt_states import Dialogue, PromptStates
 from KPrismLogic.segment_editing import Editor, write_mask
 from KPrismLogic.slice_engine import Answer, Question, SliceEngine
@@ -23,6 +23,8 @@ from KPrismLogic.slice_voxels import SliceVoxels, segment_in_slice
 from KPrismLogic.target import NoLongerWanted, Target
 
 if TYPE_CHECKING:
+    import slicer
+
     from KPrismLogic.matrices import Vector
     from KPrismLogic.runner import Runner
     from KPrismLogic.slice_plane import SlicePlane
@@ -147,8 +149,7 @@ class SliceController:
             shown = self._store.slice(target.volume, target.plane)
             if shown.source.key not in dialogues:
                 return []  # Views ask with every step of scrolling; finding voxels would slow it down.
-            content = self._store.content(shown, target, self._editor.geometry())
-            dialogue = self._dialogue(target, shown, content)
+            dialogue = self._dialogue(target, shown, self._editor.geometry())
         except KPrismError:
             return []
         prompts = dialogue.prompts if dialogue is not None else ()
@@ -165,8 +166,9 @@ class SliceController:
         for plane in planes if dialogues else ():
             shown = self._store.slice(target.volume, plane)
             if shown.source.key in dialogues:
-                content = self._store.content(shown, target, self._editor.geometry())
-                if content.any() and self._dialogue(target, shown, content) is not None:
+                geometry = self._editor.geometry()
+                drawn = self._store.content(shown, target, geometry).any()
+                if drawn and self._dialogue(target, shown, geometry) is not None:
                     found.append(plane)
         return found
 
@@ -200,7 +202,7 @@ class SliceController:
         voxels = self._store.voxels(shown, target, geometry)
         content = self._store.content(shown, target, geometry)
         prompts = tuple(_prompt(stroke, shown.image) for stroke in request.strokes)
-        earlier = self._dialogue(target, shown, content)
+        earlier = self._dialogue(target, shown, geometry)
         if request.anew:
             dialogue = Dialogue(request.guide, None, prompts, b"")
         elif earlier is not None and earlier.guide == request.guide:
@@ -248,14 +250,20 @@ class SliceController:
         if write_mask(self._editor, target.segment_id, voxels, mask, content):
             content = self._store.content(shown, target, geometry)
         said = asked.dialogue
-        done = Dialogue(said.guide, said.start, said.prompts, fingerprint(content))
+        done = Dialogue(said.guide, said.start, said.prompts, voxels.fingerprint(content))
         self._states.record(segment, shown.source.key, done)
         self._report(answer)
 
-    def _dialogue(self, target: Target, shown: ShownSlice, content: Mask) -> Dialogue | None:
+    def _dialogue(
+        self, target: Target, shown: ShownSlice, geometry: slicer.vtkOrientedImageData | None
+    ) -> Dialogue | None:
         """What was said about the slice, if the segment is still what came of it there."""
         dialogue = self._states.dialogues(target.segment()).get(shown.source.key)
-        return dialogue if dialogue is not None and fingerprint(content) == dialogue.written else None
+        if dialogue is None:
+            return None
+        voxels = self._store.voxels(shown, target, geometry)
+        written = voxels.fingerprint(self._store.content(shown, target, geometry))
+        return dialogue if written == dialogue.written else None
 
 
 def _prompt(stroke: Stroke, image: SliceImage) -> Prompt:

@@ -38,6 +38,17 @@ class SliceVoxels(Protocol):
     def read(self, segmentation: slicer.vtkMRMLSegmentationNode, segment_id: str) -> Mask:
         """Which of the voxels belong to a segment."""
 
+    def look_up(
+        self,
+        labelmap: slicer.vtkOrientedImageData | None,
+        value: int,
+        segmentation: slicer.vtkMRMLSegmentationNode,
+    ) -> Mask:
+        """Which of the voxels have a value in a labelmap, on any grid, of the segmentation; None for an empty one."""
+
+    def fingerprint(self, content: Mask) -> bytes:
+        """A few bytes that stand for some of the voxels, however many more of its grid an image has."""
+
     def wanted(self, mask: Mask, otherwise: Mask) -> Mask:
         """Which of the voxels a mask (rows, columns) of the slice asks for; ``otherwise`` outside the picture."""
 

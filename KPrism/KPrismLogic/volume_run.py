@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from KPrismLib.errors import InvalidImage, KPrismError
-from KPrismLogic.labelmaps import Mask, fingerprint
+from KPrismLogic.labelmaps import Mask, grid_key
 from KPrismLogic.oblique_voxels import ObliqueVoxels
 from KPrismLogic.segment_editing import Editor, write_voxels
 from KPrismLogic.slice_voxels import SliceVoxels, layers_in, voxels_in
@@ -42,7 +42,7 @@ class _Change:
 
         Undo brings back what was there before the run, which in shared voxels is not what was there before the slice.
         """
-        now = fingerprint(self.voxels.read(segmentation, self.segment_id))
+        now = self.voxels.fingerprint(self.voxels.read(segmentation, self.segment_id))
         return now != self.after if self.voxels.key is None else now == self.before
 
 
@@ -88,6 +88,7 @@ class VolumeRun:
         self._iterator: Iterator[Piece] | None = None
         self._running = False
         self._before: dict[Place, bytes] = {}  # what there was before the run
+        self._grid: tuple[float, ...] = ()  # of the segmentation, as long as the run lasts
         self._begun = False  # whether the undo state of the run is kept
         self._last: list[_Change] = []  # of the last piece that changed something
         self._reached: set[int] = set()  # slices; a run may come back to one
@@ -148,6 +149,10 @@ class VolumeRun:
         image, geometry = self._stack.image(piece.index), self._editor.geometry()
         if geometry is None:
             raise InvalidImage("The segmentation has no geometry; choose a source volume first.")
+        self._grid = self._grid or grid_key(geometry)
+        if grid_key(geometry) != self._grid:
+            # What is written is known by its voxels, so that in others nobody could tell what the user changed.
+            raise NoLongerWanted("The segmentation's geometry was changed; the rest was not segmented.")
         if self._last and all(change.is_undone(self._segmentation) for change in self._last):
             raise NoLongerWanted("The segment was undone meanwhile; the rest was not segmented.")
         layers = layers_in(image, self._segmentation, geometry, self._stack.step)
@@ -197,11 +202,11 @@ class VolumeRun:
         for voxels, _, content in places:
             after = voxels.read(self._segmentation, segment_id)
             self._record.wrote(voxels, segment_id, content, after)
-            before = fingerprint(content)
+            before, left = voxels.fingerprint(content), voxels.fingerprint(after)
             if voxels.key is not None:
                 before = self._before.setdefault((voxels.key, segment_id), before)
-            if before != fingerprint(after):
-                yield _Change(voxels, segment_id, before, fingerprint(after))
+            if before != left:
+                yield _Change(voxels, segment_id, before, left)
 
     def _check(self) -> None:
         if self._segmentation.GetScene() is None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from typing import TYPE_CHECKING
 
-from KPrismLogic.labelmaps import fingerprint
-
 if TYPE_CHECKING:
     from KPrismLogic.labelmaps import Mask
     from KPrismLogic.slice_voxels import SliceVoxels
@@ -35,22 +33,28 @@ class WrittenSlices:
     def is_ours(self, voxels: SliceVoxels, segment_id: str, content: Mask) -> bool:
         """Whether a segment holds what a run wrote or found there; where no run was yet, all is to be written over."""
         place = voxels.key, segment_id
-        return place not in self._left or fingerprint(content) in self._left[place] | self._found[place]
+        return place not in self._left or voxels.fingerprint(content) in self._left[place] | self._found[place]
 
     def is_free(self, voxels: SliceVoxels, segment_id: str, content: Mask) -> bool:
         """Whether nobody but a run put anything there."""
-        return not content.any() or fingerprint(content) in self._left.get((voxels.key, segment_id), ())
+        return not content.any() or voxels.fingerprint(content) in self._left.get((voxels.key, segment_id), ())
 
     def changed(self, holdings: Iterable[tuple[SliceVoxels, str, Mask]]) -> list[SliceVoxels]:
         """Those of all written voxels, each with a segment and what it holds of it, that somebody changed since.
 
         What holds again what a run found there was undone, if all is undone that this run changed; otherwise somebody
-        took it away.
+        took it away. Of voxels that no run is known to have written, because the grid was another one by then, all that
+        hold something count as changed.
         """
         changed, back, standing = [], [], set()
         for voxels, segment_id, content in holdings:
-            place, now = (voxels.key, segment_id), fingerprint(content)
-            if now in self._left.get(place, (now,)):
+            place, now = (voxels.key, segment_id), voxels.fingerprint(content)
+            if voxels.key is None:
+                continue
+            if place not in self._left:
+                if content.any():
+                    changed.append(voxels)
+            elif now in self._left[place]:
                 standing.add(self._changed_by.get(place))
             elif now in self._found[place]:
                 back.append((voxels, self._changed_by.get(place)))
@@ -66,7 +70,7 @@ class WrittenSlices:
     def wrote(self, voxels: SliceVoxels, segment_id: str, before: Mask, after: Mask) -> None:
         """A run wrote a slice."""
         if voxels.key is not None:
-            place, found, left = (voxels.key, segment_id), fingerprint(before), fingerprint(after)
+            place, found, left = (voxels.key, segment_id), voxels.fingerprint(before), voxels.fingerprint(after)
             self._found.setdefault(place, set()).add(found)
             self._left.setdefault(place, set()).add(left)
             if found != left:
