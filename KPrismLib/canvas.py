@@ -84,7 +84,8 @@ class Canvas:
 
 def image_tensor(pixels: NDArray[np.uint8]) -> Tensor:
     """uint8 (H, W) or (H, W, 3) -> float32 (1, 3, H, W) in 0-255; grey is repeated over the channels."""
-    tensor = torch.tensor(np.ascontiguousarray(pixels)).float()  # a mirrored view has strides that torch refuses
+    # A mirrored view has strides that torch refuses; of one row numpy calls them contiguous and keeps them.
+    tensor = torch.tensor(pixels.copy()).float()
     if tensor.ndim == 2:
         return tensor.expand(3, -1, -1)[None]
     return tensor.permute(2, 0, 1)[None]

@@ -174,7 +174,8 @@ def _take(grid: VoxelGrid, across: int, plane: SlicePlane) -> SliceImage:
         if against:
             pixels = pixels[:, ::-1] if axis == columns else pixels[::-1]
     matrix = _pixel_matrix(steps[0], steps[1], exact.normal, world[:3, :3] @ corner + world[:3, 3])
-    return SliceImage(np.ascontiguousarray(pixels), np.ones(pixels.shape[:2], bool), exact, matrix, index)
+    # A copy: of one mirrored row numpy calls a view contiguous, though its memory runs backwards.
+    return SliceImage(pixels.copy(), np.ones(pixels.shape[:2], bool), exact, matrix, index)
 
 
 def shows(grid: VoxelGrid, plane: SlicePlane, frame: Frame) -> bool:

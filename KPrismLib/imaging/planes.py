@@ -72,7 +72,7 @@ class SlicePlacement:
 
     def extract(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Pixels ``(rows, columns[, 3])`` as a new array, from an array ``(k, j, i[, 3])`` on the volume's grid."""
-        return np.ascontiguousarray(self._view(array))
+        return self._view(array).copy()
 
     def paste(self, pixels: npt.NDArray[Any], into: npt.NDArray[Any]) -> None:
         """Write ``pixels`` ``(rows, columns)`` over this slice of ``into`` ``(k, j, i)``, in place."""

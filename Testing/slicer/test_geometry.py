@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from KPrismLib.canvas import image_tensor
 from KPrismLogic.matrices import world_from_volume
 from KPrismLogic.slice_image import cut
 from KPrismLogic.slice_plane import SlicePlane
@@ -201,6 +202,17 @@ def test_slices_are_those_of_the_engine(scene, kind, name):
     image = cut(volume, SlicePlane.of_volume(volume, name))
     theirs = planes.extract(Volume(body(), matrix), planes.Plane(name), image.stack_index)
     assert np.array_equal(image.pixels, theirs)
+
+
+@pytest.mark.parametrize("colour", [False, True], ids=["scalar", "colour"])
+@pytest.mark.parametrize("kind", ["identity", "flipped"])
+def test_slices_of_one_row_run_forwards_in_memory(scene, kind, colour):
+    """As of a photograph that is loaded as a volume; numpy calls a row that is read backwards contiguous."""
+    volume = volume_node(scene, body()[6:7], geometry(kind), colour=colour)
+    for name in ("axial", "coronal", "sagittal"):
+        pixels = cut(volume, SlicePlane.of_volume(volume, name)).pixels
+        assert min(pixels.strides) > 0
+        assert image_tensor(pixels).shape[2:] == pixels.shape[:2]
 
 
 def test_the_model_hears_of_anisotropic_spacing(scene):

@@ -138,6 +138,17 @@ def test_an_extracted_slice_is_a_copy():
     assert not volume.array.any()
 
 
+@pytest.mark.parametrize("shape", [(1, 3, 4), (3, 1, 4), (3, 4, 1), (1, 1, 4)])
+def test_a_slice_of_one_row_or_column_is_a_copy_that_runs_forwards(shape):
+    volume = Volume(np.zeros(shape, np.uint8), np.diag([1.0, 1.0, 1.0, 1.0]))
+    mirrored = Volume(volume.array, np.diag([-1.0, -1.0, -1.0, 1.0]))
+    for one, plane in itertools.product((volume, mirrored), Plane):
+        pixels = extract(one, plane, 0)
+        assert min(pixels.strides) > 0
+        pixels[:] = 7
+        assert not one.array.any()
+
+
 def test_a_picture_is_shown_as_it_is_stored():
     pixels = np.arange(12, dtype=np.uint8).reshape(3, 4)
     picture = Volume.from_picture(pixels)

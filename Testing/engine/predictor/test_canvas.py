@@ -155,3 +155,11 @@ def test_pixels_become_three_channels_in_order() -> None:
     assert image_tensor(grey).shape == (1, 3, 2, 3)
     colour = np.stack([grey, grey + 10, grey + 20], axis=-1)
     assert image_tensor(colour)[0, :, 1, 2].tolist() == [5.0, 15.0, 25.0]
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+@pytest.mark.parametrize("colours", [(), (3,)])
+def test_mirrored_views_are_images_too(rows: int, colours: tuple[int, ...]) -> None:
+    pixels = np.arange(rows * 5 * (3 if colours else 1), dtype=np.uint8).reshape(rows, 5, *colours)
+    for view in (pixels[::-1], pixels[:, ::-1], pixels[::-1, ::-1]):
+        assert torch.equal(image_tensor(view), image_tensor(np.array(view.tolist(), np.uint8)))
