@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,7 +90,7 @@ def segment_folder(
         classes: classes that the model knows; a voxel that several claim goes to the most probable.
         references: segmented slices to take as examples instead of classes.
         name: name of what the references show, for the segment and the table.
-        plane: "axial", "coronal" or "sagittal".
+        plane: "axial", "coronal" or "sagittal"; pictures have axial slices only.
         every_piece: keep of a class what is hardly certain and what is small beside its largest piece.
         truth: folder with segmentations to compare with, named as the images or as this function names its results;
             what has no names for its labels is compared if one structure is looked for and one label is there.
@@ -128,10 +129,14 @@ def segment_folder(
             done, missing = _segment_case(scene, case, output, what, plane, truth, logic)
             found = [f"{sum(row.voxels for row in done)} voxels", *(f"no Dice, {sentence}" for sentence in missing)]
             tell(f"{number}/{len(cases)} {case.name}: {'; '.join(found)}")
-        except (KPrismError, OSError, MemoryError) as error:
+        except Exception as error:  # one failed case does not stop the others  # noqa: BLE001
             failed += 1
-            done = [Measurement(case.name, "", str(error))]
-            tell(f"{number}/{len(cases)} {case.name}: {error}")
+            sentence = str(error)
+            if not isinstance(error, (KPrismError, OSError, MemoryError)):
+                traceback.print_exc()  # A defect: the table tells of it, and the log gets the whole story.
+                sentence = f"K-Prism did not expect this ({type(error).__name__}: {error})."
+            done = [Measurement(case.name, "", sentence)]
+            tell(f"{number}/{len(cases)} {case.name}: {sentence}")
         rows.extend(done)
         # After every case, so that a run that is stopped leaves what it did.
         write_atomically(output / "metrics.csv", _table(rows))
@@ -185,7 +190,7 @@ def _segment_case(
     """A row for each structure, and sentences on why some of them could not be compared."""
     nodes: list[Any] = []
     try:
-        volume = _load(scene, case)
+        volume = _load(scene, case, plane)
         nodes.append(volume)
         segmentation = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", _stem(case))
         segmentation.CreateDefaultDisplayNodes()  # Here, so that they go with the case.
@@ -224,13 +229,15 @@ def _measure(
     return Measurement(case.name, name, "done", slices, int(mask.sum()), litres, agreement, seconds)
 
 
-def _load(scene: slicer.vtkMRMLScene, case: Path) -> slicer.vtkMRMLVolumeNode:
+def _load(scene: slicer.vtkMRMLScene, case: Path, plane: str) -> slicer.vtkMRMLVolumeNode:
     import vtk
     from vtk.util.numpy_support import numpy_to_vtk
 
     from KPrismLib.imaging.reading import read_volume
 
     read = read_volume(case)
+    if read.is_picture and plane != "axial":
+        raise InvalidImage(f"A picture has no {plane} slices; ask for the axial plane.")
     image = vtk.vtkImageData()
     image.SetDimensions(*read.shape[::-1])
     values = np.ascontiguousarray(read.array).reshape(-1, 3) if read.is_colour else read.array.ravel()

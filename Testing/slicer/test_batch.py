@@ -160,3 +160,42 @@ def test_script_ends_with_a_status_and_a_sentence(tmp_path):
     assert run.stderr.strip().splitlines()[-1].endswith(".")
     run = subprocess.run(command[:-2], capture_output=True, text=True, cwd=tmp_path)
     assert run.returncode == 2
+
+
+def write_picture(path):
+    """Pixels like those of layer 6, as a photograph."""
+    from PIL import Image
+
+    Image.fromarray(body()[6]).save(path)
+
+
+@pytest.mark.parametrize("plane", ["coronal", "sagittal"])
+def test_a_picture_has_no_other_plane_than_its_own(scene, tmp_path, logic, plane):
+    write_picture(tmp_path / "a.png")
+    write_image(tmp_path / "b.nrrd", body(), geometry("flipped"))
+    assert segment_folder(tmp_path, tmp_path / "out", ["liver"], plane=plane, logic=logic) == 1
+    picture, volume = csv.DictReader((tmp_path / "out" / "metrics.csv").open())
+    assert f"no {plane} slices" in picture["status"]
+    assert volume["status"] == "done"
+
+
+def test_a_defect_in_one_case_does_not_stop_the_others(scene, tmp_path, logic, monkeypatch, capfd):
+    for name in ("a", "b", "c"):
+        write_image(tmp_path / f"{name}.nrrd", body(), geometry("flipped"))
+    segment = logic.segmentVolume
+
+    def fail_at_the_second(volume, *given, **more):
+        if volume.GetName() == "b":
+            raise ValueError("no such thing")
+        return segment(volume, *given, **more)
+
+    monkeypatch.setattr(logic, "segmentVolume", fail_at_the_second)
+    before, lines = scene.GetNumberOfNodes(), []
+    assert segment_folder(tmp_path, tmp_path / "out", ["liver"], logic=logic, tell=lines.append) == 1
+    assert scene.GetNumberOfNodes() <= before + 1  # the subject hierarchy comes with the first need
+    rows = list(csv.DictReader((tmp_path / "out" / "metrics.csv").open()))
+    assert [row["case"] for row in rows] == ["a.nrrd", "b.nrrd", "c.nrrd"]
+    assert [row["status"] for row in rows[::2]] == ["done", "done"]
+    assert rows[1]["status"] == "K-Prism did not expect this (ValueError: no such thing)."
+    assert lines[1].endswith(rows[1]["status"])
+    assert "fail_at_the_second" in capfd.readouterr().err  # for whoever mends it
