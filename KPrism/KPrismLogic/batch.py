@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import time
 import traceback
@@ -30,6 +31,8 @@ from KPrismLogic.voxel_grid import VoxelGrid
 if TYPE_CHECKING:
     import slicer
 
+    from KPrismLib.imaging.volume import Volume
+
 _SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 #: What this module and Slicer write: results and true segmentations, never images.
 _SEGMENTATIONS = (".seg.nrrd", ".seg.nhdr")
@@ -46,7 +49,7 @@ class Measurement:
         status: "done", or a sentence on what is wrong.
         slices: slices in which something was found.
         voxels: how many voxels were found.
-        millilitres: their volume.
+        millilitres: their volume, None in a picture, which knows no millimetres, and in a case that failed.
         dice: agreement with the true segmentation, None where there is none.
         seconds: time for this class.
     """
@@ -56,13 +59,14 @@ class Measurement:
     status: str
     slices: int = 0
     voxels: int = 0
-    millilitres: float = 0.0
+    millilitres: float | None = None
     dice: float | None = None
     seconds: float = 0.0
 
     def row(self) -> list[str]:
         """The values as text, in the order of the table's columns."""
-        found = [str(self.slices), str(self.voxels), f"{self.millilitres:.3f}"]
+        millilitres = "" if self.millilitres is None else f"{self.millilitres:.3f}"
+        found = [str(self.slices), str(self.voxels), millilitres]
         dice = "" if self.dice is None else f"{self.dice:.4f}"
         return [self.case, self.cls, self.status, *found, dice, f"{self.seconds:.2f}"]
 
@@ -190,7 +194,8 @@ def _segment_case(
     """A row for each structure, and sentences on why some of them could not be compared."""
     nodes: list[Any] = []
     try:
-        volume = _load(scene, case, plane)
+        read = _read(case, plane)
+        volume = _add(scene, case, read)
         nodes.append(volume)
         segmentation = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", _stem(case))
         segmentation.CreateDefaultDisplayNodes()  # Here, so that they go with the case.
@@ -213,6 +218,8 @@ def _segment_case(
         measured = [
             _measure(volume, case, name, mask, plane, agreement.get(name), elapsed) for name, mask in masks.items()
         ]
+        if read.is_picture:
+            measured = [dataclasses.replace(one, millilitres=None) for one in measured]
         return measured, missing
     finally:
         logic.engine.forget()
@@ -229,15 +236,19 @@ def _measure(
     return Measurement(case.name, name, "done", slices, int(mask.sum()), litres, agreement, seconds)
 
 
-def _load(scene: slicer.vtkMRMLScene, case: Path, plane: str) -> slicer.vtkMRMLVolumeNode:
-    import vtk
-    from vtk.util.numpy_support import numpy_to_vtk
-
+def _read(case: Path, plane: str) -> Volume:
     from KPrismLib.imaging.reading import read_volume
 
     read = read_volume(case)
     if read.is_picture and plane != "axial":
         raise InvalidImage(f"A picture has no {plane} slices; ask for the axial plane.")
+    return read
+
+
+def _add(scene: slicer.vtkMRMLScene, case: Path, read: Volume) -> slicer.vtkMRMLVolumeNode:
+    import vtk
+    from vtk.util.numpy_support import numpy_to_vtk
+
     image = vtk.vtkImageData()
     image.SetDimensions(*read.shape[::-1])
     values = np.ascontiguousarray(read.array).reshape(-1, 3) if read.is_colour else read.array.ravel()

@@ -199,3 +199,12 @@ def test_a_defect_in_one_case_does_not_stop_the_others(scene, tmp_path, logic, m
     assert rows[1]["status"] == "K-Prism did not expect this (ValueError: no such thing)."
     assert lines[1].endswith(rows[1]["status"])
     assert "fail_at_the_second" in capfd.readouterr().err  # for whoever mends it
+
+
+def test_a_picture_has_no_millilitres(scene, tmp_path, logic):
+    write_picture(tmp_path / "a.png")
+    write_image(tmp_path / "b.nrrd", body(), geometry("flipped"))
+    assert segment_folder(tmp_path, tmp_path / "out", ["liver"], logic=logic) == 0
+    picture, volume = csv.DictReader((tmp_path / "out" / "metrics.csv").open())
+    assert (picture["voxels"], picture["millilitres"]) == (str((body()[6] == 100).sum()), "")
+    assert float(volume["millilitres"]) == pytest.approx((body() == 100).sum() / 1000)
