@@ -73,6 +73,8 @@ class LogicEditor:
 
     def _modify(self, segment_id: str, labelmap: slicer.vtkOrientedImageData, mode: int) -> None:
         segmentation = self.parameters.GetSegmentationNode()
+        # Masks and overwrite rules are those of the selected segment, which "outside all segments" leaves out.
+        self.parameters.SetSelectedSegmentID(segment_id)
         self.logic.ModifySegmentByLabelmap(segmentation, segment_id, labelmap, mode, True, False)
 
 

@@ -2,9 +2,13 @@
 
 import numpy as np
 import pytest
+import slicer
 
+from KPrismLogic.logic import KPrismLogic
+from KPrismLogic.model import Model
 from KPrismLogic.slice_plane import SlicePlane
-from Testing.slicer.scenes import Bench, body, fill, geometry, segment_array, segmentation_node, volume_node
+from Testing.slicer.flood_predictor import FloodPredictor
+from Testing.slicer.scenes import SPLEEN, Bench, body, fill, geometry, segment_array, segmentation_node, volume_node
 
 K = 6
 
@@ -133,3 +137,22 @@ def test_array_reader_of_the_tests_reads_what_was_drawn(bench):
     noise = np.random.default_rng(1).random(body().shape) < 0.5
     fill(bench.editor, bench.segmentation, "Seen", noise)
     assert np.array_equal(segment_array(bench.editor, bench.segmentation, "Seen"), noise)
+
+
+@pytest.mark.parametrize("mode", ["EditAllowedOutsideAllSegments", "EditAllowedOutsideVisibleSegments"])
+@pytest.mark.parametrize("classes", [["spleen", "liver"], ["liver", "spleen"]])
+def test_each_class_of_a_volume_is_outside_the_other_segments_not_outside_itself(scene, mode, classes):
+    voxels = body()
+    voxels[12, 1, 1] = 200  # a stray piece, which the run takes away again at its end
+    volume = volume_node(scene, voxels, geometry("anisotropic"))
+    bench = Bench.make(scene, volume, segmentation_node(scene, volume, ("liver", "spleen")), "spleen")
+    wrong = np.zeros_like(SPLEEN)
+    wrong[7, :2, :2] = True
+    fill(bench.editor, bench.segmentation, "spleen", wrong)
+    rules = scene.AddNewNodeByClass("vtkMRMLSegmentEditorNode")
+    rules.SetMaskMode(getattr(slicer.vtkMRMLSegmentationNode, mode))
+    rules.SetOverwriteMode(rules.OverwriteNone)
+    model = Model()
+    model.use(FloodPredictor())
+    KPrismLogic(model).segmentVolume(volume, bench.segmentation, classes, editorNode=rules)
+    assert np.array_equal(bench.array("spleen"), SPLEEN)
