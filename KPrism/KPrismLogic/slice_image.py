@@ -193,6 +193,8 @@ def _reslice(grid: VoxelGrid, plane: SlicePlane, frame: Frame | None) -> SliceIm
     if not inside.any():
         raise InvalidImage(f"The slice lies outside {grid.name}; scroll to where the volume is.")
     pixels = _interpolated(grid.image(), inverse(grid.world) @ matrix, inside.shape)
+    if pixels.dtype != grid.voxels.dtype:
+        pixels = np.rint(pixels).astype(grid.voxels.dtype)
     if grid.voxels.ndim == 3:
         pixels = pixels[..., 0]
         # Outside is as dark as the darkest pixel inside, whatever a zero means in this volume.

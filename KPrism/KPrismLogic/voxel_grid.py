@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -70,10 +71,20 @@ class VoxelGrid:
         return float(np.abs(normal @ self.world[:3, :3]).max())
 
     def image(self) -> vtk.vtkImageData:
-        """The voxels as an image of unit spacing, new and nobody else's."""
+        """The voxels as an image of unit spacing to interpolate, new and nobody else's; 64-bit integers as doubles."""
         import vtk
 
         image = vtk.vtkImageData()
         image.SetDimensions(*(int(count) for count in self.size))
-        image.GetPointData().SetScalars(self.scalars)
+        image.GetPointData().SetScalars(self._interpolable)
         return image
+
+    @cached_property
+    def _interpolable(self) -> vtk.vtkDataArray:
+        """The scalars as floating-point numbers where they have 64 bits, which no filter of VTK interpolates."""
+        import vtk
+        from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+
+        if self.scalars.GetDataTypeSize() < 8 or self.scalars.GetDataType() == vtk.VTK_DOUBLE:
+            return self.scalars
+        return numpy_to_vtk(vtk_to_numpy(self.scalars).astype(np.float64), deep=True)
