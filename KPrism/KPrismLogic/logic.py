@@ -28,7 +28,7 @@ from KPrismLogic.slice_engine import Answer, SliceEngine, shared_engine
 from KPrismLogic.slice_plane import SlicePlane
 from KPrismLogic.slice_stack import SliceStack
 from KPrismLogic.target import Target
-from KPrismLogic.temporary_editor import check_editable, temporary_editor
+from KPrismLogic.temporary_editor import check_editable, check_readable, temporary_editor
 from KPrismLogic.volume_piece import Piece
 from KPrismLogic.volume_result import VolumeResult
 from KPrismLogic.volume_run import Pieces, VolumeRun
@@ -147,9 +147,10 @@ class KPrismLogic:
 
         Raises:
             InvalidReference: nothing of the segment in the slice.
-            InvalidMask: no such segment.
+            InvalidMask: no such segment, or segments that are stored as surfaces.
         """
         check_nodes(volumeNode, segmentationNode, segment)
+        check_readable(segmentationNode)
         where = plane_of(volumeNode, plane, offset)
         segment_id = find_segment(segmentationNode, segment)
         if segment_id is None:

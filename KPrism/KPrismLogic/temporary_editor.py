@@ -23,12 +23,20 @@ def check_editable(volume: slicer.vtkMRMLVolumeNode, segmentation: slicer.vtkMRM
     scene = segmentation.GetScene()
     if scene is None or volume.GetScene() is not scene:
         raise InvalidImage("Volume and segmentation must be in the same scene.")
+    if segmentation.GetSegmentation().GetSourceRepresentationName() != BINARY_LABELMAP:
+        raise _stored_otherwise(segmentation)
+
+
+def check_readable(segmentation: slicer.vtkMRMLSegmentationNode) -> None:
+    """See to it that segments can be read voxel by voxel.
+
+    Raises:
+        InvalidMask: the segments are stored as surfaces, and nobody made labelmaps of them.
+    """
     content = segmentation.GetSegmentation()
-    if content.GetSourceRepresentationName() != BINARY_LABELMAP:
-        raise InvalidMask(
-            f"{segmentation.GetName()} is stored as {content.GetSourceRepresentationName()}; make binary labelmap its "
-            "source representation in the Segmentations module first."
-        )
+    stored = content.GetSourceRepresentationName() == BINARY_LABELMAP
+    if not stored and not content.ContainsRepresentation(BINARY_LABELMAP):
+        raise _stored_otherwise(segmentation)
 
 
 @contextmanager
@@ -73,3 +81,10 @@ def temporary_editor(
         yield node
     finally:
         scene.RemoveNode(node)
+
+
+def _stored_otherwise(segmentation: slicer.vtkMRMLSegmentationNode) -> InvalidMask:
+    return InvalidMask(
+        f"{segmentation.GetName()} is stored as {segmentation.GetSegmentation().GetSourceRepresentationName()}; make "
+        "binary labelmap its source representation in the Segmentations module first."
+    )

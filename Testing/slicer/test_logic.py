@@ -10,7 +10,7 @@ from KPrismLib.errors import InvalidImage, InvalidMask, InvalidPrompt, InvalidRe
 from KPrismLogic.logic import KPrismLogic
 from KPrismLogic.model import Model
 from Testing.slicer.flood_predictor import FloodPredictor
-from Testing.slicer.scenes import Bench, body, editor_node, fill, geometry, segmentation_node, volume_node
+from Testing.slicer.scenes import Bench, body, draw_layers, editor_node, fill, geometry, segmentation_node, volume_node
 
 
 @pytest.fixture
@@ -163,6 +163,18 @@ def test_segments_that_are_stored_as_surfaces_are_left_alone(bench, logic):
     bench.segmentation.GetSegmentation().SetSourceRepresentationName("Closed surface")
     with pytest.raises(InvalidMask, match="source representation"):
         logic.segmentSlice(bench.volume, bench.segmentation, "Other", cls="liver")
+
+
+def test_surfaces_are_no_reference_unless_there_are_labelmaps_of_them(bench, logic):
+    draw_layers(bench, 5, 6, 7, segment_id="Other")
+    nodes, there = (bench.volume, bench.segmentation), float(bench.ras(6, 0, 0)[2])
+    bench.segmentation.CreateClosedSurfaceRepresentation()
+    content = bench.segmentation.GetSegmentation()
+    content.SetSourceRepresentationName("Closed surface")
+    with pytest.raises(InvalidMask, match="stored as Closed surface; make binary labelmap"):
+        logic.referenceSlice(*nodes, "Other", offset=there)
+    content.CreateRepresentation("Binary labelmap")
+    assert logic.referenceSlice(*nodes, "Other", offset=there).mask.any()
 
 
 def test_reference_mistakes_are_sentences(bench, logic):
