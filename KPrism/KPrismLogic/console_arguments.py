@@ -69,6 +69,23 @@ def offsets_of(offsets: Any) -> list[float | None]:
     return [millimetres("offsets", one) for one in _listed(offsets, "offsets")]
 
 
+def classes_of(classes: Any) -> list[Any]:
+    """What is given as names of classes, to be checked.
+
+    Raises:
+        InvalidPrompt: no list, or nothing in it.
+    """
+    listed = [] if isinstance(classes, str) else _listed(classes, "classes")
+    if not listed:
+        raise InvalidPrompt("Give a list of classes to segment.")
+    return listed
+
+
+def goes_on(told: Any) -> bool:
+    """Whether a run goes on after what ``progress`` returned: unless that is false, also the false of numpy."""
+    return not (isinstance(told, (bool, np.bool_)) and not told)
+
+
 def references_of(reference: Any) -> tuple[ReferenceSlice, ...]:
     """References from one, several or None.
 

@@ -10,6 +10,8 @@ from KPrismLib.errors import InvalidMask, InvalidPrompt, InvalidReference, Unkno
 from KPrismLogic.classes_through_volume import ClassesThroughVolume
 from KPrismLogic.console_arguments import (
     check_nodes,
+    classes_of,
+    goes_on,
     millimetres,
     offsets_of,
     plane_of,
@@ -214,7 +216,7 @@ class KPrismLogic:
         self,
         volumeNode: slicer.vtkMRMLVolumeNode,
         segmentationNode: slicer.vtkMRMLSegmentationNode,
-        classes: Sequence[str],
+        classes: Iterable[str],
         *,
         plane: str | SlicePlane | slicer.vtkMRMLSliceNode = "axial",
         first: float | None = None,
@@ -239,18 +241,17 @@ class KPrismLogic:
         Raises:
             KPrismError: one sentence on what is wrong; slices written before stay.
         """
-        if isinstance(classes, str) or len(classes) == 0:
-            raise InvalidPrompt("Give a list of classes to segment.")
-        classes = tuple(dict.fromkeys(classes))
-        check_nodes(volumeNode, segmentationNode, *classes)
+        names = classes_of(classes)
+        check_nodes(volumeNode, segmentationNode, *names)
+        names = list(dict.fromkeys(names))
         check_editable(volumeNode, segmentationNode)
-        unknown = [str(one) for one in classes if one not in self.classes()]
+        unknown = [one for one in names if one not in self.classes()]
         if unknown:
             raise UnknownClass(f"The model does not know {', '.join(unknown)}; it knows {', '.join(self.classes())}.")
         stack = SliceStack.through(volumeNode, plane_of(volumeNode, plane, None))
         start, end = stack.within(millimetres("first", first), millimetres("last", last))
         before = set(segmentationNode.GetSegmentation().GetSegmentIDs())
-        run = ClassesThroughVolume(stack, segmentationNode, classes, every_piece=everyPiece)
+        run = ClassesThroughVolume(stack, segmentationNode, names, every_piece=everyPiece)
         pieces = functools.partial(run.pieces, first=start, last=end)
         new = set(run.segment_ids) - before
         return self._run(
@@ -276,7 +277,7 @@ class KPrismLogic:
         def on_piece(piece: Piece, done: int) -> bool:
             where = stack.offset(piece.index)
             confidence[where], area[where] = piece.confidence, piece.area
-            return progress(done, count) is not False
+            return goes_on(progress(done, count))
 
         def on_end(error: Exception | None) -> None:
             if error is not None:

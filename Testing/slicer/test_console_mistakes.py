@@ -190,9 +190,34 @@ def test_numbers_and_names_of_whole_volumes_are_sentences(bench, logic):
     refused(bench, InvalidConfig, lambda: logic.propagate(*nodes, "Liver", offsets=[offset(bench, 6)], first="3"))
     refused(bench, InvalidConfig, lambda: logic.segmentVolume(*nodes, ["liver"], last=[3]))
     refused(bench, InvalidMask, lambda: logic.segmentVolume(*nodes, [None]))
+    refused(bench, InvalidMask, lambda: logic.segmentVolume(*nodes, [["liver"]]))
+    for classes in (None, 5, "liver", [], iter(())):
+        refused(bench, InvalidPrompt, lambda classes=classes: logic.segmentVolume(*nodes, classes), "list")
     for name in ("", None, 1):
         refused(bench, InvalidMask, lambda name=name: logic.segmentSlice(*nodes, name, cls="liver"))
         refused(bench, InvalidMask, lambda name=name: logic.propagate(*nodes, name))
+
+
+def test_classes_may_come_from_anything_that_can_be_gone_through(bench, logic):
+    for classes in (np.array(["spleen"]), (name for name in ("spleen",)), {"spleen": 1}):
+        logic.segmentVolume(bench.volume, bench.segmentation, classes)
+        assert written(bench)["spleen"] == SPLEEN.sum()
+        bench.segmentation.GetSegmentation().RemoveSegment(
+            bench.segmentation.GetSegmentation().GetSegmentIdBySegmentName("spleen")
+        )
+
+
+@pytest.mark.parametrize("no", [False, np.False_])
+@pytest.mark.parametrize("yes", [True, None, np.True_, 0])
+def test_progress_stops_a_run_by_what_is_false_alone(bench, logic, yes, no):
+    done = []
+
+    def progress(number, _):
+        done.append(number)
+        return yes if number < 3 else no
+
+    logic.segmentVolume(bench.volume, bench.segmentation, ["liver"], progress=progress)
+    assert done == [1, 2, 3]
 
 
 def test_a_class_given_twice_is_found_once(bench, logic):
