@@ -87,7 +87,8 @@ class DesktopRun:
             if error is None and run.done == 0 and not self._cancelled:
                 self._end("Done: in this range there was nothing left to segment.")
             elif error is None:
-                self._end(f"{'Stopped' if self._cancelled else 'Done'}: {run.done} slices written.")
+                done = f"{'Stopped' if self._cancelled else 'Done'}: {run.done} slices written."
+                self._end(f"{done} {run.remark}".rstrip())
             elif isinstance(error, NoLongerWanted) and _is_deleted(target):
                 # Its slices read as empty, which looks like an undo to whoever wrote them.
                 self._end("The segment was deleted; the rest was not segmented.")

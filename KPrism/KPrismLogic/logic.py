@@ -271,6 +271,7 @@ class KPrismLogic:
         new: Iterable[str] = (),
     ) -> VolumeResult:
         """Run to the end; what fails before anything is written leaves no new segments."""
+        run: VolumeRun | None = None
         confidence: dict[float, float | None] = {}
         area: dict[float, int] = {}
 
@@ -290,11 +291,12 @@ class KPrismLogic:
                     editor, self.engine, DirectRunner(), volume, segmentation, stack, progress=on_piece, finished=on_end
                 )
                 run.start(pieces)
-        finally:
-            if not area:
+        except BaseException:
+            if run is None or not run.has_changed_something:
                 for one in new:
                     segmentation.GetSegmentation().RemoveSegment(one)
-        return VolumeResult(confidence, area)
+            raise
+        return VolumeResult(confidence, area, run.remark)
 
     def _controller(self, parameters: Any, report: Callable[[Answer], None]) -> SliceController:
         editor = LogicEditor(parameters, self._save_state)

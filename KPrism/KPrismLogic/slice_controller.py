@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from KPrismLib.errors import GeometryMismatch, InvalidPrompt, KPrismError
+from KPrismLib.errors import InvalidPrompt, KPrismError
 from KPrismLib.prompts import Click, Prompt, Scribble
+from KPrismLogic.grid_coverage import LEFT_OUT, nothing_covered, pixels_outside
 from KPrismLogic.guide import Guide
 from KPrismLogic.labelmaps import Mask
 from KPrismLogic.prompt_states import Dialogue, PromptStates
@@ -242,16 +243,15 @@ class SliceController:
             return
         mask = answer.mask & voxels.image.inside
         if mask.any() and not voxels.wanted(mask, np.zeros_like(content)).any():
-            raise GeometryMismatch(
-                "The segmentation has no voxels where this was found; let its geometry cover the volume (Specify "
-                "geometry in the Segment Editor)."
-            )
+            raise nothing_covered()
         self._editor.save_state()
         if write_mask(self._editor, target.segment_id, voxels, mask, content):
             content = self._store.content(shown, target, geometry)
         said = asked.dialogue
         done = Dialogue(said.guide, said.start, said.prompts, voxels.fingerprint(content))
         self._states.record(segment, shown.source.key, done)
+        if geometry is not None and pixels_outside(shown.image, mask, target.segmentation, geometry):
+            answer = replace(answer, remark=" ".join(filter(None, (answer.remark, LEFT_OUT))))
         self._report(answer)
 
     def _dialogue(

@@ -29,10 +29,12 @@ class VolumeResult:
     Attributes:
         confidence: in [0, 1], of each written slice by its offset in mm; None where nothing says how sure the model is.
         area: pixels of each written slice by its offset.
+        remark: something the user should know, or "".
     """
 
     confidence: Mapping[float, float | None]
     area: Mapping[float, int]
+    remark: str = ""
 
     @property
     def leastCertain(self) -> float | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from KPrismLib.errors import InvalidImage, KPrismError
+from KPrismLogic.grid_coverage import LEFT_OUT, nothing_covered, pixels_outside
 from KPrismLogic.labelmaps import Mask, grid_key
 from KPrismLogic.oblique_voxels import ObliqueVoxels
 from KPrismLogic.segment_editing import Editor, write_voxels
@@ -65,7 +66,8 @@ class VolumeRun:
         record: what earlier runs wrote; None for nothing.
         progress: called with each piece that was written, and how many slices there are so far; false stops the run
             there.
-        finished: called once at the end with None, or with what ended the run.
+        finished: called once at the end with None, or with what ended the run; it is an error, too, when the
+            segmentation's grid covers nothing of what was found.
     """
 
     def __init__(
@@ -92,11 +94,24 @@ class VolumeRun:
         self._begun = False  # whether the undo state of the run is kept
         self._last: list[_Change] = []  # of the last piece that changed something
         self._reached: set[int] = set()  # slices; a run may come back to one
+        # By slice: pixels that were found, and those of them that the segmentation's grid does not cover.
+        self._found: dict[int, int] = {}
+        self._outside: dict[int, int] = {}
 
     @property
     def done(self) -> int:
         """How many slices were written."""
         return len(self._reached)
+
+    @property
+    def has_changed_something(self) -> bool:
+        """Whether any voxel was to be changed."""
+        return self._begun
+
+    @property
+    def remark(self) -> str:
+        """Something the user should know at the end, or ""."""
+        return LEFT_OUT if any(self._outside.values()) else ""
 
     def start(self, pieces: Pieces) -> None:
         """Begin."""
@@ -137,8 +152,10 @@ class VolumeRun:
             return  # Cancelled by what was told of the progress.
         if going_on:
             self._runner.submit(self._next, self._on_piece)
-        else:
+        elif sum(self._found.values()) > sum(self._outside.values()) or not self.remark:
             self._end(None)
+        else:
+            self._end(nothing_covered())
 
     def _end(self, error: Exception | None) -> None:
         self._running = False
@@ -157,19 +174,24 @@ class VolumeRun:
             raise NoLongerWanted("The segment was undone meanwhile; the rest was not segmented.")
         layers = layers_in(image, self._segmentation, geometry, self._stack.step)
         changes: list[_Change] = []
-        for segment_id, mask in piece.masks.items():
+        found = outside = 0
+        for segment_id, whole in piece.masks.items():
+            mask = whole & image.inside
             if self._segmentation.GetSegmentation().GetSegment(segment_id) is None:
                 raise NoLongerWanted("The segment was deleted; the rest was not segmented.")
             if piece.accepted is None:
-                places = self._put(layers, segment_id, mask & image.inside)
+                places = self._put(layers, segment_id, mask)
+                found += int(mask.sum())
+                outside += pixels_outside(image, mask, self._segmentation, geometry)
             else:
                 shown = voxels_in(self._stack.image_in(piece.accepted), self._segmentation, geometry)
-                places = self._fill(layers, shown, segment_id, mask & image.inside)
+                places = self._fill(layers, shown, segment_id, mask)
             changes += self._change(segment_id, list(places))
         self._last = changes or self._last
         if piece.accepted is not None:
             return True
         self._reached.add(piece.index)
+        self._found[piece.index], self._outside[piece.index] = found, outside
         return self._progress(piece, self.done)
 
     def _put(self, layers: Sequence[SliceVoxels], segment_id: str, mask: Mask) -> Iterator[_Wanted]:

@@ -226,3 +226,64 @@ def test_a_click_beside_a_grid_that_is_smaller_than_the_volume_is_answered_with_
     bench.click(_axial(bench, 4), bench.ras(4, 6, 7))
     assert len(bench.failures) == 1
     assert np.array_equal(bench.array(), LIVER[:5] & (np.arange(5) == 4)[:, None, None])
+
+
+def _console(bench):
+    model = Model()
+    model.use(bench.predictor)
+    return KPrismLogic(model)
+
+
+@pytest.mark.parametrize("kind", GEOMETRIES)
+def test_a_whole_volume_beside_the_grid_is_an_error_and_leaves_no_segments(scene, kind):
+    volume = volume_node(scene, body(), geometry(kind))
+    beside = geometry(kind)
+    beside[:3, 3] += (100, 0, 0)
+    bench = Bench.make(scene, volume, segmentation_node(scene, volume, (), grid=beside), "")
+    with pytest.raises(GeometryMismatch, match="no voxels where this was found"):
+        _console(bench).segmentVolume(volume, bench.segmentation, ["liver", "spleen"])
+    assert bench.segmentation.GetSegmentation().GetNumberOfSegments() == 0
+
+
+def test_propagating_beyond_a_grid_of_one_slice_is_an_error(scene):
+    volume = volume_node(scene, body(), geometry("identity"))
+    bench = Bench.make(scene, volume, segmentation_node(scene, volume, grid=geometry("identity"), size=(18, 16, 4)))
+    drawn = np.zeros((4, *body().shape[1:]), bool)
+    drawn[3] = LIVER[3]
+    fill(bench.editor, bench.segmentation, "Liver", drawn)
+    offset = float(bench.ras(3, 0, 0)[2])
+    with pytest.raises(GeometryMismatch):
+        _console(bench).propagate(volume, bench.segmentation, "Liver", offsets=[offset])
+    assert np.array_equal(bench.array(), drawn)
+
+
+@pytest.mark.parametrize("size", [(18, 16, 7), (18, 7, 14), (7, 16, 14)])
+@pytest.mark.parametrize("kind", GEOMETRIES)
+def test_what_a_grid_does_not_cover_of_a_volume_is_told_at_the_end(scene, kind, size):
+    volume = volume_node(scene, body(), geometry(kind))
+    bench = Bench.make(
+        scene, volume, segmentation_node(scene, volume, ("liver",), grid=geometry(kind), size=size), "liver"
+    )
+    result = _console(bench).segmentVolume(volume, bench.segmentation, ["liver"])
+    assert result.remark.startswith("Part of what was found lies outside the segmentation's geometry")
+    assert np.array_equal(bench.array("liver"), LIVER[: size[2], : size[1], : size[0]])
+
+
+@pytest.mark.parametrize(("factor", "shift"), [(1, 0), (4, 0), (0.5, 0), (0.5, 0.3)])
+def test_nothing_is_left_out_on_a_grid_that_covers_the_volume(scene, factor, shift):
+    bench = _bench(scene, "tilted", factor, shift)
+    logic, nodes = _console(bench), (bench.volume, bench.segmentation)
+    assert logic.segmentVolume(*nodes, ["liver", "spleen"]).remark == ""
+    for plane in ("axial", "sagittal", view_plane("oblique", bench.ras(6, 6, 7))):
+        assert logic.segmentSlice(*nodes, "Liver", plane=plane, cls="liver").remark == ""
+
+
+@pytest.mark.parametrize("plane", ["axial", "sagittal", "oblique"])
+def test_what_a_grid_does_not_cover_of_a_slice_is_told(scene, plane):
+    volume = volume_node(scene, body(), geometry("identity"))
+    bench = Bench.make(scene, volume, segmentation_node(scene, volume, grid=geometry("identity"), size=(9, 8, 14)))
+    where = view_plane(plane, bench.ras(6, 6, 7))
+    answer = _console(bench).segmentSlice(volume, bench.segmentation, "Liver", plane=where, cls="liver")
+    assert bench.array().any()
+    assert answer.remark.startswith("Part of what was found lies outside")
+    assert answer.remark.endswith("(Specify geometry in the Segment Editor).")

@@ -38,6 +38,23 @@ def test_panel_propagates_both_ways_over_a_range(panel):
     panel.widget.cleanup()
 
 
+def test_panel_says_what_the_grid_did_not_cover(panel):
+    content = panel.bench.segmentation.GetSegmentation()
+    whole = content.GetConversionParameter("Reference image geometry")
+    columns, rest = whole.rstrip(";").rsplit(";", 1)
+    assert rest == "13"
+    content.SetConversionParameter("Reference image geometry", f"{columns};7;")
+    drawn = np.zeros_like(LIVER[:8])
+    drawn[6] = LIVER[6]
+    fill(panel.bench.editor, panel.bench.segmentation, "Liver", drawn)
+    panel.red.SetSliceToRASByNTP(0, 0, 1, -1, 0, 0, *panel.bench.ras(6, 6, 7), 0)
+    panel.ui.propagateButton.click()
+    settle()
+    assert np.array_equal(panel.bench.array(), LIVER[:8])
+    assert " slices written. Part of what was found lies outside" in panel.ui.statusLabel.text
+    panel.widget.cleanup()
+
+
 def test_panel_cancels_a_propagation_and_takes_it_up_again(panel):
     _known(panel, 7)
     gate, reached = threading.Event(), threading.Event()
