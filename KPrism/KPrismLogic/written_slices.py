@@ -20,10 +20,11 @@ class WrittenSlices:
     """
 
     def __init__(self) -> None:
-        # By layer and segment: all that runs left there, all that they found, and the last run that changed it.
+        # By layer and segment: all that runs left there, all that they found, and the last run that changed it, with
+        # what that one left.
         self._left: dict[Place, set[bytes]] = {}
         self._found: dict[Place, set[bytes]] = {}
-        self._changed_by: dict[Place, int] = {}
+        self._changed_by: dict[Place, tuple[int, bytes]] = {}
         self._runs = 0
 
     def begin(self) -> None:
@@ -55,9 +56,11 @@ class WrittenSlices:
                 if content.any():
                     changed.append(voxels)
             elif now in self._left[place]:
-                standing.add(self._changed_by.get(place))
+                run, left = self._changed_by.get(place, (0, b""))
+                if now == left:  # Otherwise what an earlier run left is back.
+                    standing.add(run)
             elif now in self._found[place]:
-                back.append((voxels, self._changed_by.get(place)))
+                back.append((voxels, self._changed_by.get(place, (0, b""))[0]))
             else:
                 changed.append(voxels)
         return changed + [voxels for voxels, run in back if run in standing]
@@ -74,4 +77,4 @@ class WrittenSlices:
             self._found.setdefault(place, set()).add(found)
             self._left.setdefault(place, set()).add(left)
             if found != left:
-                self._changed_by[place] = self._runs
+                self._changed_by[place] = self._runs, left

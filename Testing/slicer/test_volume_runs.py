@@ -211,6 +211,31 @@ def test_a_later_run_that_is_undone_makes_no_empty_examples(bench, session):
     assert np.array_equal(bench.array(), LIVER)
 
 
+def test_a_later_run_that_is_undone_makes_none_where_it_changed_what_an_earlier_one_wrote(bench, session):
+    session.start(4, 7).wait()
+    corrected = bench.array()
+    corrected[5] = SPLEEN[5]
+    fill(bench.editor, bench.segmentation, "Liver", corrected)
+    bench.editor.save_state()
+    again = functools.partial(
+        SegmentPropagation.continued,
+        session.propagation,
+        bench.target(session.plane(6)),
+        bench.editor.geometry(),
+        keep_drawn=False,
+    )
+    assert again().accepted == (5, 6)
+    session.start().wait()
+    second = bench.array()
+    assert not np.array_equal(second[4], corrected[4])
+    assert second[8].any()
+    bench.undo()
+    assert np.array_equal(bench.array(), corrected)
+    assert again().accepted == (5, 6)
+    session.start().wait()
+    assert np.array_equal(bench.array(), second)
+
+
 def test_another_segment_or_stack_begins_anew(bench, session):
     geometry_, mine = bench.editor.geometry(), session.propagation
     assert SegmentPropagation.continued(None, bench.target(session.plane(6)), geometry_, keep_drawn=False) is not mine
