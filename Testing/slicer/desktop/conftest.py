@@ -89,8 +89,8 @@ def panel(module, scene, monkeypatch, flood_propagation):
     red = slicer.vtkMRMLSliceNode()
     red.SetLayoutName("Red")
     red.SetName("Red")
+    red = scene.AddNode(red)  # or the one of an earlier scene, which knows no layout any more
     red.SetMappedInLayout(True)
-    red = scene.AddNode(red)
     red.SetSliceToRASByNTP(0, 0, 1, -1, 0, 0, *bench.ras(7, 6, 7), 0)
     hidden = slicer.vtkMRMLSliceNode()  # of another layout
     hidden.SetLayoutName("Compare1")
