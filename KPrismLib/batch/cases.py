@@ -14,6 +14,7 @@ from pydicom.errors import InvalidDicomError
 from KPrismLib.batch.manifest import recorded_files
 from KPrismLib.errors import InvalidImage
 from KPrismLib.imaging import itk_volumes, nifti, pictures
+from KPrismLib.imaging.detached_voxels import voxel_files
 from KPrismLib.imaging.dicom import read_dicom_files
 from KPrismLib.imaging.dicom_headers import SEGMENTATION, DicomHeader, is_dicom, read_header
 from KPrismLib.imaging.dicom_headers import SUFFIXES as DICOM_SUFFIXES
@@ -24,8 +25,6 @@ from KPrismLib.imaging.volume import Volume
 _IMAGE_SUFFIXES = (*pictures.SUFFIXES, *nifti.SUFFIXES, *itk_volumes.SUFFIXES)
 #: Results, not images.
 _SEGMENTATION_SUFFIXES = (".seg.nrrd",)
-#: Files in which a header of ITK's formats may keep its voxels.
-_VOXEL_FILES = ("raw", "zraw", "raw.gz", "gz", "img")
 _LONGEST_TITLE = 60
 
 
@@ -58,11 +57,7 @@ class Case:
 
     def all_files(self) -> tuple[Path, ...]:
         """``files``, and those in which their headers keep the voxels: all that the image depends on."""
-        first = self.files[0]
-        if first.suffix.lower() not in (".mhd", ".nhdr"):
-            return self.files
-        beside = (first.with_name(f"{first.stem}.{suffix}") for suffix in _VOXEL_FILES)
-        return (*self.files, *(path for path in beside if path.is_file()))
+        return (*self.files, *voxel_files(self.files[0]))
 
 
 def find_cases(

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from KPrismLib.imaging.detached_voxels import voxel_files
 from KPrismLib.imaging.dicom_headers import is_dicom, is_segmentation
 
 
 class InputFiles:
     """The files behind inputs; ``path in files`` says whether ``path`` is one of them, by whatever name.
 
-    Of a folder these are its DICOM images, those of other series than the one that is read too. A DICOM segmentation
-    beside them is none: it is what an earlier run wrote there.
+    The files in which a header keeps its voxels are among them. Of a folder these are its DICOM images, those of other
+    series than the one that is read too. A DICOM segmentation beside them is none: it is what an earlier run wrote
+    there.
 
     Args:
         inputs: files, and folders with DICOM series.
@@ -25,7 +27,7 @@ class InputFiles:
             if _is_folder(path):
                 self._in_folders.update(file.resolve() for file in path.iterdir())
             else:
-                self._files.add(path.resolve())
+                self._files.update(file.resolve() for file in (path, *voxel_files(path)))
 
     def __contains__(self, path: Path) -> bool:
         file = path.resolve()

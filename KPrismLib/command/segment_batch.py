@@ -146,7 +146,7 @@ def _found(inputs: Sequence[Path], places: Places) -> list[Case]:
 
 def _check_apart(cases: Sequence[Case], places: Places, request: Request) -> None:
     """Raise CannotWrite when a result would take the place of an image, or of a reference or its mask."""
-    files = InputFiles([*(path for case in cases for path in case.all_files()), *request.reference_files])
+    files = InputFiles([*(path for case in cases for path in case.files), *request.reference_files])
     for case in cases:
         for result in places.outputs(case.name).files:
             if result in files:

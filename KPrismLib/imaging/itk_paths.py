@@ -2,7 +2,8 @@
 
 On Windows, ITK opens most files through the system's old 8-bit interface, which knows no letters outside its code
 page; on other systems its Python layer takes no name whose bytes are not UTF-8. Such files are given an ASCII name for
-as long as they are being read: a hard link where the disk allows it, else a copy. All other names pass as they are.
+as long as they are being read: a hard link where the disk allows it, else a copy. The files in which a header keeps its
+voxels get such names, too, and the header is copied with these. All other names pass as they are.
 """
 
 from __future__ import annotations
@@ -12,25 +13,28 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from KPrismLib.imaging.detached_voxels import DetachedHeader, detached_header
 
 
 @contextmanager
 def itk_paths(paths: Sequence[Path]) -> Iterator[list[str]]:
     """The names under which ITK finds ``paths``, in their order, while the ``with`` block runs."""
-    if not needs_alias(paths):
+    headers = [_detached_header(path) for path in paths]
+    if not needs_alias([*paths, *(file for header in headers if header for file in header.files)]):
         yield [str(path) for path in paths]
         return
     with tempfile.TemporaryDirectory(prefix="kprism-") as folder:
         names = []
-        for number, path in enumerate(paths):
+        for number, (path, header) in enumerate(zip(paths, headers, strict=True)):
             # Only the suffixes of the old name matter to ITK: they choose the reader.
             alias = Path(folder) / f"{number:06d}{''.join(filter(str.isascii, path.suffixes[-2:]))}"
-            try:
-                os.link(path, alias)
-            except OSError:
-                shutil.copyfile(path, alias)
+            if header is None:
+                _alias(path, alias)
+            else:
+                alias.write_bytes(header.naming(_voxel_aliases(header, alias)))
             names.append(str(alias))
         yield names
 
@@ -40,6 +44,31 @@ def needs_alias(paths: Sequence[Path]) -> bool:
     if sys.platform == "win32":
         return not all(str(path).isascii() for path in paths)
     return not all(_is_unicode(str(path)) for path in paths)
+
+
+def _detached_header(path: Path) -> DetachedHeader | None:
+    try:
+        return detached_header(path)
+    except OSError:  # ITK will say so
+        return None
+
+
+def _voxel_aliases(header: DetachedHeader, alias: Path) -> list[str]:
+    """The names, beside ``alias``, that the files with the voxels of a header were given."""
+    names = []
+    for number, (name, file) in enumerate(zip(header.names, header.files, strict=True)):
+        names.append(f"{alias.stem}-{number:06d}.raw")
+        with suppress(OSError, ValueError):  # ITK shall miss what is not there
+            # What ITK finds by an ending that the header leaves out, .gz, it shall find so again.
+            _alias(file, alias.with_name(names[-1] + file.name[len(Path(name).name) :]))
+    return names
+
+
+def _alias(path: Path, alias: Path) -> None:
+    try:
+        os.link(path, alias)
+    except OSError:
+        shutil.copyfile(path, alias)
 
 
 def _is_unicode(name: str) -> bool:

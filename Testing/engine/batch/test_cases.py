@@ -141,10 +141,11 @@ def test_names_differ_even_without_capital_letters(tmp_path) -> None:
 
 
 def test_a_header_depends_on_the_file_of_its_voxels(tmp_path) -> None:
-    for name in ("a.mhd", "a.raw", "b.raw"):
+    (tmp_path / "a.mhd").write_text("ElementDataFile = voxels.bin\n")
+    for name in ("a.raw", "voxels.bin"):
         (tmp_path / name).write_bytes(b"1")
     (case,) = find_cases([tmp_path])
-    assert [path.name for path in case.all_files()] == ["a.mhd", "a.raw"]
+    assert [path.name for path in case.all_files()] == ["a.mhd", "voxels.bin"]
 
 
 def test_nothing_to_find_is_a_sentence(tmp_path) -> None:

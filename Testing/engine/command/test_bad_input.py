@@ -258,6 +258,12 @@ def test_a_segmentation_beside_its_series_may_be_written_again(tmp_path) -> None
     assert tmp_path / "liver.dcm" not in InputFiles([tmp_path])
 
 
+def test_the_voxels_of_a_header_are_inputs_like_the_header(tmp_path) -> None:
+    (tmp_path / "scan.mhd").write_text("ElementDataFile = voxels.nrrd\n")
+    (tmp_path / "voxels.nrrd").write_bytes(b"1")
+    assert tmp_path / "voxels.nrrd" in InputFiles([tmp_path / "scan.mhd"])
+
+
 def test_wrong_usage_has_its_own_status(kprism, picture, tmp_path) -> None:
     assert kprism("segment", picture).status == 2
     assert kprism("segment", "--nothing").status == 2
