@@ -5,18 +5,16 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-from pydicom.errors import InvalidDicomError
 
 from KPrismLib.batch.manifest import recorded_files
 from KPrismLib.errors import InvalidImage
 from KPrismLib.imaging import itk_volumes, nifti, pictures
 from KPrismLib.imaging.detached_voxels import voxel_files
 from KPrismLib.imaging.dicom import read_dicom_files
-from KPrismLib.imaging.dicom_headers import SEGMENTATION, DicomHeader, is_dicom, read_header
+from KPrismLib.imaging.dicom_headers import SEGMENTATION, DicomHeader, header_if_dicom, read_header
 from KPrismLib.imaging.dicom_headers import SUFFIXES as DICOM_SUFFIXES
 from KPrismLib.imaging.dicom_stack import stacked
 from KPrismLib.imaging.reading import read_volume
@@ -36,16 +34,23 @@ class Case:
         name: of the case and of its results, with ``/`` between folders: ``patient1/CT``.
         files: what is read: one file, or all files of a DICOM series.
         series_uid: Series Instance UID, for a DICOM series.
+        problem: why it cannot be segmented, where that was seen already when it was found.
     """
 
     name: str
     files: tuple[Path, ...]
     series_uid: str | None = None
+    problem: str | None = None
 
     @property
     def source(self) -> Path:
         """The file, or the folder of a series of several files."""
         return self.files[0] if len(self.files) == 1 else self.files[0].parent
+
+    def check(self) -> None:
+        """Raise InvalidImage if it has a problem."""
+        if self.problem is not None:
+            raise InvalidImage(self.problem)
 
     def read(self) -> Volume:
         """The image.
@@ -53,6 +58,7 @@ class Case:
         Raises:
             InvalidImage: missing, damaged, or slices that do not make one volume.
         """
+        self.check()
         return read_volume(self.files[0]) if len(self.files) == 1 else read_dicom_files(self.files)
 
     def all_files(self) -> tuple[Path, ...]:
@@ -67,9 +73,11 @@ def find_cases(
 
     A folder is searched with all its subfolders, also those that are symbolic links, each once. Its DICOM files are
     grouped into series, also where a series lies in parts in several folders; copies of a series are cases of their
-    own. Files that are no images, segmentations (``.seg.nrrd``, DICOM SEG) and hidden files are passed over, and so are
-    the results of earlier runs: subfolders with a manifest, and the files that it names. DICOM pictures, which do not
-    say where they lie in the patient, are one case each.
+    own. DICOM pictures, which do not say where they lie in the patient, are one case each.
+
+    Files that are no images, segmentations (``.seg.nrrd``, DICOM SEG) and hidden files are passed over, and so are the
+    results of earlier runs: subfolders with a manifest, and the files that it names. What cannot be opened is not: a
+    folder is a case with a problem, and beside a damaged DICOM file so is each series, which may miss it as a slice.
 
     Args:
         inputs: files and folders.
@@ -117,7 +125,8 @@ def _rejoined(cases: Sequence[Case]) -> Iterator[Case]:
         elif case is series[0]:
             common = os.path.commonpath([part.name for part in series])
             files = tuple(path for part in series for path in part.files)
-            yield Case(Path(common).as_posix() if common else case.name, files, case.series_uid)
+            problem = next((part.problem for part in series if part.problem is not None), None)
+            yield Case(Path(common).as_posix() if common else case.name, files, case.series_uid, problem)
 
 
 def _make_one_volume(series: Sequence[Case]) -> bool:
@@ -134,9 +143,11 @@ def _in_folder(
     root: Path, prefix: str, leave_out: Sequence[Path], results: set[Path], after_file: Callable[[], None]
 ) -> Iterator[Case]:
     """The images in a folder; ``results`` takes up the files that are no images but results of earlier runs."""
-    for folder, names in _walk(root, leave_out, results):
+    closed: list[OSError] = []
+    for folder, names in _walk(root, leave_out, results, closed.append):
         inside = Path(prefix) / folder.relative_to(root)
         headers: list[DicomHeader] = []
+        broken: dict[Path, str] = {}
         for name in names:
             after_file()
             path = folder / name
@@ -147,23 +158,29 @@ def _in_folder(
                 yield Case((inside / _stem(name)).as_posix(), (path,))
                 continue
             try:
-                header = read_header(path) if name.upper() != "DICOMDIR" and is_dicom(path) else None
-            except (InvalidDicomError, OSError):
-                if lower.endswith(DICOM_SUFFIXES):  # damaged: a case that fails, rather than a slice that is missing
-                    yield Case((inside / _stem(name)).as_posix(), (path,))
+                header = header_if_dicom(path)
+            except InvalidImage as error:
+                broken[path] = str(error)
                 continue
             if header is not None and header.modality != SEGMENTATION:
                 headers.append(header)
-        yield from _series(headers, inside, root.resolve().name)
+        yield from _series(headers, broken, inside, root.resolve().name)
+    for refusal in closed:
+        folder = Path(refusal.filename)
+        inside = Path(prefix) / folder.relative_to(root)
+        name = inside.as_posix() if inside.name else root.resolve().name
+        yield Case(name, (folder,), problem=f"The folder {name} cannot be opened: {refusal.strerror or refusal}.")
 
 
-def _walk(root: Path, leave_out: Sequence[Path], results: set[Path]) -> Iterator[tuple[Path, list[str]]]:
+def _walk(
+    root: Path, leave_out: Sequence[Path], results: set[Path], on_closed: Callable[[OSError], None]
+) -> Iterator[tuple[Path, list[str]]]:
     """Folders with the names of their files, both in order; not hidden ones, nor those with a manifest of ours."""
     seen = {path.resolve() for path in leave_out}
     # Links come last, so that a folder is known by its own name wherever the tree has it, and a circle has an end.
     waiting = [root]
     while waiting:
-        for here, folders, files in os.walk(waiting.pop(0)):
+        for here, folders, files in os.walk(waiting.pop(0), onerror=on_closed):
             folder = Path(here)
             written = recorded_files(folder)
             results |= written or set()
@@ -172,13 +189,17 @@ def _walk(root: Path, leave_out: Sequence[Path], results: set[Path]) -> Iterator
                 continue
             seen.add(folder.resolve())
             inside = sorted(name for name in folders if not name.startswith("."))
-            waiting += [folder / name for name in inside if (folder / name).is_symlink()]
-            folders[:] = [name for name in inside if not (folder / name).is_symlink()]
+            links = [name for name in inside if os.path.islink(folder / name)]  # noqa: PTH114 - also where stat may not
+            waiting += [folder / name for name in links]
+            folders[:] = [name for name in inside if name not in links]
             yield folder, sorted(name for name in files if not name.startswith("."))
 
 
-def _series(headers: Sequence[DicomHeader], inside: Path, root_name: str) -> Iterator[Case]:
-    """One case for each series; one for each picture of series without geometry."""
+def _series(headers: Sequence[DicomHeader], broken: Mapping[Path, str], inside: Path, root_name: str) -> Iterator[Case]:
+    """One case for each series; one for each picture of series without geometry.
+
+    Of ``broken`` files and what is wrong with them, each may be a slice of any series; without one they are cases.
+    """
     series: dict[tuple[str, Path | None], list[DicomHeader]] = {}
     for header in headers:
         picture = None if header.has_geometry else header.path
@@ -190,7 +211,11 @@ def _series(headers: Sequence[DicomHeader], inside: Path, root_name: str) -> Ite
             name = inside if inside.name else Path(root_name)
         else:
             name = inside / _title(group[0])
-        yield Case(name.as_posix(), tuple(header.path for header in group), uid)
+        problem = next(iter(broken.values()), None) if group[0].has_geometry else None
+        yield Case(name.as_posix(), tuple(header.path for header in group), uid, problem)
+    if not any(header.has_geometry for header in headers):
+        for path, problem in broken.items():
+            yield Case((inside / _stem(path.name)).as_posix(), (path,), problem=problem)
 
 
 def _title(header: DicomHeader) -> str:

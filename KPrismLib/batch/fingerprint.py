@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from KPrismLib.errors import InvalidImage
 
 _PIECE = 1 << 20
 
@@ -15,14 +18,15 @@ def content_fingerprint(files: Iterable[Path]) -> str:
     """SHA-256 over the names and bytes of files, in order of their names.
 
     Raises:
-        OSError: a file cannot be read.
+        InvalidImage: a file cannot be read.
     """
     digest = hashlib.sha256()
     for path in sorted(files):
-        digest.update(_bytes(f"{path.name}\0{path.stat().st_size}\0"))
-        with path.open("rb") as stream:
-            while piece := stream.read(_PIECE):
-                digest.update(piece)
+        with _readable(path):
+            digest.update(_bytes(f"{path.name}\0{path.stat().st_size}\0"))
+            with path.open("rb") as stream:
+                while piece := stream.read(_PIECE):
+                    digest.update(piece)
     return digest.hexdigest()
 
 
@@ -30,11 +34,12 @@ def stamp(files: Iterable[Path]) -> str:
     """SHA-256 over the names, sizes and times of change of files: while it stays the same, so does their content.
 
     Raises:
-        OSError: a file is missing.
+        InvalidImage: a file is missing.
     """
     digest = hashlib.sha256()
     for path in sorted(files):
-        facts = path.stat()
+        with _readable(path):
+            facts = path.stat()
         digest.update(_bytes(f"{path.name}\0{facts.st_size}\0{facts.st_mtime_ns}\0"))
     return digest.hexdigest()
 
@@ -42,6 +47,14 @@ def stamp(files: Iterable[Path]) -> str:
 def settings_fingerprint(settings: Mapping[str, Any]) -> str:
     """SHA-256 over plain values (what JSON can hold), whatever their order."""
     return hashlib.sha256(json.dumps(settings, sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InvalidImage(f"{path.name} cannot be read: {error.strerror or error}.") from error
 
 
 def _bytes(text: str) -> bytes:

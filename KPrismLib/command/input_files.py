@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from KPrismLib.imaging.detached_voxels import voxel_files
@@ -25,7 +26,8 @@ class InputFiles:
         self._in_folders: set[Path] = set()
         for path in inputs:
             if _is_folder(path):
-                self._in_folders.update(file.resolve() for file in path.iterdir())
+                with suppress(OSError):  # no permission: whoever reads it will say so
+                    self._in_folders.update(file.resolve() for file in path.iterdir())
             else:
                 self._files.update(file.resolve() for file in (path, *voxel_files(path)))
 

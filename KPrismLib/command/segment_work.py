@@ -99,6 +99,7 @@ class SegmentWork:
         case = task.case
         about: Record = {"case": case.name, "image": str(case.source), "series_uid": case.series_uid}
         try:
+            case.check()
             files = case.all_files()
             about["stamp"] = stamp(files)
             done = self._done_before(task, about["stamp"])

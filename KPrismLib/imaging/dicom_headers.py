@@ -129,38 +129,40 @@ def _header_of(data: Dataset, path: Path) -> DicomHeader | None:
     )
 
 
+def header_if_dicom(path: Path) -> DicomHeader | None:
+    """The header of a file that may be anything; None when it is no DICOM image.
+
+    Raises:
+        InvalidImage: it is DICOM, by its name or its beginning, and damaged; or it cannot be opened, so that nobody
+            knows what it is. Passed over, a first or last slice would be missed by nobody.
+    """
+    where = f"{path.name} in the folder {path.absolute().parent.name}"
+    try:
+        is_other = not path.is_file() and (path.exists() or path.suffix.lower() not in SUFFIXES)
+        return None if is_other or path.name.upper() == "DICOMDIR" else read_header(path)
+    except InvalidDicomError as error:
+        if not is_dicom(path):
+            return None
+        raise InvalidImage(f"{where} is damaged; copy it again, or move it elsewhere.") from error
+    except OSError as error:
+        raise InvalidImage(
+            f"{where} cannot be opened ({error.strerror or error}); get permission to read it, or move it elsewhere."
+        ) from error
+
+
 def headers_in(folder: Path) -> list[DicomHeader]:
     """The DICOM images that lie in ``folder`` itself, in order of their names; other files are passed over.
 
     Raises:
-        InvalidImage: there is none, or the header of one is damaged.
+        InvalidImage: there is none, or one is damaged or cannot be opened.
     """
-    headers = []
-    for path in sorted(folder.iterdir()):
-        if path.is_file() and path.name.upper() != "DICOMDIR":
-            try:
-                header = read_header(path)
-            except (InvalidDicomError, OSError) as error:
-                if not _looks_like_dicom(path):
-                    continue  # something else that lies in the folder
-                # Passed over, a first or last slice would be missed by nobody.
-                raise InvalidImage(
-                    f"{path.name} in the folder {folder.name} is damaged; copy it again, or move it elsewhere."
-                ) from error
-            if header is not None:
-                headers.append(header)
+    found = (header_if_dicom(path) for path in sorted(folder.iterdir()))
+    headers = [header for header in found if header is not None]
     if not headers:
         raise InvalidImage(
             f"The folder {folder.name} holds no DICOM images; give the folder in which the .dcm files themselves lie."
         )
     return headers
-
-
-def _looks_like_dicom(path: Path) -> bool:
-    try:
-        return is_dicom(path)
-    except OSError:
-        return False
 
 
 def by_series(headers: Iterable[DicomHeader]) -> dict[str, list[DicomHeader]]:

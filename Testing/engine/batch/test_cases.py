@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import pkgutil
 import shutil
 import sys
 from pathlib import Path
@@ -13,6 +15,7 @@ from pydicom.data import get_testdata_file
 from KPrismLib.batch.cases import find_cases
 from KPrismLib.batch.manifest import Manifest
 from KPrismLib.errors import InvalidImage
+from KPrismLib.imaging.reading import read_volume
 from Testing.engine.command.tiny_inputs import save_picture, save_volume
 from Testing.engine.imaging.tiny_dicom import UID, save_slice
 
@@ -94,8 +97,51 @@ def test_segmentations_and_reports_are_no_images_but_damaged_files_are_told(tmp_
     (tmp_path / "damaged.dcm").write_bytes(b"something")
     (case,) = find_cases([tmp_path])
     assert case.name == "damaged"
-    with pytest.raises(InvalidImage, match="not a DICOM file"):
+    with pytest.raises(InvalidImage, match=r"damaged\.dcm in the folder .* is damaged"):
         case.read()
+
+
+@pytest.mark.parametrize("name", ["slice002", "slice002.dcm"])
+def test_a_series_with_a_damaged_slice_is_told_instead_of_read_without_it(tmp_path, name) -> None:
+    for folder, uid in (("a", f"{UID}.1"), ("b", f"{UID}.2")):
+        for number in range(3):
+            save_slice(_made(tmp_path / folder), number, (0, 0, number), uid=uid, name=name.replace("2", str(number)))
+    damaged = tmp_path / "b" / name
+    damaged.write_bytes(damaged.read_bytes()[:200].replace(b"DICM", b"DICM\xff\xff"))
+    whole, broken = find_cases([tmp_path])
+    assert whole.read().shape[0] == 3
+    assert broken.name == "b"
+    with pytest.raises(InvalidImage, match=rf"{name} in the folder b is damaged; copy it again, or move it elsewhere"):
+        broken.read()
+
+
+def test_a_series_of_parts_is_told_where_one_part_has_a_damaged_slice(tmp_path) -> None:
+    for number in range(4):
+        save_slice(_made(tmp_path / f"part{number // 2}"), number, (0, 0, number))
+    (tmp_path / "part1" / "slice004").write_bytes(b"\0" * 128 + b"DICM")
+    (case,) = find_cases([tmp_path])
+    assert "slice004 in the folder part1 is damaged" in str(case.problem)
+
+
+def test_a_series_with_a_file_that_may_not_be_read_is_told(tmp_path, monkeypatch) -> None:
+    for number in range(3):
+        save_slice(tmp_path, number, (0, 0, number), name=f"IM{number}")
+    refuse(monkeypatch, "KPrismLib.imaging.dicom_headers.pydicom.dcmread", tmp_path / "IM2")
+    (case,) = find_cases([tmp_path])
+    expected = f"IM2 in the folder {tmp_path.name} cannot be opened (Permission denied); get permission to read it"
+    assert expected in str(case.problem)
+    with pytest.raises(InvalidImage, match="IM2 in the folder"):
+        read_volume(tmp_path)
+
+
+def test_a_folder_that_may_not_be_opened_is_a_case_with_a_problem(tmp_path, monkeypatch) -> None:
+    for name in ("a.png", "closed/b.png", "open/c.png"):
+        _picture(tmp_path / name)
+    refuse(monkeypatch, "os.scandir", tmp_path / "closed")
+    cases = find_cases([tmp_path])
+    assert [case.name for case in cases] == ["a", "open/c", "closed"]
+    with pytest.raises(InvalidImage, match=r"The folder closed cannot be opened: Permission denied"):
+        cases[-1].read()
 
 
 def test_results_are_not_searched(tmp_path) -> None:
@@ -161,6 +207,19 @@ def test_looking_is_told(tmp_path) -> None:
     looked = []
     find_cases([tmp_path], after_file=lambda: looked.append(1))
     assert len(looked) == 2
+
+
+def refuse(monkeypatch: pytest.MonkeyPatch, function: str, refused: Path) -> None:
+    """Let ``function`` have no permission for one path; root may read everything, so the refusal is staged."""
+    module, _, name = function.rpartition(".")
+    real = getattr(pkgutil.resolve_name(module), name)
+
+    def staged(path, *arguments, **options):
+        if Path(path) == refused:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path, *arguments, **options)
+
+    monkeypatch.setattr(function, staged)
 
 
 def _made(folder: Path) -> Path:

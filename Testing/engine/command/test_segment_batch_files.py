@@ -12,6 +12,7 @@ import SimpleITK as sitk
 
 from KPrismLib.batch.manifest import read_manifest
 from Testing.engine.command.tiny_inputs import blob, save_picture, save_volume, statuses
+from Testing.engine.imaging.tiny_dicom import save_slice
 
 
 def test_results_never_take_the_place_of_images(batch, tmp_path, rng) -> None:
@@ -68,6 +69,26 @@ def test_an_image_whose_result_would_have_too_long_a_name_fails_alone(batch, goo
     result = batch(good, "--json")
     assert sorted(statuses(result).values()) == ["done", "failed"]
     assert "the name is too long; choose a shorter one, in a folder of results for the image" in result.err
+
+
+def test_a_damaged_slice_without_ending_fails_its_series_and_nothing_else(batch, good, tmp_path) -> None:
+    (good / "series").mkdir()
+    for number in range(3):
+        slice_ = save_slice(good / "series", number, (0, 0, number), name=f"IM{number}")
+    slice_.write_bytes(slice_.read_bytes()[:140])
+    result = batch(good, "--json")
+    assert result.status == 1
+    assert statuses(result) == {"a": "done", "series": "failed", "sub/b": "done"}
+    assert "IM2 in the folder series is damaged" in read_manifest(tmp_path / "results")["series"]["sentence"]
+
+
+@pytest.mark.skipif(sys.platform == "win32" or not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may")
+def test_a_folder_that_may_not_be_opened_fails_and_nothing_else(batch, good, tmp_path) -> None:
+    (good / "closed").mkdir(mode=0)
+    result = batch(good, "--json")
+    assert result.status == 1
+    assert statuses(result) == {"a": "done", "closed": "failed", "sub/b": "done"}
+    assert read_manifest(tmp_path / "results")["closed"]["sentence"].startswith("The folder closed cannot be opened")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such file names")
