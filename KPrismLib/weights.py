@@ -77,8 +77,10 @@ def find_weights(model: str | Path) -> Path:
     """The file that a model name or path stands for.
 
     Raises:
-        InvalidWeights: a named network without shipped weights, or a file that does not exist.
+        InvalidWeights: a named network without shipped weights, a file that does not exist, or an empty name.
     """
+    if model == "":
+        raise InvalidWeights(f"The name of the model is empty; give {' or '.join(SHIPPED)}, or a .safetensors file.")
     path = shipped_path(str(model)) if str(model).isidentifier() else Path(model)
     if path.is_file():
         return path

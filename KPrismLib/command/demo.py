@@ -7,11 +7,13 @@ from typing import Annotated
 
 import typer
 
-from KPrismLib.command.options import DEFAULT_MODEL, AsJson, Device, Model
+from KPrismLib.command.options import DEFAULT_MODEL, AsJson, Device, Model, named
 
 
 def demo(
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the pictures.")] = Path("demo-output"),
+    output: Annotated[
+        Path, typer.Option("--output", "-o", parser=named, metavar="PATH", help="Folder for the pictures.")
+    ] = Path("demo-output"),
     model: Model = DEFAULT_MODEL,
     device: Device = "auto",
     as_json: AsJson = False,

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from KPrismLib.command.options import named
+
 if TYPE_CHECKING:
     from KPrismLib.training.checkpoint import Checkpoint
 
@@ -15,9 +17,13 @@ if TYPE_CHECKING:
 def export(
     checkpoints: Annotated[
         list[Path],
-        typer.Argument(metavar="CHECKPOINT...", help="RUN/checkpoint.pt of `kprism train`; of several, their mean."),
+        typer.Argument(
+            parser=named, metavar="CHECKPOINT...", help="RUN/checkpoint.pt of `kprism train`; of several, their mean."
+        ),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE.safetensors", help="The weights file.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", parser=named, metavar="FILE.safetensors", help="The weights file.")
+    ],
     notes: Annotated[
         str,
         typer.Option("--notes", metavar="JSON", help="Facts to keep in the file: a JSON object, or a file with one."),

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from typer.core import TyperCommand
 
-from KPrismLib.command.options import DEFAULT_MODEL, AsJson, Device, Model
+from KPrismLib.command.options import DEFAULT_MODEL, AsJson, Device, Model, named
 
 _REFERENCE, _REFERENCE_MASK = "--reference", "--reference-mask"
 _ORDER = "KPrismLib.prompt_order"
@@ -19,7 +18,6 @@ class SegmentCommand(TyperCommand):
     """Knows two things that typer does not: an option with two values that repeats, and the order of prompts."""
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
-        check_files_named(args)
         args = split_pairs(args)
         ctx.meta[_ORDER] = [name for name in (arg.partition("=")[0] for arg in args) if name in _PROMPT_OPTIONS]
         return super().parse_args(ctx, args)
@@ -28,15 +26,6 @@ class SegmentCommand(TyperCommand):
 _MANY = "Many images (-o is a folder)"
 _CARRY = "From one slice through the volume"
 _PROMPT_OPTIONS = ("--click", "--scribble")
-_FILE_OPTIONS = ("-o", "--output", "--overlay", "--probability", "--mask")
-
-
-def check_files_named(args: list[str]) -> None:
-    """Refuse an empty name, such as a shell makes of an unset variable: as a path it is the folder one is in."""
-    for before, argument in pairwise(["", *args]):
-        name, equals, value = argument.partition("=")
-        if (before in _FILE_OPTIONS and not argument) or (name in _FILE_OPTIONS and equals and not value):
-            raise typer.BadParameter(f"{name or before} has an empty name; give the name of a file or folder.")
 
 
 def split_pairs(args: list[str]) -> list[str]:
@@ -60,13 +49,17 @@ def segment(
     ctx: typer.Context,
     inputs: Annotated[
         list[Path],
-        typer.Argument(metavar="IMAGE...", help="A picture, a volume or a DICOM series; or folders full of them."),
+        typer.Argument(
+            parser=named, metavar="IMAGE...", help="A picture, a volume or a DICOM series; or folders full of them."
+        ),
     ],
     output: Annotated[
         Path,
         typer.Option(
             "--output",
             "-o",
+            parser=named,
+            metavar="PATH",
             help="The segmentation: .seg.nrrd, .nii.gz, .nii, .nrrd, .mha, .png, or .dcm for DICOM SEG. "
             "A folder (a name without ending): one of each image in IMAGE...",
         ),
@@ -76,9 +69,11 @@ def segment(
     ] = None,
     references: Annotated[
         list[Path] | None,
-        typer.Option(_REFERENCE, metavar="IMAGE MASK", help="An example with its mask; repeat for several."),
+        typer.Option(
+            _REFERENCE, parser=named, metavar="IMAGE MASK", help="An example with its mask; repeat for several."
+        ),
     ] = None,
-    masks: Annotated[list[Path] | None, typer.Option(_REFERENCE_MASK, hidden=True)] = None,
+    masks: Annotated[list[Path] | None, typer.Option(_REFERENCE_MASK, parser=named, hidden=True)] = None,
     reference_labels: Annotated[
         list[str] | None,
         typer.Option(
@@ -134,6 +129,7 @@ def segment(
         Path | None,
         typer.Option(
             "--mask",
+            parser=named,
             metavar="MASK",
             help="Start from the slices drawn in this mask of the image; with --slice, from that one.",
             rich_help_panel=_CARRY,
@@ -157,12 +153,17 @@ def segment(
     device: Device = "auto",
     overlay: Annotated[
         Path | None,
-        typer.Option("--overlay", metavar="PNG", help="Also a picture of the result; of many images, a folder."),
+        typer.Option(
+            "--overlay", parser=named, metavar="PNG", help="Also a picture of the result; of many images, a folder."
+        ),
     ] = None,
     probability: Annotated[
         Path | None,
         typer.Option(
-            "--probability", metavar="NIFTI", help="Also the probabilities (.nii, .nii.gz); of many images, a folder."
+            "--probability",
+            parser=named,
+            metavar="NIFTI",
+            help="Also the probabilities (.nii, .nii.gz); of many images, a folder.",
         ),
     ] = None,
     as_json: AsJson = False,

@@ -7,12 +7,21 @@ from typing import Annotated
 
 import typer
 
+from KPrismLib.command.options import named
+
 
 def train(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="The run: network, datasets, phases, rates.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run: checkpoint, logs.")],
+    config: Annotated[
+        Path, typer.Argument(parser=named, metavar="CONFIG.toml", help="The run: network, datasets, phases, rates.")
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", parser=named, metavar="PATH", help="Folder of the run: checkpoint, logs.")
+    ],
     data: Annotated[
-        Path | None, typer.Option("--data", help="Folder of the datasets; default, that of CONFIG.toml.")
+        Path | None,
+        typer.Option(
+            "--data", parser=named, metavar="PATH", help="Folder of the datasets; default, that of CONFIG.toml."
+        ),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume/--no-resume", help="Go on from the checkpoint in the folder, if there is one.")

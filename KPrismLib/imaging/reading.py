@@ -48,8 +48,10 @@ def existing(path: str | Path) -> Path:
     """``path`` as a Path, when there is something to read.
 
     Raises:
-        InvalidImage: nothing there, an empty file, or no permission.
+        InvalidImage: nothing there, an empty file, an empty name, or no permission.
     """
+    if path == "":  # as a path it is the folder that one is in
+        raise InvalidImage("The name of the image is empty; give that of a file or folder.")
     source = Path(path)
     if not source.name:  # "." has a name, too, which sentences and segmentations are called by
         source = source.resolve()

@@ -270,13 +270,41 @@ def test_wrong_usage_has_its_own_status(kprism, picture, tmp_path) -> None:
     incomplete = kprism("segment", picture, "-o", tmp_path / "o.png", "--reference", picture)
     assert incomplete.status == 2
     assert "IMAGE and its MASK" in incomplete.err
-    for empty in (("-o", ""), ("--output=",), ("-o", tmp_path / "o.png", "--overlay", "")):
-        result = kprism("segment", picture, "--class", "liver", *empty)
-        assert result.status == 2
-        assert "has an empty name" in result.err
     uid = kprism("segment", picture, "-o", tmp_path / "o.png", "--class", "liver", "--series-uid", "1.2")
     assert uid.status == 2
     assert "chooses among the DICOM series of a folder" in uid.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("segment", "", "-o", "out", "--class", "liver"),
+        ("segment", "a.png", "", "-o", "out", "--class", "liver"),
+        ("segment", "a.png", "-o", "", "--class", "liver"),
+        ("segment", "a.png", "--output=", "--class", "liver"),
+        ("segment", "a.png", "-o", "o.png", "--class", "liver", "--overlay", ""),
+        ("segment", "a.png", "-o", "o.png", "--class", "liver", "--probability="),
+        ("segment", "a.png", "-o", "o.png", "--propagate", "--mask", ""),
+        ("evaluate", ""),
+        ("train", "", "-o", "run"),
+        ("train", "a.toml", "-o", ""),
+        ("export", "", "-o", "o.safetensors"),
+        ("demo", "-o", ""),
+    ],
+)
+def test_an_empty_name_is_not_the_folder_that_one_stands_in(kprism, tmp_path, monkeypatch, arguments) -> None:
+    save_picture(tmp_path / "a.png", np.eye(9, dtype=np.uint8))
+    monkeypatch.chdir(tmp_path)
+    result = kprism(*arguments)
+    assert result.status == 2
+    assert "the name is empty; give that of a file or folder" in " ".join(result.err.replace("│", "").split())
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_the_name_of_a_model_may_not_be_empty(kprism, refused, picture) -> None:
+    expected = "The name of the model is empty; give small, or a .safetensors file."
+    assert refused(picture, "--class", "liver", model="") == expected
+    assert kprism("classes", "--model=").sentence == expected
 
 
 def test_foreign_notes_and_settings(kprism, tmp_path) -> None:

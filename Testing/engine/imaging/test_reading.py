@@ -180,6 +180,8 @@ def test_the_folder_that_one_stands_in_has_a_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "series")
     with pytest.raises(InvalidImage, match="The folder series holds no DICOM"):
         read_volume(".")
+    with pytest.raises(InvalidImage, match="name of the image is empty"):
+        read_volume("")
 
 
 def test_a_cifti_file_is_no_volume(tmp_path):
