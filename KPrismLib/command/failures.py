@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
@@ -18,6 +19,9 @@ from KPrismLib.errors import Cancelled, KPrismError
 FAILED = 1
 INTERRUPTED = 130
 READER_GONE = 141  # as a shell reports a program that SIGPIPE ended
+
+#: What a full disk, or a quota, answers who writes.
+OUT_OF_SPACE = (errno.ENOSPC, *((errno.EDQUOT,) if hasattr(errno, "EDQUOT") else ()))
 
 #: Set to anything but 0 to see where an error comes from; ``kprism --debug`` sets it.
 DEBUG_VARIABLE = "KPRISM_DEBUG"
@@ -54,19 +58,35 @@ def explained() -> Iterator[None]:
         typer.echo("Cancelled.", err=True)
         raise typer.Exit(INTERRUPTED) from error
     except BrokenPipeError as error:
-        # Whoever read the output, such as `head`, has seen enough; the interpreter would complain once more at its end.
-        with suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read the output, such as `head`, has seen enough.
+        _silence_output()
         raise typer.Exit(READER_GONE) from error
     except Exception as error:  # the outermost place: nobody else is left to handle it
         if is_debugging():
             traceback.print_exc()
         typer.echo(sentence_of(error), err=True)
+        if isinstance(error, OSError) and error.errno in OUT_OF_SPACE:
+            _silence_output()
         raise typer.Exit(FAILED) from error
+
+
+def _silence_output() -> None:
+    """What could not be printed is let go; the interpreter would try, and complain, once more at its end."""
+    if sys.stdout is None:  # closed by who started us
+        return
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class ExplainingGroup(TyperGroup):
     """Commands whose errors are sentences, not tracebacks."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        with explained():  # the help and the version are printed in here
+            return super().parse_args(ctx, args)
 
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
         with explained():
@@ -80,5 +100,7 @@ def sentence_of(error: Exception) -> str:
         return text
     if isinstance(error, MemoryError):
         return "The computer is out of memory; close other programs or segment a smaller image."
+    if isinstance(error, OSError) and error.errno in OUT_OF_SPACE:
+        return "There is no space left for what is to be written; free some on that disk, or write to another place."
     what = f"{type(error).__name__}: {text}" if text else type(error).__name__
     return f"K-Prism did not expect this ({what[:300].rstrip('.')}); run `kprism --debug ...` to see where it happened."

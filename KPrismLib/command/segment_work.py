@@ -15,7 +15,7 @@ from KPrismLib.batch.fingerprint import content_fingerprint, stamp
 from KPrismLib.batch.manifest import Record, Status
 from KPrismLib.batch.workers import Progress
 from KPrismLib.command.console import made_folder
-from KPrismLib.command.failures import sentence_of, without_reader_warnings
+from KPrismLib.command.failures import OUT_OF_SPACE, sentence_of, without_reader_warnings
 from KPrismLib.command.label_map import Knowledge, predict
 from KPrismLib.command.outputs import Outputs
 from KPrismLib.command.segment_request import Request
@@ -24,7 +24,7 @@ from KPrismLib.intensity import window_for
 from KPrismLib.predictor import Predictor
 
 #: With these, no other case can be written either.
-_HOPELESS = (errno.ENOSPC, errno.EROFS, *((errno.EDQUOT,) if hasattr(errno, "EDQUOT") else ()))
+_HOPELESS = (*OUT_OF_SPACE, errno.EROFS)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -63,6 +64,18 @@ def test_who_reads_a_few_lines_of_the_output_hears_no_complaint() -> None:
         complaint = running.stderr.read().decode()
     assert complaint == ""
     assert running.returncode == 141
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+@pytest.mark.parametrize("arguments", [["classes"], ["classes", "--json"], ["info"], ["--version"], ["--help"]])
+def test_output_on_a_full_disk_is_a_sentence(arguments) -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "KPrismLib", *arguments]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.stderr == (
+        "There is no space left for what is to be written; free some on that disk, or write to another place.\n"
+    )
+    assert done.returncode == 1
 
 
 def test_the_unexpected_is_a_sentence_and_a_traceback_on_demand(kprism, monkeypatch) -> None:
