@@ -24,9 +24,19 @@ def content_fingerprint(files: Iterable[Path]) -> str:
     for path in sorted(files):
         with _readable(path):
             digest.update(_bytes(f"{path.name}\0{path.stat().st_size}\0"))
-            with path.open("rb") as stream:
-                while piece := stream.read(_PIECE):
-                    digest.update(piece)
+            _add_content(digest, path)
+    return digest.hexdigest()
+
+
+def file_fingerprint(path: Path) -> str:
+    """SHA-256 over the bytes of a file, whatever its name.
+
+    Raises:
+        InvalidImage: it cannot be read.
+    """
+    digest = hashlib.sha256()
+    with _readable(path):
+        _add_content(digest, path)
     return digest.hexdigest()
 
 
@@ -47,6 +57,12 @@ def stamp(files: Iterable[Path]) -> str:
 def settings_fingerprint(settings: Mapping[str, Any]) -> str:
     """SHA-256 over plain values (what JSON can hold), whatever their order."""
     return hashlib.sha256(json.dumps(settings, sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+
+def _add_content(digest: hashlib._Hash, path: Path) -> None:
+    with path.open("rb") as stream:
+        while piece := stream.read(_PIECE):
+            digest.update(piece)
 
 
 @contextmanager

@@ -55,11 +55,8 @@ class Manifest:
         Raises:
             CannotWrite: the disk is full, or gone.
         """
-        finished = datetime.now(timezone.utc).isoformat(timespec="microseconds")
-        line = json.dumps({**record, "finished": finished}, ensure_ascii=False, allow_nan=False)
         try:
-            # A file name that is no UTF-8 reaches us as half a pair; escaped, it is JSON that reads as the same name.
-            self._write(f"{line}\n".encode(errors="backslashreplace"))
+            self._write(line_of(record))
         except OSError as error:
             raise CannotWrite(
                 f"Cannot write {self.path.name} into {self.path.parent}: {error.strerror or error}; free some "
@@ -80,6 +77,14 @@ class Manifest:
         self._stream.close()
 
 
+def line_of(record: Mapping[str, Any]) -> bytes:
+    """The line of a record, with the time."""
+    finished = datetime.now(timezone.utc).isoformat(timespec="microseconds")
+    line = json.dumps({**record, "finished": finished}, ensure_ascii=False, allow_nan=False)
+    # A file name that is no UTF-8 reaches us as half a pair; escaped, it is JSON that reads as the same name.
+    return f"{line}\n".encode(errors="backslashreplace")
+
+
 def read_manifest(folder: Path) -> dict[str, Record]:
     """The latest record of every case in the manifests of a folder, by its name.
 
@@ -89,20 +94,16 @@ def read_manifest(folder: Path) -> dict[str, Record]:
     Raises:
         CannotWrite: a manifest cannot be read.
     """
-    latest: dict[str, Record] = {}
-    for path in sorted(folder.glob(f"{NAME}*{ENDING}")):
-        try:
-            lines = path.read_bytes().splitlines()
-        except OSError as error:
-            raise CannotWrite(f"{path} cannot be read: {error.strerror or error}.") from error
-        for line in lines:
-            record = _parsed(line)
-            if record is None or record["status"] == Status.SKIPPED.value:
-                continue
-            earlier = latest.get(record["case"])
-            if earlier is None or earlier["finished"] <= record["finished"]:
-                latest[record["case"]] = record
-    return latest
+    return {record["case"]: record for record in _records(folder)}
+
+
+def read_results(folder: Path) -> dict[str, Record]:
+    """The latest record of every segmentation that was written, by its name in the folder (``output``).
+
+    Raises:
+        CannotWrite: a manifest cannot be read.
+    """
+    return {record["output"]: record for record in _records(folder) if isinstance(record.get("output"), str)}
 
 
 def recorded_files(folder: Path) -> set[Path] | None:
@@ -111,7 +112,7 @@ def recorded_files(folder: Path) -> set[Path] | None:
     A manifest.jsonl of other programs makes no folder of results.
     """
     try:
-        records = read_manifest(folder).values()
+        records = _records(folder)
     except CannotWrite:
         return None
     if not records:
@@ -121,7 +122,21 @@ def recorded_files(folder: Path) -> set[Path] | None:
     return {(folder / str(name)).resolve() for name in named}
 
 
-def _parsed(line: bytes) -> Record | None:
+def _records(folder: Path) -> list[Record]:
+    """All records of cases that were not skipped, the latest last."""
+    found = []
+    for path in sorted(folder.glob(f"{NAME}*{ENDING}")):
+        try:
+            lines = path.read_bytes().splitlines()
+        except OSError as error:
+            raise CannotWrite(f"{path} cannot be read: {error.strerror or error}.") from error
+        records = (parsed(line) for line in lines)
+        found += [record for record in records if record is not None and record["status"] != Status.SKIPPED.value]
+    return sorted(found, key=lambda record: record["finished"])
+
+
+def parsed(line: bytes) -> Record | None:
+    """The record in a line; None where it is none, or only a part."""
     try:
         record = json.loads(line)
     except ValueError:  # also bytes that are no UTF-8

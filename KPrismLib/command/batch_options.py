@@ -38,7 +38,7 @@ class BatchOptions:
     Attributes:
         format: of the segmentations, one of :data:`FORMATS`; None for :data:`DEFAULT_FORMAT`.
         workers: number of processes, or None for what suits the device.
-        overwrite: segment also what is done.
+        overwrite: segment also what is done, and write over whatever lies where results go.
         shard: ``I/N``, or None.
     """
 

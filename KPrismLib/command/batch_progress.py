@@ -45,10 +45,10 @@ class BatchProgress:
         self._bar.update(self._in_hand[worker], description=case, completed=done, total=total)
 
     def finished(self, record: Record) -> None:
-        """A case is ready: its line, unless there was nothing to do."""
+        """A case is ready: its line, unless there was nothing to do nor to say."""
         self._ready += 1
         self._bar.advance(self._cases)
-        if record["status"] != Status.SKIPPED.value:
+        if record["status"] != Status.SKIPPED.value or record.get("warning"):
             self.tell(f"[{self._ready}/{self._total}] {record['case']}: {_result(record)}")
 
     def tell(self, sentence: str) -> None:
@@ -62,6 +62,8 @@ class BatchProgress:
 def _result(record: Record) -> str:
     if record["status"] == Status.FAILED.value:
         return f"FAILED. {record['sentence']}"
+    if record["status"] == Status.SKIPPED.value:
+        return f"skipped. {record['warning']}"
     found = ", ".join(
         f"{one['name']} {one['voxels']} voxels"
         if one["millilitres"] is None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from KPrismLib.imaging.atomic_file import write_atomically
 from KPrismLib.imaging.nifti import nifti_bytes
 from KPrismLib.imaging.overlay import OVERLAY_ENDINGS, render_overlay, write_overlay
 from KPrismLib.imaging.planes import SlicePlacement, only_slice
-from KPrismLib.imaging.segmentation_file import SEGMENTATION_ENDINGS, write_segmentation
+from KPrismLib.imaging.segmentation_file import SEGMENTATION_ENDINGS, segmentation_bytes
 from KPrismLib.imaging.volume import Volume
 from KPrismLib.prompts import Click, Prompt, Scribble
 
@@ -82,7 +82,13 @@ class Outputs:
             dicom_seg.check_possible(volume, self.segmentation.name)
 
     def write(
-        self, result: LabelMap, volume: Volume, prompts: Sequence[Prompt] = (), prompted: SlicePlacement | None = None
+        self,
+        result: LabelMap,
+        volume: Volume,
+        prompts: Sequence[Prompt] = (),
+        prompted: SlicePlacement | None = None,
+        *,
+        announce: Callable[[bytes], None] = lambda _: None,
     ) -> None:
         """Write every file, each whole or not at all.
 
@@ -91,16 +97,20 @@ class Outputs:
             volume: the image.
             prompts: clicks and scribbles that led to it.
             prompted: the slice in which they lie.
+            announce: called with the file of the segmentation, before it takes the place of another.
 
         Raises:
             CannotWrite: no permission, full disk.
         """
-        write_segmentation(self.segmentation, result.array, result.segments, volume)
+        segmentation = segmentation_bytes(self.segmentation, result.array, result.segments, volume)
         if self.overlay is not None:
             place = result.fullest()
             _write_overlay(self.overlay, result, volume, place, prompts if place == prompted else ())
         if self.probability is not None:
             _write_probability(self.probability, result, volume)
+        # Last, so that it is the old one still where one of the others cannot be written.
+        announce(segmentation)
+        write_atomically(self.segmentation, segmentation)
 
 
 def _write_overlay(

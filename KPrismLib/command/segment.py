@@ -181,7 +181,11 @@ def segment(
     ] = None,
     overwrite: Annotated[
         bool,
-        typer.Option("--overwrite", help="Also segment again what the manifest says is done.", rich_help_panel=_MANY),
+        typer.Option(
+            "--overwrite",
+            help="Also segment again what is done, over results that were changed since, and those of other images.",
+            rich_help_panel=_MANY,
+        ),
     ] = False,
     shard: Annotated[
         str | None,
@@ -196,9 +200,10 @@ def segment(
     """Segment an image by class, by example, by clicks, or by a class or example that clicks refine.
 
     With a folder as -o, segment every image and every DICOM series in IMAGE...; what is done is skipped, and
-    manifest.jsonl in that folder says what became of each. Folders are searched with their subfolders and the folders
-    that links lead to; left out are hidden files, segmentations (.seg.nrrd, DICOM SEG), and results of earlier runs:
-    folders with such a manifest.jsonl, and the overlays and probabilities that it names.
+    manifest.jsonl in that folder says what became of each. A result is written over where that file tells of it, it is
+    unchanged, and of the same image. Folders are searched with their subfolders and the folders that links lead to;
+    left out are hidden files, segmentations (.seg.nrrd, DICOM SEG), and results of earlier runs: folders with such a
+    manifest.jsonl, and the overlays and probabilities that it names.
 
     Pixels are ROW,COLUMN from 0,0 at the top left of the slice as radiologists see it (and as --overlay shows it).
     """

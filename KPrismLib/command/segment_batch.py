@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +15,8 @@ from rich.console import Console
 from KPrismLib import __version__
 from KPrismLib.batch.cases import Case, find_cases
 from KPrismLib.batch.fingerprint import content_fingerprint, settings_fingerprint
-from KPrismLib.batch.manifest import ENDING, NAME, Manifest, Record, Status, read_manifest
+from KPrismLib.batch.manifest import ENDING, NAME, Manifest, Record, Status, read_results
+from KPrismLib.batch.results import withdraw
 from KPrismLib.batch.shard import Shard, wait_for_other_shards
 from KPrismLib.batch.workers import Interruption, work_here, work_in_processes
 from KPrismLib.command.batch_devices import devices_for, number_of_workers
@@ -74,11 +75,12 @@ def run_batch(
         devices=devices_for(str(chosen), workers, os.environ),
         workers=workers,
         settings=_settings(request, places, model),
+        overwrite=options.overwrite,
     )
     if request.references and workers == 1:
         work.open()  # what is wrong with an example is wrong with every case
     request.say_places_of_many()
-    records, stop, cancelled = _work_through(work, cases, places, options, shard, workers)
+    records, stop, cancelled = _work_through(work, cases, places, shard, workers)
     _tell(records, len(cases), places, shard, as_json=as_json, cancelled=cancelled, stop=stop)
     if cancelled:
         raise Cancelled("Cancelled.")
@@ -88,11 +90,11 @@ def run_batch(
 
 
 def _work_through(
-    work: SegmentWork, cases: Sequence[Case], places: Places, options: BatchOptions, shard: Shard, workers: int
+    work: SegmentWork, cases: Sequence[Case], places: Places, shard: Shard, workers: int
 ) -> tuple[list[Record], str | None, bool]:
     """-> (records, why it stopped early, whether ^C was pressed)."""
-    earlier: Mapping[str, Record] = {} if options.overwrite else read_manifest(places.folder)
-    tasks = (Task(case, earlier.get(case.name)) for case in cases)
+    written = read_results(places.folder)
+    tasks = (Task(case, written.get(places.output(case.name))) for case in cases)
     records: list[Record] = []
     with (
         Manifest(places.folder / f"{NAME}{shard.suffix}{ENDING}") as manifest,
@@ -113,6 +115,8 @@ def _work_through(
         try:
             for outcome in outcomes:
                 manifest.append(outcome.record)
+                if outcome.is_on_record:
+                    withdraw(places.folder, places.output(outcome.record["case"]))
                 records.append(outcome.record)
                 bars.finished(outcome.record)
                 if outcome.stop is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import time
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Any
 from KPrismLib.batch.cases import Case
 from KPrismLib.batch.fingerprint import content_fingerprint, stamp
 from KPrismLib.batch.manifest import Record, Status
+from KPrismLib.batch.results import announce, announced, check_replaceable, is_same_place
 from KPrismLib.batch.workers import Progress
 from KPrismLib.command.console import made_folder
 from KPrismLib.command.failures import OUT_OF_SPACE, sentence_of, without_reader_warnings
@@ -29,7 +31,7 @@ _HOPELESS = (*OUT_OF_SPACE, errno.EROFS)
 
 @dataclass(frozen=True)
 class Task:
-    """A case, and the record of when it was done before, if it was."""
+    """A case, and the record of its segmentation if one was written before, maybe for another image."""
 
     case: Case
     earlier: Record | None = None
@@ -41,6 +43,11 @@ class Outcome:
 
     record: Record
     stop: str | None = None
+
+    @property
+    def is_on_record(self) -> bool:
+        """Whether this record, or an earlier one for which the case was skipped, tells of the result as it is."""
+        return self.record["status"] != Status.FAILED.value and not self.record.get("changed", False)
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,10 @@ class Places:
     ending: str
     overlays: Path | None = None
     probabilities: Path | None = None
+
+    def output(self, case: str) -> str:
+        """The name of a segmentation as seen from the folder."""
+        return os.path.relpath(self.folder / f"{case}{self.ending}", self.folder)
 
     @property
     def folders(self) -> tuple[Path, ...]:
@@ -82,6 +93,7 @@ class SegmentWork:
         devices: of process 0, 1, ...; taken in turn when there are more processes.
         workers: how many processes share the processor.
         settings: fingerprint of everything but the image that decides about the result.
+        overwrite: segment also what is done, and write over whatever lies where results go.
     """
 
     request: Request
@@ -90,6 +102,7 @@ class SegmentWork:
     devices: tuple[str, ...]
     workers: int
     settings: str
+    overwrite: bool = False
     _worker: int = 0
 
     def do(self, task: Task, worker: int, progress: Progress) -> Outcome:
@@ -97,19 +110,19 @@ class SegmentWork:
         self._worker = worker
         begin = time.perf_counter()
         case = task.case
-        about: Record = {"case": case.name, "image": str(case.source), "series_uid": case.series_uid}
+        about = self._about(case)
         try:
             case.check()
             files = case.all_files()
             about["stamp"] = stamp(files)
-            done = self._done_before(task, about["stamp"])
-            if done:
-                return Outcome({**about, "status": Status.SKIPPED.value, "reason": done})
+            done = self._done_before(task, about)
+            if done is not None:
+                return Outcome({**about, "status": Status.SKIPPED.value, **done})
             about |= {"content": content_fingerprint(files), "settings": self.settings}
-            done = self._done_before(task, about["stamp"], about["content"])
-            if done:
-                return Outcome({**about, "status": Status.SKIPPED.value, "reason": done})
-            about |= self._segment(case, progress)
+            done = self._done_before(task, about)
+            if done is not None:
+                return Outcome({**about, "status": Status.SKIPPED.value, **done})
+            about |= self._segment(task, about, progress)
         except Exception as error:  # one failed case does not stop the rest  # noqa: BLE001
             seconds = round(time.perf_counter() - begin, 3)
             failed = {**about, "status": Status.FAILED.value, "sentence": sentence_of(error), "seconds": seconds}
@@ -122,37 +135,52 @@ class SegmentWork:
             f"The process that segmented it ended by itself ({reason}), most often for want of memory; "
             "use fewer --workers."
         )
-        case = task.case
-        about = {"case": case.name, "image": str(case.source), "series_uid": case.series_uid}
-        return Outcome({**about, "status": Status.FAILED.value, "sentence": sentence})
+        return Outcome({**self._about(task.case), "status": Status.FAILED.value, "sentence": sentence})
 
     def open(self) -> tuple[Predictor, Knowledge]:
         """The model and what it is asked for; raises what is wrong with either."""
         return self._opened
 
-    def _done_before(self, task: Task, stamped: str, content: str | None = None) -> str | None:
-        """Why there is nothing to do: the same image, settings and results as in the earlier record; else None."""
+    def _about(self, case: Case) -> Record:
+        """What the record of a case says of its image, also from where the results are: wherever one stands."""
+        image = {"image": str(case.source), "source": self._seen_from_results(case.source)}
+        return {"case": case.name, **image, "series_uid": case.series_uid}
+
+    def _done_before(self, task: Task, about: Record) -> Record | None:
+        """Why there is nothing to do: image, settings and results are those of the earlier record; else None."""
         earlier = task.earlier
-        if earlier is None or earlier["status"] != Status.DONE.value or earlier.get("settings") != self.settings:
+        if self.overwrite or earlier is None or earlier.get("settings") != self.settings:
             return None
-        # An unchanged file need not be read; a file that was only touched or copied has the same content.
-        if earlier.get("stamp") != stamped and (content is None or earlier.get("content") != content):
+        # An unchanged file need not be read; a file that was only touched, moved or copied has the same content.
+        unchanged = earlier.get("stamp") == about["stamp"] and is_same_place(earlier, about)
+        if not unchanged and ("content" not in about or earlier.get("content") != about["content"]):
             return None
         outputs = self.places.outputs(task.case.name)
-        if not outputs.segmentation.is_file() or outputs.segmentation.stat().st_size != earlier.get("bytes"):
+        if not outputs.segmentation.is_file():
             return None
         # Another run may have written its own overlays where ours were.
         for name, path in (("overlay", outputs.overlay), ("probability", outputs.probability)):
             if path is not None and (not path.is_file() or earlier.get(name) != self._side_file(path)):
                 return None
-        return f"done {earlier['finished']} from the same image with the same settings"
+        done = f"done {earlier['finished']} from the same image with the same settings"
+        if outputs.segmentation.stat().st_size == earlier.get("bytes"):
+            return {"reason": done}
+        if announced(self.places.folder, self.places.output(task.case.name)) is not None:
+            return None  # a run with other settings was killed before its record
+        name = outputs.segmentation.name
+        changed = f"{name} was changed after K-Prism wrote it and stays; for a new one move it away or add --overwrite."
+        return {"reason": f"{done}, changed since", "changed": True, "warning": changed}
 
-    def _segment(self, case: Case, progress: Progress) -> Record:
-        request, outputs = self.request, self.places.outputs(case.name)
+    def _segment(self, task: Task, about: Record, progress: Progress) -> Record:
+        request, case = self.request, task.case
+        outputs, output = self.places.outputs(case.name), self.places.output(case.name)
         without_reader_warnings()
         for path in outputs.files:
             made_folder(path.parent)
         outputs.check(case.files)
+        if not self.overwrite:
+            known = (announced(self.places.folder, output), task.earlier)
+            check_replaceable(outputs.segmentation, about, [record for record in known if record is not None])
         volume = case.read()
         outputs.check_fits(volume)
         places = request.places(volume)
@@ -174,11 +202,16 @@ class SegmentWork:
             keep_probability=outputs.probability is not None,
             after_slice=after_slice,
         )
-        outputs.write(result, volume)
+        written: Record = {"output": output}
+
+        def about_to_write(segmentation: bytes) -> None:
+            written.update(bytes=len(segmentation), sha256=hashlib.sha256(segmentation).hexdigest())
+            announce(self.places.folder, {**about, **written, "status": Status.DONE.value})
+
+        outputs.write(result, volume, announce=about_to_write)
         facts = facts_of(result, volume, predictor)
         return {
-            "output": os.path.relpath(outputs.segmentation, self.places.folder),
-            "bytes": outputs.segmentation.stat().st_size,
+            **written,
             "overlay": self._side_file(outputs.overlay),
             "probability": self._side_file(outputs.probability),
             "model": facts["model"],
@@ -201,13 +234,13 @@ class SegmentWork:
 
     def _side_file(self, path: Path | None) -> Record | None:
         """What the record says of a file that was written beside the segmentation."""
-        if path is None:
-            return None
+        return None if path is None else {"output": self._seen_from_results(path), "bytes": path.stat().st_size}
+
+    def _seen_from_results(self, path: Path) -> str:
         try:
-            output = os.path.relpath(path, self.places.folder)
+            return os.path.relpath(path, self.places.folder)
         except ValueError:  # on another drive of Windows
-            output = str(path.absolute())
-        return {"output": output, "bytes": path.stat().st_size}
+            return str(path.absolute())
 
     @cached_property
     def _opened(self) -> tuple[Predictor, Knowledge]:

@@ -58,6 +58,20 @@ def write_segmentation(
     """Write a label map in the format that the name of the file asks for.
 
     Args:
+        path, labelmap, segments, volume: as for :func:`segmentation_bytes`.
+
+    Raises:
+        CannotWrite, GeometryMismatch, InvalidMask: see there; also without permission, or on a full disk.
+    """
+    return write_atomically(path, segmentation_bytes(path, labelmap, segments, volume))
+
+
+def segmentation_bytes(
+    path: str | Path, labelmap: npt.NDArray[Any], segments: Sequence[Segment], volume: Volume
+) -> bytes:
+    """A label map as a file of the format that the name asks for.
+
+    Args:
         path: ``.seg.nrrd`` keeps names, colours and terminology; ``.nii``, ``.nii.gz``, ``.nrrd`` and ``.mha`` keep
             the numbers and the geometry; ``.dcm`` is a DICOM segmentation of the series that ``volume`` came from;
             ``.png`` keeps the numbers of one slice as it is displayed (0 and 255 for one segment).
@@ -66,7 +80,7 @@ def write_segmentation(
         volume: the image that was segmented, for its geometry.
 
     Raises:
-        CannotWrite: unknown format, more slices than the format holds, no permission, disk full.
+        CannotWrite: unknown format, more slices than the format holds.
         GeometryMismatch: ``labelmap`` has another shape than ``volume``.
         InvalidMask: ``labelmap`` is no label map, or has numbers without a segment.
     """
@@ -77,7 +91,7 @@ def write_segmentation(
         raise CannotWrite(f"Cannot write {target.name}: give the file one of the endings {', '.join(_WRITERS)}.")
     labelmap = _checked(labelmap, segments, volume)
     try:
-        return write_atomically(target, writer(labelmap, segments, volume, target.name))
+        return writer(labelmap, segments, volume, target.name)
     except RuntimeError as error:  # ITK, for want of room in the temporary folder
         raise CannotWrite(f"Cannot write {target.name}: {str(error).splitlines()[-1]}") from error
 
