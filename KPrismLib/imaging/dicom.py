@@ -17,6 +17,7 @@ from pydicom.errors import InvalidDicomError
 
 from KPrismLib.errors import InvalidImage
 from KPrismLib.imaging.dicom_headers import SEGMENTATION, DicomHeader, by_series, headers_in, read_header
+from KPrismLib.imaging.dicom_rescale import rescaled_frames
 from KPrismLib.imaging.dicom_stack import check_frames, stacked
 from KPrismLib.imaging.geometry import Matrix, flip_lps_ras
 from KPrismLib.imaging.itk_paths import itk_paths
@@ -40,7 +41,14 @@ def read_dicom_file(path: Path) -> Volume:
         ) from error
     matrix = image_matrix(image)
     check_frames(header, flip_lps_ras(matrix))
-    return _volume(image, matrix, [header], path)
+    array = image_array(image, path.name)
+    if header.frame_rescales is not None:
+        if len(header.frame_rescales) != len(array):
+            raise InvalidImage(
+                f"{path.name} describes {len(header.frame_rescales)} frames and holds {len(array)}; copy it again."
+            )
+        array = rescaled_frames(array, header.frame_rescales)
+    return _volume(array, matrix, [header], path)
 
 
 def read_dicom_series(folder: Path, series_uid: str | None = None) -> Volume:
@@ -72,6 +80,9 @@ def _read_stack(headers: Sequence[DicomHeader], folder: Path) -> Volume:
     headers = stacked(headers)
     reader = sitk.ImageSeriesReader()
     reader.SetImageIO("GDCMImageIO")
+    if any(header.encoding != headers[0].encoding for header in headers):
+        # Else the type that holds the values of the first slice would cut off or wrap those of others.
+        reader.SetOutputPixelType(sitk.sitkFloat64)
     try:
         with itk_paths([header.path for header in headers]) as names:
             reader.SetFileNames(names)
@@ -85,7 +96,7 @@ def _read_stack(headers: Sequence[DicomHeader], folder: Path) -> Volume:
         lps = flip_lps_ras(matrix)
         lps[:3, 2] = (last - first) / (len(headers) - 1)
         matrix = flip_lps_ras(lps)
-    return _volume(image, matrix, headers, folder)
+    return _volume(image_array(image, folder.name), matrix, headers, folder)
 
 
 def _which_is_damaged(headers: Sequence[DicomHeader], folder: Path) -> str:
@@ -98,9 +109,9 @@ def _which_is_damaged(headers: Sequence[DicomHeader], folder: Path) -> str:
     return f"A slice of the DICOM series in {folder.name} differs from the others in kind; copy the series again."
 
 
-def _volume(image: sitk.Image, matrix: Matrix, headers: Sequence[DicomHeader], source: Path) -> Volume:
+def _volume(array: npt.NDArray[Any], matrix: Matrix, headers: Sequence[DicomHeader], source: Path) -> Volume:
     return Volume(
-        _smallest_integers(image_array(image, source.name)),
+        _smallest_integers(array),
         matrix,
         headers[0].modality,
         is_picture=not headers[0].has_geometry,

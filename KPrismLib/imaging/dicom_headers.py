@@ -14,6 +14,7 @@ from pydicom.errors import InvalidDicomError
 from pydicom.misc import is_dicom as has_dicom_preamble
 
 from KPrismLib.errors import InvalidImage
+from KPrismLib.imaging import dicom_rescale
 
 SUFFIXES = (".dcm", ".dicom", ".ima")
 #: Modality of DICOM segmentations.
@@ -35,6 +36,7 @@ _TAGS = [
     "ImageOrientationPatient",
     "SharedFunctionalGroupsSequence",
     "PerFrameFunctionalGroupsSequence",
+    *dicom_rescale.TAGS,
 ]
 
 
@@ -55,6 +57,8 @@ class DicomHeader:
         orientation: LPS cosines along a row and along a column, 6 numbers, or None.
         has_geometry: False for a picture: nothing says where it lies in the patient.
         frame_positions: LPS millimetres of each frame, ``(frames, 3)``, where a multi-frame file gives them.
+        encoding: what decides which values the pixels can have, see :func:`KPrismLib.imaging.dicom_rescale.encoding`.
+        frame_rescales: slope and intercept of each frame, ``(frames, 2)``; None where all have the same.
     """
 
     path: Path
@@ -69,6 +73,8 @@ class DicomHeader:
     orientation: npt.NDArray[np.float64] | None
     has_geometry: bool
     frame_positions: npt.NDArray[np.float64] | None
+    encoding: tuple[float, ...]
+    frame_rescales: npt.NDArray[np.float64] | None
 
     @property
     def title(self) -> str:
@@ -126,6 +132,8 @@ def _header_of(data: Dataset, path: Path) -> DicomHeader | None:
         orientation=orientation,
         has_geometry=orientation is not None or "SharedFunctionalGroupsSequence" in data,
         frame_positions=_frame_positions(data),
+        encoding=dicom_rescale.encoding(data),
+        frame_rescales=dicom_rescale.frame_rescales(data),
     )
 
 
