@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import SimpleITK as sitk
-import tifffile
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from KPrismLib.errors import InvalidImage
 from KPrismLib.image_checks import size_text
-from KPrismLib.imaging.itk_paths import itk_paths
+from KPrismLib.imaging.deep_pictures import ORIENTATION_TAG, is_deep, read_deep
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 
 _Pixels = npt.NDArray[Any]
 _UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, KeyError, TypeError)
-_ORIENTATION_TAG = 0x0112
 
 
 def read_picture(path: Path) -> _Pixels:
@@ -47,17 +43,19 @@ def read_picture_labels(path: Path) -> _Pixels:
 
 
 def _read_pages(path: Path, convert: Callable[[Image.Image], _Pixels]) -> _Pixels:
+    pages: list[_Pixels] = []
+    orientation = 1
     try:
-        with Image.open(path) as image:
-            if _loses_depth(image):
-                upright = image.getexif().get(_ORIENTATION_TAG, 1) == 1
-                pages: list[_Pixels] | None = [] if upright else None
+        # Pillow gets no name: a file that it maps into memory by its name comes scrambled when it is stored rotated.
+        with path.open("rb") as stream, Image.open(stream) as image:
+            if is_deep(image):
+                orientation = image.getexif().get(ORIENTATION_TAG, 1)
             else:
                 # Only TIFF pages are slices: the further frames of a JPEG or PNG are previews and animations.
                 count = getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
                 pages = [_page(image, number, convert) for number in range(count)]
     except UnidentifiedImageError:
-        pages = []  # not a kind of pixel that Pillow knows; ITK and tifffile know more
+        pass  # not a kind of pixel that Pillow knows; ITK and tifffile know more
     except Image.DecompressionBombError as error:
         raise InvalidImage(
             f"{path.name} is too large: a picture may have at most {2 * (Image.MAX_IMAGE_PIXELS or 0)} pixels; make it "
@@ -65,10 +63,8 @@ def _read_pages(path: Path, convert: Callable[[Image.Image], _Pixels]) -> _Pixel
         ) from error
     except _UNREADABLE as error:
         raise InvalidImage(f"{path.name} cannot be read as a picture ({error}); save it again, as PNG.") from error
-    if pages is None:
-        raise InvalidImage(f"{path.name} is stored rotated with 16 bits per colour; turn it upright and save it again.")
     if not pages:
-        pages = list(_read_deep(path))
+        pages = [_without_alpha(_native(page)) for page in read_deep(path, orientation)]
     if not pages or not all(page.size for page in pages):
         raise InvalidImage(f"{path.name} holds no pixels; save it again, as PNG or TIFF.")
     sizes = {page.shape for page in pages}
@@ -84,13 +80,6 @@ def _page(image: Image.Image, number: int, convert: Callable[[Image.Image], _Pix
     pixels = convert(ImageOps.exif_transpose(image))
     # Pillow before 11 hands out the 16 bits of a grey PNG as 32.
     return pixels.astype(np.uint16) if image.format == "PNG" and pixels.dtype == np.int32 else pixels
-
-
-def _loses_depth(image: Image.Image) -> bool:
-    """Whether Pillow would cut 16 bits per colour to 8; its decoder names such data ``RGB;16B`` and the like."""
-    return image.mode in ("L", "LA", "RGB", "RGBA") and any(
-        ";16" in str(tile[3]) for tile in getattr(image, "tile", ())
-    )
 
 
 def _as_seen(image: Image.Image) -> _Pixels:
@@ -127,34 +116,3 @@ def _without_alpha(pixels: _Pixels) -> _Pixels:
 def _native(pixels: _Pixels) -> _Pixels:
     """The same values in this computer's byte order, which every other library expects."""
     return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
-
-
-def _read_deep(path: Path) -> _Pixels:
-    try:
-        if _is_half(path):
-            raise RuntimeError  # which ITK takes for whole numbers
-        with itk_paths([path]) as (name,):
-            image = sitk.ReadImage(name)
-        pixels = sitk.GetArrayFromImage(image)
-        spatial = image.GetDimension()
-    except RuntimeError:
-        # ITK has no floats of 64 or 16 bits.
-        try:
-            pixels = tifffile.imread(path)
-            pixels = pixels.astype(np.float32) if pixels.dtype == np.float16 else pixels
-        except Exception as error:  # tifffile raises whatever its decoders raise
-            raise InvalidImage(
-                f"{path.name} is not a picture that can be read, or is damaged; save it again, as PNG or TIFF."
-            ) from error
-        spatial = pixels.ndim - (pixels.ndim > 2 and pixels.shape[-1] in (2, 3, 4))
-    pixels = _without_alpha(_native(pixels)) if pixels.ndim > spatial else _native(pixels)
-    return pixels[np.newaxis] if spatial == 2 else pixels
-
-
-def _is_half(path: Path) -> bool:
-    """Whether a TIFF holds floats of 16 bits."""
-    try:
-        with tifffile.TiffFile(path) as tiff:
-            return bool(tiff.pages[0].dtype == np.float16)
-    except (tifffile.TiffFileError, OSError, ValueError, IndexError, KeyError, TypeError, struct.error):
-        return False  # whoever reads on will say what is wrong

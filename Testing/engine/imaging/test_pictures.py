@@ -1,3 +1,5 @@
+import zlib
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -118,15 +120,17 @@ def test_exif_orientation_is_honoured(tmp_path, orientation, corner):
     assert tuple(np.argwhere(array == 255)[0]) == corner
 
 
-def test_a_rotated_picture_of_16_bit_colour_says_so(tmp_path):
-    tifffile.imwrite(
-        tmp_path / "photo.tif",
-        np.zeros((4, 6, 3), np.uint16),
-        photometric="rgb",
-        extratags=[(0x0112, "H", 1, 6, True)],
-    )
-    with pytest.raises(InvalidImage, match="turn it upright"):
-        read_volume(tmp_path / "photo.tif")
+def test_deep_colours_of_a_png_are_turned_upright(tmp_path, rng):
+    pixels = rng.integers(0, 65536, (4, 6, 3), dtype=np.uint16)
+    path = tmp_path / "photo.png"
+    sitk.WriteImage(sitk.GetImageFromArray(pixels, isVector=True), str(path))
+    content, exif = path.read_bytes(), Image.Exif()
+    exif[0x0112] = 6
+    chunk = b"eXIf" + exif.tobytes().removeprefix(b"Exif\0\0")
+    header = 8 + 25  # the signature of PNG and its first chunk
+    length, check = (len(chunk) - 4).to_bytes(4, "big"), zlib.crc32(chunk).to_bytes(4, "big")
+    path.write_bytes(content[:header] + length + chunk + check + content[header:])
+    assert np.array_equal(_read(path)[0], np.rot90(pixels, -1))
 
 
 def test_only_the_first_frame_of_an_animation_is_read(tmp_path):
