@@ -191,7 +191,7 @@ def listed_labels(labels: Mapping[int, str]) -> str:
 
 
 def _read_picture(source: Path) -> LabelVolume:
-    numbers = pictures.read_picture_labels(source)
+    numbers = pictures.read_picture_mask(source)
     if numbers.ndim == 4:
         if not (numbers[..., :1] == numbers).all():
             raise InvalidMask(

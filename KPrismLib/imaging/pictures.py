@@ -17,6 +17,7 @@ from KPrismLib.imaging.deep_pictures import ORIENTATION_TAG, is_deep, read_deep
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 
 _Pixels = npt.NDArray[Any]
+_WHITE_AND_BLACK = [255, 255, 255, 0, 0, 0]
 _UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, KeyError, TypeError)
 
 
@@ -40,6 +41,15 @@ def read_picture_labels(path: Path) -> _Pixels:
     gives 0 and 1.
     """
     return _read_pages(path, _as_numbers)
+
+
+def read_picture_mask(path: Path) -> _Pixels:
+    """As :func:`read_picture_labels`, but with 1 for white also where the palette has white first.
+
+    Programs that save few colours sort a black and white mask as they like; in a dataset folder, ``dataset.json`` says
+    what the numbers mean.
+    """
+    return _read_pages(path, _as_mask)
 
 
 def _read_pages(path: Path, convert: Callable[[Image.Image], _Pixels]) -> _Pixels:
@@ -100,6 +110,13 @@ def _as_numbers(image: Image.Image) -> _Pixels:
     if image.mode == "P":
         return np.asarray(image)
     return _as_seen(image)
+
+
+def _as_mask(image: Image.Image) -> _Pixels:
+    numbers = _as_numbers(image)
+    if image.mode == "P" and image.getpalette() == _WHITE_AND_BLACK and "transparency" not in image.info:
+        return (numbers == 0).astype(np.uint8)
+    return numbers
 
 
 def _without_alpha(pixels: _Pixels) -> _Pixels:

@@ -110,6 +110,23 @@ def test_the_indices_of_a_palette_are_the_labels(tmp_path):
     assert read_label_volume(tmp_path / "mask.png").array.tolist() == [[[0, 2, 1]]]
 
 
+def test_white_is_the_mask_however_a_palette_of_black_and_white_is_sorted(tmp_path):
+    for name, colours, indices in (("a", [0, 0, 0, 255, 255, 255], [0, 1, 1]), ("b", [255] * 3 + [0] * 3, [1, 0, 0])):
+        picture = Image.fromarray(np.array([indices], np.uint8), "P")
+        picture.putpalette(colours)
+        picture.save(tmp_path / f"{name}.png")
+        volume = read_label_volume(tmp_path / f"{name}.png")
+        assert volume.labels == {1: "label 1"}
+        assert volume.array.tolist() == [[[0, 1, 1]]]
+
+
+def test_white_first_among_other_colours_is_the_background(tmp_path):
+    picture = Image.fromarray(np.array([[0, 1, 2]], np.uint8), "P")
+    picture.putpalette([255, 255, 255, 0, 0, 0, 200, 0, 0])
+    picture.save(tmp_path / "mask.png")
+    assert read_label_volume(tmp_path / "mask.png").array.tolist() == [[[0, 1, 2]]]
+
+
 def test_16_bit_label_pictures(tmp_path):
     Image.fromarray(np.array([[0, 700, 3]], np.uint16)).save(tmp_path / "mask.png")
     assert list(read_label_volume(tmp_path / "mask.png").labels) == [3, 700]
