@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pydicom
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.misc import is_dicom as has_dicom_preamble
 
 from KPrismLib.errors import InvalidImage
@@ -21,7 +21,16 @@ SUFFIXES = (".dcm", ".dicom", ".ima")
 SEGMENTATION = "SEG"
 
 #: What pydicom and the conversion of its values raise where bytes are not what they should be.
-_DAMAGED = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, NotImplementedError)
+_DAMAGED = (
+    BytesLengthException,
+    ValueError,
+    TypeError,
+    AttributeError,
+    LookupError,
+    ArithmeticError,
+    NotImplementedError,
+    EOFError,
+)
 
 _TAGS = [
     "SeriesInstanceUID",

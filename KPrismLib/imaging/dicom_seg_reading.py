@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pydicom
+from pydicom.errors import BytesLengthException
 
 from KPrismLib.errors import GeometryMismatch, InvalidMask, KPrismError
 from KPrismLib.imaging.geometry import flip_lps_ras
@@ -57,7 +58,7 @@ def read_dicom_seg(path: Path, image: Volume) -> DicomSegments:
             _add(found, number, np.concatenate(pieces))
     except KPrismError:
         raise
-    except (ValueError, TypeError, AttributeError, LookupError, OSError, RuntimeError) as error:
+    except (BytesLengthException, ValueError, TypeError, AttributeError, LookupError, OSError, RuntimeError) as error:
         raise InvalidMask(
             f"{path.name} cannot be read as a DICOM segmentation: it is damaged, cut off or of an unknown kind; "
             "copy it again."

@@ -16,7 +16,7 @@ from pydicom.data import get_testdata_file
 from pydicom.errors import InvalidDicomError
 
 from KPrismLib.errors import InvalidImage, InvalidMask, KPrismError
-from KPrismLib.imaging.dicom_headers import read_header
+from KPrismLib.imaging.dicom_headers import is_segmentation, read_header
 from KPrismLib.imaging.labels import binary_mask, read_label_volume
 from KPrismLib.imaging.reading import read_volume
 from KPrismLib.imaging.segmentation_file import Segment, write_segmentation
@@ -161,6 +161,40 @@ def test_a_damaged_dicom_header_is_told_and_not_passed_over(tmp_path: Path, name
         read_header(path)
     with pytest.raises(InvalidImage, match=r"slice002\.dcm in the folder .* is damaged"):
         read_volume(tmp_path)
+
+
+def _with_three_bytes(path: Path, tag: bytes) -> Path:
+    """The same file with an element of two bytes that says three, and has them."""
+    content = path.read_bytes()
+    place = content.index(tag + b"US\x02\x00")
+    path.write_bytes(
+        content[: place + 6] + b"\x03\x00" + content[place + 8 : place + 10] + b"\0" + content[place + 10 :]
+    )
+    return path
+
+
+ROWS = b"\x28\x00\x10\x00"
+
+
+def test_a_number_that_is_too_long_is_told(tmp_path: Path) -> None:
+    for number in range(3):
+        path = save_slice(tmp_path, number, (0, 0, 5 * number))
+    _with_three_bytes(path, ROWS)
+    with pytest.raises(InvalidImage, match=r"slice002\.dcm in the folder .* is damaged"):
+        read_volume(tmp_path)
+    with pytest.raises(InvalidImage, match=r"slice002\.dcm .* damaged"):
+        read_volume(path)
+    assert not is_segmentation(path)
+
+
+def test_a_number_that_is_too_long_in_a_segmentation_is_told(tmp_path: Path) -> None:
+    image = read_volume(save_slice(tmp_path, 1, (0, 0, 0)))
+    labels = np.zeros(image.shape, np.uint8)
+    labels[0, 3:5, 8:20] = 1
+    path = write_segmentation(tmp_path / "mask.dcm", labels, [Segment.of_class("liver", 1)], image)
+    _with_three_bytes(path, b"\x62\x00\x04\x00")  # Segment Number
+    with pytest.raises(InvalidMask, match=r"mask\.dcm cannot be read as a DICOM segmentation"):
+        read_label_volume(path, image=image)
 
 
 def test_what_only_lies_beside_a_series_is_passed_over(tmp_path: Path) -> None:
