@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -113,12 +113,25 @@ def read_header(path: Path) -> DicomHeader | None:
         OSError: it cannot be opened.
     """
     try:
-        data = pydicom.dcmread(
-            path, stop_before_pixels=True, specific_tags=_TAGS, force=path.suffix.lower() in SUFFIXES
-        )
-        return _header_of(data, path)
+        return _header_of(read_elements(path, _TAGS), path)
     except _DAMAGED as error:
         raise InvalidDicomError(f"The header of {path.name} is damaged.") from error
+
+
+def read_elements(path: Path, names: Sequence[str] | None = None) -> Dataset:
+    """The elements of a DICOM file without its pixels; only those of ``names`` if given.
+
+    A file that is DICOM by its name need not begin as the standard wants it.
+
+    Raises:
+        InvalidDicomError: the file is not DICOM.
+        OSError: it cannot be opened.
+        Exception: whatever pydicom raises where bytes are not what they should be.
+    """
+    force = path.suffix.lower() in SUFFIXES
+    return pydicom.dcmread(
+        path, stop_before_pixels=True, specific_tags=None if names is None else list(names), force=force
+    )
 
 
 def _header_of(data: Dataset, path: Path) -> DicomHeader | None:

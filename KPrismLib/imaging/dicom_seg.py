@@ -6,16 +6,18 @@ highdicom writes them: patient, study and the place of every slice are those of 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import pydicom
+from pydicom.dataset import Dataset
+from pydicom.errors import BytesLengthException
 
 from KPrismLib import __version__
 from KPrismLib.errors import CannotWrite
+from KPrismLib.imaging.dicom_headers import read_elements
 from KPrismLib.imaging.volume import Volume
 from KPrismLib.terminology import Code, term_codes, term_for
 
@@ -28,6 +30,9 @@ ENDING = ".dcm"
 _SERIES_NUMBER = 300
 _LARGEST_NAME = 64  # characters that a label may have in DICOM
 _MAKER = "K-Prism"
+_UTF8 = "ISO_IR 192"
+#: The kinds of elements whose letters are those of the Specific Character Set.
+_TEXT = ("LO", "LT", "PN", "SH", "ST", "UC", "UT")
 
 
 def check_possible(volume: Volume, name: str) -> None:
@@ -53,7 +58,8 @@ def dicom_seg_bytes(labelmap: npt.NDArray[Any], segments: Sequence[Segment], vol
     """A DICOM file (Segmentation Storage, binary) of a label map ``(slices, rows, columns)`` on the grid of ``volume``.
 
     Segments are numbered from 1 in their order; each has its name, the codes of its terminology and its colour
-    (Recommended Display CIELab Value). Frames without a voxel are left out, unless all are empty.
+    (Recommended Display CIELab Value). Frames without a voxel are left out, unless all are empty. Texts that need more
+    letters than ASCII has are in UTF-8, whatever the character set of the source files.
 
     Raises:
         CannotWrite: see :func:`check_possible`, or the source files lack what the standard asks for.
@@ -64,6 +70,9 @@ def dicom_seg_bytes(labelmap: npt.NDArray[Any], segments: Sequence[Segment], vol
     for number, segment in enumerate(segments, start=1):
         numbered[labelmap == segment.label] = number
     sources = _sources(volume)
+    # highdicom refuses character sets of several parts, which are usual in Japan; pydicom remembers the set.
+    declared = bool(sources[0].get("SpecificCharacterSet"))
+    sources[0].pop("SpecificCharacterSet", None)
     descriptions = [_description(highdicom, segment, number) for number, segment in enumerate(segments, start=1)]
     try:
         dataset = highdicom.seg.Segmentation(
@@ -84,7 +93,10 @@ def dicom_seg_bytes(labelmap: npt.NDArray[Any], segments: Sequence[Segment], vol
             content_description="Research use only",
             series_description=f"{_MAKER} segmentation",
         )
-    except (ValueError, TypeError, AttributeError, KeyError) as error:
+        # Where the source declares no character set, its letters go on as the bytes that they are.
+        if not _is_ascii([dataset] if declared else dataset.SegmentSequence):
+            dataset.SpecificCharacterSet = _UTF8
+    except (BytesLengthException, ValueError, TypeError, AttributeError, KeyError) as error:
         raise CannotWrite(
             f"Cannot write {name}: the DICOM files lack what a DICOM segmentation needs "
             f"({' '.join(str(error).split())}); write .seg.nrrd or .nii.gz."
@@ -94,9 +106,9 @@ def dicom_seg_bytes(labelmap: npt.NDArray[Any], segments: Sequence[Segment], vol
     return stream.getvalue()
 
 
-def _sources(volume: Volume) -> list[pydicom.Dataset]:
+def _sources(volume: Volume) -> list[Dataset]:
     """The headers of the source files, in the order of the slices, in what they say about geometry of one mind."""
-    sources: list[pydicom.Dataset] = [pydicom.dcmread(path, stop_before_pixels=True) for path in volume.dicom_files]
+    sources = [read_elements(path) for path in volume.dicom_files]
     for source in sources:
         if "ImageOrientationPatient" in source:
             # Cosines may differ by rounding from slice to slice; highdicom wants them equal.
@@ -106,15 +118,27 @@ def _sources(volume: Volume) -> list[pydicom.Dataset]:
     return sources
 
 
+def _is_ascii(datasets: Iterable[Dataset]) -> bool:
+    # All are looked at: texts that were never looked at would be written in the character set of their source.
+    texts = [str(one.value) for dataset in datasets for one in dataset.iterall() if one.VR in _TEXT]
+    return all(text.isascii() for text in texts)
+
+
+def _label(text: str, otherwise: str) -> str:
+    """A text as DICOM takes it for a label: one line, not too long, without the character that splits it in two."""
+    return " ".join(text.replace("\\", "/").split())[:_LARGEST_NAME].strip() or otherwise
+
+
 def _description(highdicom: ModuleType, segment: Segment, number: int) -> Any:
     codes = term_codes(segment.terminology or term_for(segment.name).entry)
 
     def concept(code: Code) -> Any:
-        return highdicom.sr.CodedConcept(code.value, code.scheme, code.meaning)
+        return highdicom.sr.CodedConcept(code.value, code.scheme, _label(code.meaning, code.value))
 
+    label = _label(segment.name, f"Segment {number}")
     description = highdicom.seg.SegmentDescription(
         segment_number=number,
-        segment_label=segment.name[:_LARGEST_NAME],
+        segment_label=label,
         segmented_property_category=concept(codes.category),
         segmented_property_type=concept(codes.type),
         algorithm_type="AUTOMATIC",
@@ -122,7 +146,7 @@ def _description(highdicom: ModuleType, segment: Segment, number: int) -> Any:
             name=_MAKER, family=concept(Code("DCM", "123110", "Artificial Intelligence")), version=__version__
         ),
         tracking_uid=highdicom.UID(),
-        tracking_id=segment.name[:_LARGEST_NAME],
+        tracking_id=label,
         anatomic_regions=None if codes.region is None else [concept(codes.region)],
         display_color=highdicom.color.CIELabColor.from_rgb(*(255 * part for part in segment.colour)),
     )

@@ -12,6 +12,7 @@ import pydicom
 from pydicom.errors import BytesLengthException
 
 from KPrismLib.errors import GeometryMismatch, InvalidMask, KPrismError
+from KPrismLib.imaging.dicom_headers import SUFFIXES
 from KPrismLib.imaging.geometry import flip_lps_ras
 from KPrismLib.imaging.volume import Volume
 
@@ -39,7 +40,7 @@ def read_dicom_seg(path: Path, image: Volume) -> DicomSegments:
     """
     found = DicomSegments([np.zeros(image.shape, np.uint16)])
     try:
-        dataset = pydicom.dcmread(path)
+        dataset = pydicom.dcmread(path, force=path.suffix.lower() in SUFFIXES)
         if dataset.SegmentationType != "BINARY":
             raise InvalidMask(
                 f"{path.name} is a DICOM segmentation of type {dataset.SegmentationType}, and K-Prism reads binary "

@@ -9,6 +9,7 @@ import pytest
 from pydicom.data import get_testdata_file
 
 from KPrismLib.errors import CannotWrite
+from KPrismLib.imaging.labels import read_label_volume
 from KPrismLib.imaging.reading import read_volume
 from KPrismLib.imaging.segmentation_file import Segment, write_segmentation
 from KPrismLib.imaging.volume import Volume
@@ -129,3 +130,110 @@ def test_without_highdicom_the_sentence_says_what_to_install(tmp_path, series, l
     monkeypatch.setitem(sys.modules, "highdicom", None)
     with pytest.raises(CannotWrite, match=r"pip install 'kprism\[dicom-seg\]'"):
         write_segmentation(tmp_path / "x.dcm", labelmap, [KIDNEY, CUP], series)
+
+
+def _film(folder, **fields):
+    """One slice whose header has these fields, and a label map on it."""
+
+    def edit(data):
+        for field, value in fields.items():
+            setattr(data, field, value)
+
+    volume = read_volume(save_slice(folder, 1, (0, 0, 0), edit=edit))
+    labels = np.zeros(volume.shape, np.uint8)
+    labels[0, 3:5, 8:20] = 1
+    return volume, labels
+
+
+def _read_back(path, segment, folder, **fields):
+    volume, labels = _film(folder, **fields)
+    write_segmentation(path, labels, [segment], volume)
+    return pydicom.dcmread(path)
+
+
+CHARACTER_SETS = [
+    ("ISO_IR 100", "Müller^Jörg"),
+    ("ISO_IR 192", "山田^太郎"),
+    (["", "ISO 2022 IR 87"], "Yamada^Tarou=山田^太郎"),
+    ("GB18030", "王^小东"),
+]
+
+
+@pytest.mark.parametrize(("character_set", "patient"), CHARACTER_SETS)
+@pytest.mark.parametrize("name", ["Liver", "Größe Ω", "肝臓"])
+def test_names_keep_their_letters_whatever_the_character_set_of_the_images(tmp_path, character_set, patient, name):
+    segment = Segment(name, 1, (1.0, 0.0, 0.0))
+    fields = {"SpecificCharacterSet": character_set, "PatientName": patient, "StudyDescription": patient[:6]}
+    seg = _read_back(tmp_path / "x.dcm", segment, tmp_path, **fields)
+    assert seg.SpecificCharacterSet == "ISO_IR 192"
+    assert (seg.PatientName, seg.StudyDescription) == (patient, patient[:6])
+    assert (seg.SegmentSequence[0].SegmentLabel, seg.SegmentSequence[0].TrackingID) == (name, name)
+
+
+def test_names_keep_their_letters_where_the_images_declare_no_character_set(tmp_path):
+    segment = Segment("Größe Ω", 1, (1.0, 0.0, 0.0))
+    seg = _read_back(tmp_path / "x.dcm", segment, tmp_path, SpecificCharacterSet="")
+    assert seg.SpecificCharacterSet == "ISO_IR 192"
+    assert seg.SegmentSequence[0].SegmentLabel == "Größe Ω"
+
+
+def test_plain_texts_need_no_character_set(tmp_path):
+    seg = _read_back(tmp_path / "x.dcm", KIDNEY, tmp_path, SpecificCharacterSet="ISO_IR 100")
+    assert "SpecificCharacterSet" not in seg
+
+
+def test_letters_of_no_declared_character_set_go_on_as_they_are(tmp_path):
+    name = "王".encode("gb18030")
+    source = tmp_path / "slice001.dcm"
+    _film(tmp_path, PatientName="ab^c", SpecificCharacterSet="")
+    source.write_bytes(source.read_bytes().replace(b"ab^c", name + b"^c"))
+    volume = read_volume(source)
+    labels = np.ones(volume.shape, np.uint8)
+    path = write_segmentation(tmp_path / "x.dcm", labels, [KIDNEY], volume)
+    assert "SpecificCharacterSet" not in pydicom.dcmread(path)
+    assert name in path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        (r"Leber\links", "Leber/links"),
+        ("  ", "Segment 1"),
+        ("", "Segment 1"),
+        ("two\nlines", "two lines"),
+        ("x" * 63 + " y", "x" * 63),
+    ],
+)
+def test_a_name_becomes_one_label(tmp_path, name, label):
+    seg = _read_back(tmp_path / "x.dcm", Segment(name, 1, (1.0, 0.0, 0.0)), tmp_path)
+    assert seg.SegmentSequence[0].SegmentLabel == label
+
+
+def test_a_long_meaning_of_a_code_is_cut(tmp_path):
+    entry = f"list~SCT^123037004^Anatomical Structure~99X^1^{'long ' * 20}~^^~list~^^~^^"
+    seg = _read_back(tmp_path / "x.dcm", Segment("liver", 1, (1.0, 0.0, 0.0), entry), tmp_path)
+    assert seg.SegmentSequence[0].SegmentedPropertyTypeCodeSequence[0].CodeMeaning == ("long " * 13)[:64].strip()
+
+
+def test_images_that_are_dicom_by_their_names_only_can_be_segmented(tmp_path):
+    folder = tmp_path / "series"
+    folder.mkdir()
+    for number in range(2):
+        path = save_slice(folder, number, (0, 0, number))
+        path.write_bytes(path.read_bytes()[132:])  # without the preamble and the letters DICM
+    volume = read_volume(folder)
+    labels = np.zeros(volume.shape, np.uint8)
+    labels[1, 3:5, 8:20] = 1
+    path = write_segmentation(tmp_path / "x.dcm", labels, [KIDNEY], volume)
+    path.write_bytes(path.read_bytes()[132:])
+    np.testing.assert_array_equal(read_label_volume(path, image=volume).array, labels)
+
+
+def test_a_damaged_element_that_a_segmentation_does_not_need_is_passed_over(tmp_path):
+    volume, labels = _film(tmp_path, ExposureTime="12")
+    source = volume.dicom_files[0]
+    content = source.read_bytes()
+    element = b"\x18\x00\x50\x11IS\x02\x00"
+    assert element + b"12" in content
+    source.write_bytes(content.replace(element + b"12", element + b"??"))
+    assert write_segmentation(tmp_path / "x.dcm", labels, [KIDNEY], volume).is_file()
