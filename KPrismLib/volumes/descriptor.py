@@ -8,16 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from KPrismLib.encoded_image import EncodedImage
-from KPrismLib.network.kprism import STRIDES
 
 #: float32 (C,), of length 1; the scalar product of two is their cosine similarity.
 Descriptor: TypeAlias = NDArray[np.float32]
 
 
 def describe(image: EncodedImage) -> Descriptor:
-    """Encoder features at 1/16, averaged over the image without the padding of its canvas."""
-    rows, columns = (-(-extent // STRIDES[0]) for extent in image.canvas.content)
-    pooled = image.features.maps.s16[0, :, :rows, :columns].float().mean(dim=(1, 2)).cpu().numpy()
+    """Encoder features at 1/16, averaged over the canvas; its padding is less than one position."""
+    pooled = image.features.maps.s16[0].float().mean(dim=(1, 2)).cpu().numpy()
     return np.asarray(pooled / max(float(np.linalg.norm(pooled)), 1e-12), dtype=np.float32)
 
 
