@@ -107,12 +107,11 @@ class LayerVoxels:
 
     def fingerprint(self, content: Mask) -> bytes:
         """See :class:`~KPrismLogic.slice_voxels.SliceVoxels`."""
-        used = [np.flatnonzero(content.any(axis=other)) for other in (1, 0)]
-        if not len(used[0]):
+        if not content.any():
             return fingerprint()
-        low, high = np.array([(one[0], one[-1] + 1) for one in used]).T
-        part = content[low[0] : high[0], low[1] : high[1]]
-        return fingerprint(low + self.starts, high + self.starts, np.packbits(part))
+        window = _box_around(content)
+        bounds = [(side.start + start, side.stop + start) for side, start in zip(window, self.starts, strict=True)]
+        return fingerprint(np.array(bounds), np.packbits(content[window]))
 
     def wanted(self, mask: Mask, otherwise: Mask) -> Mask:
         """See :class:`~KPrismLogic.slice_voxels.SliceVoxels`."""
@@ -122,16 +121,20 @@ class LayerVoxels:
         """See :class:`~KPrismLogic.slice_voxels.SliceVoxels`."""
         if not chosen.any():
             return None
-        first, second = (axis for axis in range(3) if axis != self.across)
         low, high = np.empty(3, dtype=np.intp), np.empty(3, dtype=np.intp)
         low[self.across] = high[self.across] = self.layer
-        window = []
-        for axis, other, start in ((first, 1, self.starts[0]), (second, 0, self.starts[1])):
-            used = np.flatnonzero(chosen.any(axis=other))
-            window.append(slice(used[0], used[-1] + 1))
-            low[axis], high[axis] = used[0] + start, used[-1] + start
+        window = _box_around(chosen)
+        axes = (axis for axis in range(3) if axis != self.across)
+        for axis, side, start in zip(axes, window, self.starts, strict=True):
+            low[axis], high[axis] = side.start + start, side.stop - 1 + start
         # The array of a labelmap counts (k, j, i), the reverse of the axes.
-        part = chosen[window[0], window[1]].T
+        part = chosen[window].T
         labelmap, voxels = new_labelmap(self.geometry, low, high)
         voxels.reshape(part.shape)[...] = part
         return labelmap
+
+
+def _box_around(chosen: Mask) -> tuple[slice, slice]:
+    """The smallest part (A, B) with all that is chosen, which is something."""
+    first, second = (np.flatnonzero(chosen.any(axis=other)) for other in (1, 0))
+    return slice(int(first[0]), int(first[-1]) + 1), slice(int(second[0]), int(second[-1]) + 1)

@@ -178,7 +178,8 @@ class SegmentPropagation:
                     self._accept_now(index, finer, geometry)
                     continue
                 for voxels, content in held:
-                    self.record.wrote(voxels, segment_id, content, content)
+                    as_it_is = voxels.fingerprint(content)
+                    self.record.wrote(voxels, segment_id, as_it_is, as_it_is)
         self._grid = empty_grid(geometry)
 
     def accept_drawn(self, geometry: slicer.vtkOrientedImageData | None) -> None:

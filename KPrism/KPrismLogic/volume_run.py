@@ -223,8 +223,8 @@ class VolumeRun:
         write_voxels(self._editor, segment_id, places)
         for voxels, _, content in places:
             after = voxels.read(self._segmentation, segment_id)
-            self._record.wrote(voxels, segment_id, content, after)
             before, left = voxels.fingerprint(content), voxels.fingerprint(after)
+            self._record.wrote(voxels, segment_id, before, left)
             if voxels.key is not None:
                 before = self._before.setdefault((voxels.key, segment_id), before)
             if before != left:

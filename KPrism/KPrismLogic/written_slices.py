@@ -70,10 +70,10 @@ class WrittenSlices:
         self._left.setdefault((voxels.key, segment_id), set())
         self._found.setdefault((voxels.key, segment_id), set())
 
-    def wrote(self, voxels: SliceVoxels, segment_id: str, before: Mask, after: Mask) -> None:
-        """A run wrote a slice."""
+    def wrote(self, voxels: SliceVoxels, segment_id: str, found: bytes, left: bytes) -> None:
+        """A run found and left a segment there, by the fingerprints of what it held."""
         if voxels.key is not None:
-            place, found, left = (voxels.key, segment_id), voxels.fingerprint(before), voxels.fingerprint(after)
+            place = voxels.key, segment_id
             self._found.setdefault(place, set()).add(found)
             self._left.setdefault(place, set()).add(left)
             if found != left:
