@@ -40,3 +40,15 @@ def flood_propagation(monkeypatch) -> None:
     from Testing.slicer.flood_propagation import FloodPropagation
 
     monkeypatch.setattr("KPrismLib.volumes.Propagation", FloodPropagation)
+
+
+@pytest.fixture
+def session(bench) -> Iterator:
+    """Runs through the ``bench`` of the test's module, from slice 6, in which the structure is drawn."""
+    from Testing.slicer.carrying import Session
+    from Testing.slicer.scenes import draw_layers
+
+    draw_layers(bench, 6)
+    session = Session(bench)
+    yield session
+    session.runner.close()

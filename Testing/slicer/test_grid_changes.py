@@ -6,42 +6,17 @@ import slicer
 from vtk.util.numpy_support import vtk_to_numpy
 
 from KPrismLogic.matrices import matrix_from_array
-from KPrismLogic.runner import DirectRunner
 from KPrismLogic.segment_propagation import SegmentPropagation
 from KPrismLogic.slice_plane import SlicePlane
 from KPrismLogic.slice_stack import SliceStack
 from KPrismLogic.slice_voxels import layers_in, voxels_in
 from KPrismLogic.target import NoLongerWanted
-from KPrismLogic.volume_run import VolumeRun
+from Testing.slicer.carrying import propagate
 from Testing.slicer.scenes import GEOMETRIES, LIVER, SIZE, Bench, draw_layers, fill, geometry, view_plane
 
 pytestmark = pytest.mark.usefixtures("flood_propagation")
 
 IMPORTED = "Imported"
-
-
-def propagate(bench, run, after_slice=lambda: None):
-    """Run to the end; -> what ended it."""
-    ends = []
-
-    def on_piece(piece, _):
-        run.written(piece)
-        after_slice()
-        return True
-
-    VolumeRun(
-        bench.editor,
-        bench.engine,
-        DirectRunner(),
-        bench.volume,
-        bench.segmentation,
-        run.stack,
-        record=run.record,
-        progress=on_piece,
-        finished=ends.append,
-    ).start(lambda predictor, window: run.pieces(predictor, window, 0, len(run.stack) - 1))
-    (end,) = ends
-    return end
 
 
 def continued(bench, earlier=None, keep_drawn=True):

@@ -6,12 +6,11 @@ import pytest
 from KPrismLib.errors import GeometryMismatch
 from KPrismLogic.logic import KPrismLogic
 from KPrismLogic.model import Model
-from KPrismLogic.runner import DirectRunner
 from KPrismLogic.segment_propagation import SegmentPropagation
 from KPrismLogic.slice_plane import SlicePlane
 from KPrismLogic.slice_stack import SliceStack
 from KPrismLogic.slice_voxels import layers_in, voxels_in
-from KPrismLogic.volume_run import VolumeRun
+from Testing.slicer.carrying import propagate
 from Testing.slicer.scenes import (
     GEOMETRIES,
     LIVER,
@@ -45,22 +44,6 @@ def _bench(scene, kind, factor, shift=0.0):
     size = (*SIZE[:2], round(SIZE[2] * factor))
     grid = geometry(kind) @ _grid(factor, shift)
     return Bench.make(scene, volume, segmentation_node(scene, volume, grid=grid, size=size))
-
-
-def _propagate(bench, run, geometry_=None):
-    end = []
-    VolumeRun(
-        bench.editor,
-        bench.engine,
-        DirectRunner(),
-        bench.volume,
-        bench.segmentation,
-        run.stack,
-        record=run.record,
-        progress=lambda piece, _: run.written(piece) is None,
-        finished=end.append,
-    ).start(lambda predictor, window: run.pieces(predictor, window, 0, len(run.stack) - 1))
-    assert end == [None]
 
 
 def _axial(bench, k):
@@ -111,7 +94,7 @@ def test_a_slice_that_is_drawn_in_one_layer_goes_into_those_beside_it(scene, kin
     fill(bench.editor, bench.segmentation, "Liver", drawn)
     run = _continued(bench, 6, keep_drawn=True)
     assert run.accepted == (6,)
-    _propagate(bench, run)
+    assert propagate(bench, run) is None
     assert np.array_equal(bench.array(), _thick(LIVER))
 
     corrected = bench.array()
@@ -119,7 +102,7 @@ def test_a_slice_that_is_drawn_in_one_layer_goes_into_those_beside_it(scene, kin
     fill(bench.editor, bench.segmentation, "Liver", corrected)
     again = _continued(bench, 6, run, keep_drawn=True)
     assert again is run
-    _propagate(bench, run)
+    assert propagate(bench, run) is None
     assert bench.array()[6 * FINER : 7 * FINER, :2, :2].all()
     assert not bench.array()[: 6 * FINER, :2, :2].any()
 
@@ -133,14 +116,14 @@ def test_the_layer_that_is_shown_or_was_changed_counts_not_the_middle_one(scene)
     above = _axial(bench, 6).moved_to(bench.ras(6.35, 6, 7))
     run = SegmentPropagation.continued(None, bench.target(above), bench.editor.geometry(), keep_drawn=False)
     assert run.accepted == (6,)
-    _propagate(bench, run)
+    assert propagate(bench, run) is None
     assert np.array_equal(bench.array(), _thick(LIVER))
 
     corrected = bench.array()
     corrected[highest + FINER, :2, :2] = True  # slice 7, away from its middle
     fill(bench.editor, bench.segmentation, "Liver", corrected)
     assert _continued(bench, 6, run, keep_drawn=False).accepted == (6, 7)
-    _propagate(bench, run)
+    assert propagate(bench, run) is None
     assert bench.array()[7 * FINER : 8 * FINER, :2, :2].all()
     assert not bench.array()[lowest, :2, :2].any()
 
@@ -148,7 +131,7 @@ def test_the_layer_that_is_shown_or_was_changed_counts_not_the_middle_one(scene)
     emptied[8 * FINER + 1] = False  # a layer beside the middle of slice 8
     fill(bench.editor, bench.segmentation, "Liver", emptied)
     assert _continued(bench, 6, run, keep_drawn=False).accepted == (6, 7, 8)
-    _propagate(bench, run)
+    assert propagate(bench, run) is None
     assert not bench.array()[8 * FINER : 9 * FINER].any()
 
 
@@ -163,7 +146,7 @@ def test_an_oblique_slice_that_stays_is_filled_as_thick_as_its_neighbours(scene,
     plane = view_plane("oblique", bench.ras(7, 8, 9))
     bench.click(plane, bench.ras(7, 8, 9))
     run = SegmentPropagation.continued(None, bench.target(plane), bench.editor.geometry(), keep_drawn=False)
-    _propagate(bench, run)
+    assert propagate(bench, run) is None
     stack = run.stack
     (thick,) = layers_in(stack.image(run.accepted[0]), bench.segmentation, bench.editor.geometry(), stack.step)
     holds = thick.read(bench.segmentation, "Liver")
@@ -180,7 +163,7 @@ def test_a_piece_is_one_change_however_many_layers_it_has(scene, monkeypatch):
     run, added = _continued(bench, 6, keep_drawn=False), []
     add = bench.editor.add
     monkeypatch.setattr(bench.editor, "add", lambda *given: (added.append(given), add(*given)))
-    _propagate(bench, run)
+    assert propagate(bench, run) is None
     assert np.array_equal(bench.array(), _thick(LIVER))
     assert len(added) == 6  # slices 3 to 9 without the accepted one
 
@@ -194,12 +177,12 @@ def test_what_is_drawn_between_slices_is_kept_on_request(scene):
     fill(bench.editor, bench.segmentation, "Liver", drawn)
     run = _continued(bench, 6, keep_drawn=True)
     assert run.accepted == (6,)
-    _propagate(bench, run)
+    assert propagate(bench, run) is None
     assert np.array_equal(bench.array()[between], drawn[between])
     assert np.array_equal(bench.array()[between + 1], LIVER[8])
 
     fill(bench.editor, bench.segmentation, "Liver", drawn)
-    _propagate(bench, _continued(bench, 6, keep_drawn=False))
+    assert propagate(bench, _continued(bench, 6, keep_drawn=False)) is None
     assert np.array_equal(bench.array(), _thick(LIVER))
 
 
@@ -209,7 +192,7 @@ def test_another_grid_between_two_runs_makes_no_slice_an_example(scene):
         bench.editor, bench.segmentation, "Liver", _thick(LIVER) & (np.arange(14 * FINER) // FINER == 6)[:, None, None]
     )
     run = _continued(bench, 6, keep_drawn=False)
-    _propagate(bench, run)
+    assert propagate(bench, run) is None
     bench.segmentation.SetReferenceImageGeometryParameterFromVolumeNode(bench.volume)
     again = _continued(bench, 6, run, keep_drawn=True)
     assert again is run

@@ -6,19 +6,16 @@ import threading
 import numpy as np
 import pytest
 
-from KPrismLogic.runner import ThreadRunner
 from KPrismLogic.segment_propagation import SegmentPropagation
 from KPrismLogic.slice_plane import SlicePlane
 from KPrismLogic.target import NoLongerWanted
 from KPrismLogic.volume_result import most_in_doubt
-from KPrismLogic.volume_run import VolumeRun
 from Testing.slicer.flood_predictor import FloodPredictor
 from Testing.slicer.scenes import (
     GEOMETRIES,
     LIVER,
     SPLEEN,
     Bench,
-    draw_layers,
     fill,
     view_plane,
 )
@@ -29,64 +26,6 @@ pytestmark = pytest.mark.usefixtures("flood_propagation")
 @pytest.fixture
 def bench(scene):
     return Bench.of_body(scene, "flipped")
-
-
-class Session:
-    """Runs of one propagation as the panel makes them, beside the main thread."""
-
-    def __init__(self, bench, k=6):
-        self.bench, self.runner, self.ends = bench, ThreadRunner(), []
-        self.propagation = SegmentPropagation(bench.target(self.plane(k)))
-        self.written = []
-
-    def plane(self, k):
-        return SlicePlane.of_volume(self.bench.volume, "axial").moved_to(self.bench.ras(k, 6, 7))
-
-    def start(self, first=0, last=13, progress=lambda: True):
-        self.written = []
-
-        def on_piece(piece, _):
-            self.propagation.written(piece)
-            self.written.append(piece.index)
-            return progress() is not False
-
-        bench, ours = self.bench, self.propagation
-        self.run = VolumeRun(
-            bench.editor,
-            bench.engine,
-            self.runner,
-            bench.volume,
-            bench.segmentation,
-            ours.stack,
-            record=ours.record,
-            progress=on_piece,
-            finished=self.ends.append,
-        )
-        self.run.start(lambda predictor, window: ours.pieces(predictor, window, first, last))
-        return self
-
-    def wait(self):
-        self.runner.wait()
-        return self
-
-
-@pytest.fixture
-def session(bench):
-    draw_layers(bench, 6)
-    session = Session(bench)
-    yield session
-    session.runner.close()
-
-
-def test_undone_slices_are_written_again_and_nothing_is_computed_again(bench, session):
-    session.start().wait()
-    computed = bench.predictor.predictions
-    bench.undo()
-    assert bench.array().any(axis=(1, 2)).sum() == 1
-    session.start().wait()
-    assert np.array_equal(bench.array(), LIVER)
-    assert bench.predictor.predictions == computed
-    assert session.ends == [None, None]
 
 
 def test_what_the_user_changed_since_is_not_written_over(bench, session):
@@ -197,126 +136,11 @@ def test_slices_that_the_user_emptied_stay_empty(bench, session):
     assert np.array_equal(bench.array(), corrected)
 
 
-def test_a_later_run_that_is_undone_makes_no_empty_examples(bench, session):
-    """The first run stands all the while, and only what the second one changed is empty again."""
-    session.start(4, 7).wait()
-    session.start().wait()
-    bench.undo()
-    assert not bench.array()[8].any()
-    SegmentPropagation.continued(
-        session.propagation, bench.target(session.plane(6)), bench.editor.geometry(), keep_drawn=False
-    )
-    assert session.propagation.accepted == (6,)
-    session.start().wait()
-    assert np.array_equal(bench.array(), LIVER)
-
-
-def test_a_later_run_that_is_undone_makes_none_where_it_changed_what_an_earlier_one_wrote(bench, session):
-    session.start(4, 7).wait()
-    corrected = bench.array()
-    corrected[5] = SPLEEN[5]
-    fill(bench.editor, bench.segmentation, "Liver", corrected)
-    bench.editor.save_state()
-    again = functools.partial(
-        SegmentPropagation.continued,
-        session.propagation,
-        bench.target(session.plane(6)),
-        bench.editor.geometry(),
-        keep_drawn=False,
-    )
-    assert again().accepted == (5, 6)
-    session.start().wait()
-    second = bench.array()
-    assert not np.array_equal(second[4], corrected[4])
-    assert second[8].any()
-    bench.undo()
-    assert np.array_equal(bench.array(), corrected)
-    assert again().accepted == (5, 6)
-    session.start().wait()
-    assert np.array_equal(bench.array(), second)
-
-
 def test_another_segment_or_stack_begins_anew(bench, session):
     geometry_, mine = bench.editor.geometry(), session.propagation
     assert SegmentPropagation.continued(None, bench.target(session.plane(6)), geometry_, keep_drawn=False) is not mine
     sagittal = SlicePlane.of_volume(bench.volume, "sagittal").moved_to(bench.ras(6, 6, 7))
     assert SegmentPropagation.continued(mine, bench.target(sagittal), geometry_, keep_drawn=False) is not mine
-
-
-def test_after_the_second_run_is_undone_its_slices_are_written_again(bench, session):
-    session.start().wait()
-    corrected = bench.array()
-    corrected[8] = SPLEEN[8]
-    fill(bench.editor, bench.segmentation, "Liver", corrected)
-    bench.editor.save_state()
-    session.propagation.accept(session.plane(8))
-    session.start().wait()
-    second = bench.array()
-    assert not np.array_equal(second, corrected)
-    bench.undo()
-    assert np.array_equal(bench.array(), corrected)
-    SegmentPropagation.continued(
-        session.propagation, bench.target(session.plane(8)), bench.editor.geometry(), keep_drawn=False
-    )
-    assert session.propagation.accepted == (6, 8)
-    session.start().wait()
-    assert np.array_equal(bench.array(), second)
-
-
-def test_undo_during_a_run_ends_it(bench, session):
-    before = bench.array()
-
-    def undo_at_the_third():
-        if len(session.written) == 3:
-            bench.undo()
-
-    session.start(progress=undo_at_the_third).wait()
-    assert isinstance(session.ends[0], NoLongerWanted)
-    assert "undone meanwhile" in str(session.ends[0])
-    assert np.array_equal(bench.array(), before)
-
-
-def test_undo_after_a_slice_in_which_nothing_changed_ends_the_run_too(bench):
-    """From the lowest slice of the structure those below it are empty, and were."""
-    draw_layers(bench, 3)
-    before, session = bench.array(), Session(bench, k=3)
-
-    def undo_at_the_empty_one():
-        if session.written == [2, 4, 1]:
-            bench.undo()
-
-    session.start(progress=undo_at_the_empty_one).wait()
-    session.runner.close()
-    assert isinstance(session.ends[0], NoLongerWanted)
-    assert np.array_equal(bench.array(), before)
-
-
-def test_undo_during_an_oblique_run_ends_it(bench):
-    draw_layers(bench, *range(3, 10))
-    plane = view_plane("oblique", bench.ras(6, 6, 7))
-    before, session = bench.array(), Session(bench)
-    session.propagation = SegmentPropagation(bench.target(plane))
-    fill(bench.editor, bench.segmentation, "Liver", np.zeros_like(before))
-    before = bench.array()
-
-    def undo_at_the_fourth():
-        if len(session.written) == 4:
-            bench.undo()
-
-    here = session.propagation.accepted[0]
-    session.start(here - 5, here + 5, progress=undo_at_the_fourth).wait()
-    session.runner.close()
-    assert isinstance(session.ends[0], NoLongerWanted)
-    assert len(session.written) == 4
-    assert np.array_equal(bench.array(), before)
-
-
-def test_a_run_that_changes_nothing_leaves_nothing_to_undo(bench, session):
-    session.start().wait()
-    found = bench.array()
-    session.start().wait()
-    bench.undo()
-    assert not np.array_equal(bench.array(), found)  # the first run went; the second has no state of its own
 
 
 def test_the_slice_to_look_at_next_is_where_most_pixels_are_in_doubt():

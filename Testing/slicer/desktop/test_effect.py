@@ -275,35 +275,6 @@ def test_scene_closed_and_second_editor(desktop, effect):
     desktop.deactivate(effect)
 
 
-@pytest.mark.parametrize("tool", ["Place", "AdjustWindowLevel", "Select"])
-def test_other_tools_of_the_mouse_get_the_clicks(desktop, effect, tool):
-    node = slicer.vtkMRMLInteractionNode()
-    node.SetCurrentInteractionMode(getattr(node, tool))
-    effect.self().interactionNodeModified(node)
-    assert not desktop.click(effect, xy_of(desktop, 6, 6, 7))
-    settle()
-    assert not written(desktop).any()
-    node.SetCurrentInteractionMode(node.ViewTransform)
-    effect.self().interactionNodeModified(node)
-    assert desktop.click(effect, xy_of(desktop, 6, 6, 7))
-    settle()
-    assert written(desktop).any()
-
-
-def test_a_stroke_ends_where_another_tool_begins(desktop, effect):
-    node = slicer.vtkMRMLInteractionNode()
-    first, last = xy_of(desktop, 6, 6, 7), xy_of(desktop, 6, 6, 14)
-    desktop.event(effect, "LeftButtonPressEvent", first)
-    node.SetCurrentInteractionMode(node.AdjustWindowLevel)
-    effect.self().interactionNodeModified(node)
-    node.SetCurrentInteractionMode(node.ViewTransform)
-    effect.self().interactionNodeModified(node)
-    desktop.event(effect, "MouseMoveEvent", last)
-    desktop.event(effect, "LeftButtonReleaseEvent", last)
-    settle()
-    assert not written(desktop).any()
-
-
 def test_without_a_pointer_the_first_visible_view_counts(desktop, effect):
     red, yellow = (desktop.views[name].mrmlSliceNode() for name in ("Red", "Yellow"))
     assert effect.self().options.propagation.propagate.text == "Propagate (axial)"
@@ -316,18 +287,6 @@ def test_without_a_pointer_the_first_visible_view_counts(desktop, effect):
     settle()
     assert not written(desktop).any()
     assert widget_named("KPrismStatus").text.endswith("Show a slice view first.")
-
-
-def test_clicks_arrive_after_the_effect_was_left_during_placement(desktop, effect):
-    node = slicer.vtkMRMLInteractionNode()
-    node.SetCurrentInteractionMode(node.Place)
-    effect.self().interactionNodeModified(node)
-    desktop.deactivate(effect)
-    # The placement ends now, but only active effects are told of it.
-    desktop.activate(effect)
-    assert desktop.click(effect, xy_of(desktop, 6, 6, 7))
-    settle()
-    assert written(desktop).any()
 
 
 def test_views_that_are_gone_are_not_touched(desktop, effect):
