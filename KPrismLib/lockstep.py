@@ -24,7 +24,7 @@ from KPrismLib.errors import InvalidConfig, InvalidPrompt
 from KPrismLib.network import Clicks, DensePrompt, ImageFeatures, ReferenceMemory
 from KPrismLib.network.query_set import QuerySet
 from KPrismLib.prompt_maps import draw_prompts
-from KPrismLib.prompts import Click, check_prompt, whole_pixel
+from KPrismLib.prompts import Click, Prompt, check_prompt, whole_pixel
 
 if TYPE_CHECKING:
     from KPrismLib.predictor import Predictor
@@ -57,16 +57,18 @@ class Lockstep:
     Args:
         predictor: the model.
         batch: masks in one pass at most.
+        honour: as of :meth:`Predictor.session`.
 
     Raises:
         InvalidConfig: ``batch`` below 1.
     """
 
-    def __init__(self, predictor: Predictor, *, batch: int) -> None:
+    def __init__(self, predictor: Predictor, *, batch: int, honour: bool) -> None:
         if batch < 1:
             raise InvalidConfig(f"The decoder must make at least 1 mask at a time, not {batch}.")
         self.predictor = predictor
         self._batch = batch
+        self._honours = honour
 
     def segment(
         self,
@@ -104,6 +106,12 @@ class Lockstep:
                 some = group[start : start + self._batch]
                 answers |= zip(some, self._one_pass([questions[number] for number in some]), strict=True)
         return [answers[number] for number in range(len(questions))]
+
+    def honoured(
+        self, answer: tuple[Tensor, Segmentation], image: EncodedImage, prompts: Sequence[Prompt]
+    ) -> tuple[Tensor, Segmentation]:
+        """An answer that holds what prompts said, if this is asked for."""
+        return self.predictor.honoured(image, *answer, prompts) if self._honours else answer
 
     def _one_pass(self, questions: Sequence[_Question]) -> Iterable[tuple[Tensor, Segmentation]]:
         started = time.perf_counter()
@@ -179,7 +187,10 @@ class Sessions:
                 device=self._lockstep.predictor.device,
             )
             asked.append(_Question(question.image, question.row, question.memory, drawn))
-        answers = self._lockstep.answer(asked)
+        answers = [
+            self._lockstep.honoured(answer, question.image, prompts[number])
+            for number, question, answer in zip(clicks, asked, self._lockstep.answer(asked), strict=True)
+        ]
         # Only now: a prediction that failed leaves the sessions as they were.
         for number, given in prompts.items():
             self._prompts[number] = given

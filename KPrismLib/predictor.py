@@ -18,11 +18,13 @@ from KPrismLib.class_names import row_of_class
 from KPrismLib.devices import choose_device, memory_guard, synchronise
 from KPrismLib.encoded_image import EncodedImage, ReferenceSet, Segmentation
 from KPrismLib.errors import InvalidImage, InvalidPrompt, InvalidReference
+from KPrismLib.honoured_prompts import honour, overlooked
 from KPrismLib.image_checks import Pixels, check_reference, checked_mask, checked_pixels, size_text
 from KPrismLib.intensity import IntensityWindow, window_for
 from KPrismLib.lockstep import Lockstep
 from KPrismLib.network import DensePrompt, EncodedReference, ImageFeatures, KPrism, NetworkConfig, normalise
 from KPrismLib.precision import choose_precision, multiplying
+from KPrismLib.prompts import Prompt
 from KPrismLib.session import Session
 from KPrismLib.weights import load_weights
 
@@ -260,6 +262,7 @@ class Predictor:
         cls: str | None = None,
         reference: ReferenceSet | None = None,
         mask: NDArray[np.bool_] | None = None,
+        honour: bool = True,
     ) -> Session:
         """Start interactive work; class or references give the first mask, clicks and scribbles refine it.
 
@@ -268,17 +271,22 @@ class Predictor:
             cls: refine the semantic mask of this class.
             reference: refine the in-context mask.
             mask: bool (rows, columns), a mask to start from instead of predicting the first one.
+            honour: the mask holds what clicks and scribbles say of their pixels, also where the network overlooks them;
+                without it the mask is the network's alone, as the paper measures it.
 
         Raises:
             UnknownClass, InvalidPrompt: as for :meth:`segment`.
             InvalidMask: ``mask`` has another size.
         """
         self._row(cls, reference)  # a wrong name is told now, not at the first click
-        return Session(self, image, cls=cls, reference=reference, mask=mask)
+        return Session(self, image, cls=cls, reference=reference, mask=mask, honour=honour)
 
-    def together(self, batch: int = 4) -> Lockstep:
-        """For many questions at once, when nobody waits for the single answer: up to ``batch`` masks in one pass."""
-        return Lockstep(self, batch=batch)
+    def together(self, batch: int = 4, *, honour: bool = True) -> Lockstep:
+        """For many questions at once, when nobody waits for the single answer: up to ``batch`` masks in one pass.
+
+        ``honour`` is that of :meth:`session`.
+        """
+        return Lockstep(self, batch=batch, honour=honour)
 
     def predict_logits(
         self,
@@ -318,6 +326,17 @@ class Predictor:
         with self.computing():
             probability = image.canvas.recover(logits)[0, 0].sigmoid().cpu().numpy()
         return Segmentation(probability >= 0.5, probability, _milliseconds(start), image.window)
+
+    def honoured(
+        self, image: EncodedImage, logits: Tensor, result: Segmentation, prompts: Sequence[Prompt]
+    ) -> tuple[Tensor, Segmentation]:
+        """Canvas logits and their mask, such that they hold what the prompts say; see :func:`honour`."""
+        if not overlooked(result.mask, prompts):
+            return logits, result
+        start = time.perf_counter() - result.milliseconds / 1000
+        with self.computing():
+            told = honour(logits, prompts, image.canvas, radius=self.config.click_radius)
+        return told, self.to_segmentation(image, told, start)
 
     def _input(self, pixels: Pixels, window: IntensityWindow, canvas: Canvas) -> Tensor:
         tensor = image_tensor(window.apply(pixels)).to(self.device)

@@ -48,11 +48,13 @@ class Session:
         cls: str | None,
         reference: ReferenceSet | None,
         mask: NDArray[np.bool_] | None,
+        honour: bool,
     ) -> None:
         self._predictor = predictor
         self._image = image
         self._cls = cls
         self._reference = reference
+        self._honours = honour
         self._states = [self._first(mask)]
         self._position = 0
 
@@ -161,6 +163,8 @@ class Session:
         )
         logits = self._predictor.predict_logits(self._image, cls=self._cls, reference=self._reference, prompt=drawn)
         result = self._predictor.to_segmentation(self._image, logits, start)
+        if self._honours:
+            logits, result = self._predictor.honoured(self._image, logits, result, prompts)
         # Only now: a prediction that failed leaves the session as it was.
         self._states[self._position + 1 :] = [_State(prompts, logits, result)]
         self._position += 1

@@ -46,6 +46,12 @@ def evaluate(
     device: Device = "auto",
     rows: Rows = None,
     output: Output = None,
+    honour: Annotated[
+        bool,
+        typer.Option(
+            "--honour-clicks", help="Masks hold what clicks said of their pixels, as for a user; the paper's do not."
+        ),
+    ] = False,
     batch: Annotated[
         int | None, typer.Option("--batch", min=1, help="Masks in one pass; default 16 on a GPU, 4 elsewhere.")
     ] = None,
@@ -82,6 +88,7 @@ def evaluate(
             seed=seed,
             references=references,
             absent_classes=absent,
+            honour_clicks=honour,
             model=predictor.name,
             progress=progress,
             batch=batch or (16 if predictor.device.type == "cuda" else 4),

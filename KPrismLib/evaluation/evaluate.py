@@ -35,6 +35,7 @@ def evaluate(
     references: int = 1,
     axial_references: bool = False,
     absent_classes: bool = True,
+    honour_clicks: bool = False,
     model: str = "",
     progress: Progress | None = None,
     batch: int = 4,
@@ -56,6 +57,7 @@ def evaluate(
         references: References per (patient, class).
         axial_references: Take the references of a volume at Table 10's positions instead of at random.
         absent_classes: Also segment classes that a slice does not show (false-positive rate, per-volume Dice).
+        honour_clicks: Masks hold what clicks said of their pixels, as for a user; the paper measures the network alone.
         model: Which weights; recorded in the report.
         progress: Called after every slice.
         batch: Slices that are in work together, and masks in one pass of the model. In full precision on a processor
@@ -83,6 +85,7 @@ def evaluate(
         references=references,
         axial_references=axial_references,
         absent_classes=absent_classes,
+        honour_clicks=honour_clicks,
     )
     if not 0 <= rank < processes or (processes > 1 and journal is None):
         raise InvalidConfig(

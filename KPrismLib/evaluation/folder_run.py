@@ -59,7 +59,7 @@ class FolderRun:
         self, predictor: Predictor, part: FolderPlan, report: EvaluationReport, journal: Journal | None, *, batch: int
     ) -> None:
         self._predictor = predictor
-        self._together = together(predictor, batch)
+        self._together = together(predictor, batch, honour=report.settings.honour_clicks)
         self._plan = part
         self._report = report
         self._settings = report.settings

@@ -8,6 +8,8 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from KPrismLib.errors import InvalidConfig
+
 
 class Segmentation(Protocol):
     """A mask at the resolution of the image."""
@@ -77,8 +79,8 @@ class Together(Protocol):
 class BatchPredictor(Protocol):
     """A predictor that can do better than answer one question after the other."""
 
-    def together(self, batch: int) -> Together:
-        """Up to ``batch`` questions in one pass."""
+    def together(self, batch: int, *, honour: bool) -> Together:
+        """Up to ``batch`` questions in one pass; ``honour`` makes masks hold what clicks say of their pixels."""
 
 
 class OneByOne:
@@ -111,6 +113,14 @@ class _Separate:
             self._sessions[number].click(row, column, positive=positive)
 
 
-def together(predictor: Predictor, batch: int) -> Together:
-    """The quickest way to ask ``predictor`` many questions."""
-    return predictor.together(batch) if isinstance(predictor, BatchPredictor) else OneByOne(predictor)
+def together(predictor: Predictor, batch: int, *, honour: bool = False) -> Together:
+    """The quickest way to ask ``predictor`` many questions.
+
+    Raises:
+        InvalidConfig: the model cannot honour clicks by itself.
+    """
+    if isinstance(predictor, BatchPredictor):
+        return predictor.together(batch, honour=honour)
+    if honour:
+        raise InvalidConfig("This model cannot be told to honour clicks; evaluate it without.")
+    return OneByOne(predictor)

@@ -64,6 +64,8 @@ class EvaluationSettings:
         axial_references: Take the references of a volume at Table 10's fixed positions instead of at random.
         absent_classes: Also segment classes that a slice does not show, for the false-positive rate and the
             per-volume Dice. Costs time; the paper's own numbers do without.
+        honour_clicks: Every mask holds what the clicks said of their pixels, as it does for a user; the paper measures
+            what the network makes of them.
     """
 
     model: str = ""
@@ -75,6 +77,7 @@ class EvaluationSettings:
     references: int = 1
     axial_references: bool = False
     absent_classes: bool = True
+    honour_clicks: bool = False
 
     def __post_init__(self) -> None:
         """Check what a caller can get wrong.

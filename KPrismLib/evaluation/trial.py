@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from KPrismLib.evaluation.dice import dice
-from KPrismLib.evaluation.predictor import OneByOne, Predictor, Sessions, Together
+from KPrismLib.evaluation.predictor import Predictor, Sessions, Together, together
 from KPrismLib.evaluation.settings import Mode
 from KPrismLib.evaluation.simulated_click import SimulatedClick, next_click
 
@@ -74,7 +74,8 @@ def run_trial(
     Raises:
         GeometryMismatch: The model's mask has another shape than the target.
     """
-    return run_trials(OneByOne(predictor), [Question(image, target, cls, reference)], mode=mode, clicks=clicks)[0]
+    asked = [Question(image, target, cls, reference)]
+    return run_trials(together(predictor, batch=1), asked, mode=mode, clicks=clicks)[0]
 
 
 def run_trials(model: Together, questions: Sequence[Question], *, mode: Mode, clicks: int) -> list[Trial]:

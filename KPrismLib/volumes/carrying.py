@@ -97,7 +97,8 @@ def _followed(
     predictor: Predictor, image: EncodedImage, references: ReferenceSet, mask: NDArray[np.bool_]
 ) -> Probability:
     """A neighbour's mask, refined by a click in its midst."""
-    session = predictor.session(image, reference=references, mask=mask)
+    # Nobody clicked: where the structure moved on, the network may overrule the neighbour's midst.
+    session = predictor.session(image, reference=references, mask=mask, honour=False)
     return session.click(*deepest_pixel(mask)).probability
 
 

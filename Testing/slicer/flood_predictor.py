@@ -72,7 +72,7 @@ class FloodPredictor:
         """Probability inside masks."""
         return 0.6 if self.doubtful is not None and self.doubtful(image) else 0.95
 
-    def session(self, image, *, cls=None, reference=None, mask=None):
+    def session(self, image, *, cls=None, reference=None, mask=None, honour=True):
         return FloodSession(self, image, cls, reference, mask)
 
 

@@ -13,7 +13,7 @@ from KPrismLib.dataset import DatasetFolder, DatasetItem, Slice, SliceRecord, cl
 from KPrismLib.errors import InvalidDataset
 from KPrismLib.evaluation.dice import dice
 from KPrismLib.evaluation.measurements import SliceMeasurement
-from KPrismLib.evaluation.predictor import Predictor
+from KPrismLib.evaluation.predictor import Predictor, together
 from KPrismLib.evaluation.references import ReferencePool
 from KPrismLib.evaluation.rows import Row
 from KPrismLib.evaluation.simulated_click import SimulatedClick
@@ -90,10 +90,13 @@ def replayed(case: Case, predictor: Predictor, *, clicks: int | None = None) -> 
     if not mode.uses_clicks:
         return simulated(case, predictor, clicks=0)
     made = case.measurement.clicks[:clicks]
-    session = predictor.session(predictor.encode(case.piece.pixels), **_guidance(case, predictor))
+    told = _guidance(case, predictor)
+    image = predictor.encode(case.piece.pixels)
+    sessions = together(predictor, batch=1).sessions([image], [told["cls"]], [told["reference"]])
     for click in made:
-        session.click(click.row, click.column, positive=click.positive)
-    mask = np.zeros_like(case.target) if session.mask is None else np.asarray(session.mask, dtype=bool)
+        sessions.click({0: (click.row, click.column, click.positive)})
+    found = sessions.masks[0]
+    mask = np.zeros_like(case.target) if found is None else np.asarray(found, dtype=bool)
     return Prediction(mask, dice(mask, case.target), made)
 
 

@@ -105,7 +105,9 @@ def test_from_a_dataset_to_a_mask(kprism, data, tmp_path, monkeypatch) -> None:
     )  # fmt: skip
     assert result.status == 0, result.err
     assert "TINY" in result.out
-    numbers = json.loads(report.read_text())["datasets"]["TINY"]
+    measured = json.loads(report.read_text())
+    assert measured["settings"]["honour_clicks"] is False  # the paper's protocol
+    numbers = measured["datasets"]["TINY"]
     assert set(numbers) == {"semantic", "in_context", "interactive"}
     assert len(numbers["interactive"]["dice"]["mean"]) == 3
     assert len(rows.read_text().splitlines()) == 4
@@ -130,8 +132,11 @@ def test_from_a_dataset_to_a_mask(kprism, data, tmp_path, monkeypatch) -> None:
     ours, theirs = (json.loads(path.read_text())["datasets"]["TINY"]["semantic"] for path in (shared, alone))
     assert ours | {"milliseconds": 0} == theirs | {"milliseconds": 0}
 
-    one_set = kprism("evaluate", data / "TINY", "--modes", "semantic", "--model", exported)
+    one_set = kprism(
+        "evaluate", data / "TINY", "--modes", "interactive", "--model", exported, "--honour-clicks", "--json", alone
+    )
     assert one_set.status == 0, one_set.err
+    assert json.loads(alone.read_text())["settings"]["honour_clicks"] is True
     image = data / "TINY" / "4.png"
     assert kprism("segment", image, "-o", tmp_path / "m.png", "--class", "liver", "--model", exported).status == 0
 

@@ -96,6 +96,11 @@ def test_clicks_follow_the_errors(tmp_path: Path) -> None:
     assert len(interactive["dice_interval95"]["mean"][0]) == 4
 
 
+def test_clicks_are_honoured_only_by_a_model_that_can(tmp_path: Path) -> None:
+    with pytest.raises(InvalidConfig, match="cannot be told to honour clicks"):
+        evaluate(ThresholdPredictor(BOTH), [pictures(tmp_path)], modes=["interactive"], honour_clicks=True)
+
+
 def test_refinement_starts_from_the_initial_mask(tmp_path: Path) -> None:
     report = evaluate(ThresholdPredictor(BOTH), [pictures(tmp_path)], modes=["refine-semantic"], clicks=2)
     refined = report.summary()["datasets"]["Tiny"]["refine_semantic"]

@@ -83,7 +83,7 @@ class Company(ThresholdPredictor):
         super().__init__(BOTH)
         self.asked: list[tuple[int, ...]] = []
 
-    def together(self, batch: int) -> OneByOne:
+    def together(self, batch: int, *, honour: bool) -> OneByOne:
         company = self
 
         class Watched(OneByOne):

@@ -74,7 +74,9 @@ class ScriptedPredictor:
             probability = self._probability(image.index, reference)
         return SimpleNamespace(probability=probability, mask=probability >= 0.5)
 
-    def session(self, image: Any, *, reference: Any, mask: NDArray[np.bool_]) -> Any:
+    def session(self, image: Any, *, reference: Any, mask: NDArray[np.bool_], honour: bool) -> Any:
+        assert not honour, "nobody clicked"
+
         def click(row: int, column: int) -> Any:
             assert mask[row, column]
             self.clicked.append((image.index, int(mask.sum()), row, column))
