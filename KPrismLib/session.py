@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,19 +25,32 @@ if TYPE_CHECKING:
 GIVEN_LOGIT = 4.0
 
 
-@dataclass(frozen=True, eq=False)
+#: Steps from the current one, back and forth, whose arrays are kept: those of 12 megapixels take 57 MiB each.
+KEPT_STEPS = 4
+
+
+@dataclass(eq=False)
 class _State:
-    """After some prompts: what was said, and what was answered. ``logits`` (1, 1, H, W) live on the canvas."""
+    """After some prompts: what was said, and what was answered.
+
+    Attributes:
+        prompts: so far.
+        logits: (1, 1, H, W) on the canvas.
+        milliseconds: what the answer took.
+        result: the answer; None while it is only in the logits.
+    """
 
     prompts: tuple[Prompt, ...]
     logits: Tensor | None
-    result: Segmentation
+    milliseconds: float
+    result: Segmentation | None
 
 
 class Session:
     """Made by :meth:`Predictor.session`; every prompt costs the prompt encoder and the decoder only.
 
-    All results are kept, so that undo and redo bring back the very same arrays without computing.
+    Undo and redo bring back exactly what was there without asking the network: the arrays of steps nearby are kept,
+    those of others are made of their logits again, in the same way.
     """
 
     def __init__(
@@ -71,7 +84,12 @@ class Session:
     @property
     def result(self) -> Segmentation:
         """The current segmentation."""
-        return self._states[self._position].result
+        state = self._states[self._position]
+        if state.result is None:
+            assert state.logits is not None, "a result is only let go where logits have it"
+            made = self._predictor.to_segmentation(self._image, state.logits, time.perf_counter())
+            state.result = replace(made, milliseconds=state.milliseconds)
+        return state.result
 
     @property
     def prompts(self) -> tuple[Prompt, ...]:
@@ -115,7 +133,7 @@ class Session:
         """
         if not self.can_undo:
             raise InvalidPrompt("There is nothing to undo in this session.")
-        self._position -= 1
+        self._step_to(self._position - 1)
         return self.result
 
     def redo(self) -> Segmentation:
@@ -126,8 +144,15 @@ class Session:
         """
         if not self.can_redo:
             raise InvalidPrompt("There is nothing to redo in this session.")
-        self._position += 1
+        self._step_to(self._position + 1)
         return self.result
+
+    def _step_to(self, position: int) -> None:
+        self._position = position
+        # The first result always stays: it may be a mask that was given, which no logits are.
+        for number, state in enumerate(self._states[1:], start=1):
+            if abs(number - position) > KEPT_STEPS:
+                state.result = None
 
     def _first(self, mask: NDArray[np.bool_] | None) -> _State:
         start = time.perf_counter()
@@ -142,12 +167,13 @@ class Session:
             placed = image.canvas.place(torch.tensor(given).float()[None, None])
             with self._predictor.computing():
                 logits = ((placed * 2 - 1) * GIVEN_LOGIT).to(self._predictor.device)
-            return _State((), logits, Segmentation(given, given.astype(np.float32), 0.0, image.window))
+            return _State((), logits, 0.0, Segmentation(given, given.astype(np.float32), 0.0, image.window))
         if self._cls is not None or self._reference is not None:
             logits = self._predictor.predict_logits(image, cls=self._cls, reference=self._reference, prompt=None)
-            return _State((), logits, self._predictor.to_segmentation(image, logits, start))
+            result = self._predictor.to_segmentation(image, logits, start)
+            return _State((), logits, result.milliseconds, result)
         empty = np.zeros(image.shape, dtype=bool)
-        return _State((), None, Segmentation(empty, empty.astype(np.float32), 0.0, image.window))
+        return _State((), None, 0.0, Segmentation(empty, empty.astype(np.float32), 0.0, image.window))
 
     def _add(self, prompt: Prompt) -> Segmentation:
         start = time.perf_counter()
@@ -166,6 +192,6 @@ class Session:
         if self._honours:
             logits, result = self._predictor.honoured(self._image, logits, result, prompts)
         # Only now: a prediction that failed leaves the session as it was.
-        self._states[self._position + 1 :] = [_State(prompts, logits, result)]
-        self._position += 1
+        self._states[self._position + 1 :] = [_State(prompts, logits, result.milliseconds, result)]
+        self._step_to(self._position + 1)
         return result

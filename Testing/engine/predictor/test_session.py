@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,7 @@ from KPrismLib.encoded_image import EncodedImage
 from KPrismLib.errors import InvalidMask, InvalidPrompt, OutOfMemory
 from KPrismLib.predictor import Predictor
 from KPrismLib.prompts import Click, Scribble
-from KPrismLib.session import GIVEN_LOGIT, Session
+from KPrismLib.session import GIVEN_LOGIT, KEPT_STEPS, Session
 from Testing.engine.predictor.tiny_predictor import disk, picture, tiny_predictor
 
 
@@ -126,6 +128,30 @@ def test_undo_and_redo_restore_the_very_same_arrays(
     assert not asked  # nothing is computed
     for result, mask in zip(results, masks, strict=True):
         assert np.array_equal(result.mask, mask)
+
+
+def test_only_results_nearby_hold_memory_and_all_come_back_exactly(predictor: Predictor, image: EncodedImage) -> None:
+    session = predictor.session(image, mask=disk())
+    steps = 3 * KEPT_STEPS
+    results = [session.result, *(session.click(3 * n, 4 * n, positive=n % 2 == 0) for n in range(steps))]
+    expected = [(r.mask.copy(), r.probability.copy(), r.milliseconds) for r in results]
+    alive = [weakref.ref(result) for result in results]
+    del results
+    gc.collect()
+    # Those that undo reaches in a few steps, and the mask that was given.
+    assert [ref() is not None for ref in alive] == [True] + [False] * (steps - KEPT_STEPS - 1) + [True] * (
+        KEPT_STEPS + 1
+    )
+    for turn in (session.undo, session.redo):
+        order = range(steps - 1, -1, -1) if turn == session.undo else range(1, steps + 1)
+        for number in order:
+            result = turn()
+            mask, probability, milliseconds = expected[number]
+            assert np.array_equal(result.mask, mask)
+            assert np.array_equal(result.probability, probability)
+            assert result.milliseconds == milliseconds
+            assert session.result is result
+    assert np.array_equal(expected[0][0], disk())
 
 
 def test_a_new_prompt_drops_what_was_taken_back(predictor: Predictor, image: EncodedImage) -> None:
