@@ -6,7 +6,7 @@ Run as ``python -m Training.model_card``; ``--help`` lists what it needs.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -73,25 +73,47 @@ def class_table(datasets: Mapping[str, Mapping[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def click_table(datasets: Mapping[str, Mapping[str, Any]]) -> str:
-    """Interactive mode: Dice after 1, 3, 5 and 10 clicks and the number of clicks to 0.90 and 0.95."""
+def click_table(
+    datasets: Mapping[str, Mapping[str, Any]], honoured: Mapping[str, Mapping[str, Any]] | None = None
+) -> str:
+    """Interactive mode: Dice after 1, 3, 5 and 10 clicks and the number of clicks to 0.90 and 0.95.
+
+    Args:
+        datasets: as :func:`merge` returns them.
+        honoured: the same sets, with masks that hold what clicks say of their pixels, as users get them; adds a row.
+
+    Raises:
+        InvalidConfig: the sets are not the same.
+    """
     lines = [
         "| set | slices x classes | Dice(1) | Dice(3) | Dice(5) | Dice(10) | NoC90 | NoC95 |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    rows = [(name, modes["interactive"]) for name, modes in sorted(datasets.items()) if "interactive" in modes]
-    columns = []
-    for name, result in rows:
-        curve = result["dice"]["mean"]
-        values = [*(curve[min(k, len(curve) - 1)] for k in (1, 3, 5, 10)), result["noc90"], result["noc95"]]
-        columns.append(values)
-        numbers = [f"{v:.3f}" for v in values[:4]] + [f"{v:.2f}" for v in values[4:]]
-        lines.append(f"| {name} | {_total(result['pairs'])} | {' | '.join(numbers)} |")
-    if columns:
-        means = [sum(column) / len(columns) for column in zip(*columns, strict=True)]
-        numbers = [f"{v:.3f}" for v in means[:4]] + [f"{v:.2f}" for v in means[4:]]
-        lines.append(f"| **mean of sets** | | {' | '.join(numbers)} |")
+    found, held = _interactive(datasets), _interactive(honoured or {})
+    for name, result in found.items():
+        lines.append(f"| {name} | {_total(result['pairs'])} | {_clicked([result])} |")
+    if found:
+        lines.append(f"| **mean of sets** | | {_clicked(list(found.values()))} |")
+    if held:
+        pairs = [{name: _total(result["pairs"]) for name, result in results.items()} for results in (found, held)]
+        if pairs[0] != pairs[1]:
+            raise InvalidConfig("Clicks were honoured on other slices than not; evaluate the same sets for both.")
+        lines.append(f"| **mean of sets, clicks honoured** | | {_clicked(list(held.values()))} |")
     return "\n".join(lines)
+
+
+def _interactive(datasets: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    return {name: modes["interactive"] for name, modes in sorted(datasets.items()) if "interactive" in modes}
+
+
+def _clicked(results: Sequence[Mapping[str, Any]]) -> str:
+    """The cells of a row, means over ``results``."""
+    rows = []
+    for result in results:
+        curve = result["dice"]["mean"]
+        rows.append([*(curve[min(k, len(curve) - 1)] for k in (1, 3, 5, 10)), result["noc90"], result["noc95"]])
+    means = [sum(column) / len(rows) for column in zip(*rows, strict=True)]
+    return " | ".join([f"{v:.3f}" for v in means[:4]] + [f"{v:.2f}" for v in means[4:]])
 
 
 def source_table(folders: Iterable[Path]) -> str:
@@ -168,6 +190,7 @@ def card(
     parameters: int,
     classes: Iterable[str],
     datasets: Mapping[str, Mapping[str, Any]],
+    honoured: Mapping[str, Mapping[str, Any]],
 ) -> str:
     """The card's text; ``stages`` are the configurations by the names of their files, in the order they were run."""
     folders = [Path(d) for d in dict.fromkeys(d for config in stages.values() for d in config.datasets)]
@@ -206,9 +229,10 @@ goal, not a comparison on equal terms.
 
 {class_table(datasets)}
 
-Interactive mode, simulated clicks, nothing else given:
+Interactive mode, simulated clicks, nothing else given; the network alone, as in the paper, and in the last row as users
+get it, where masks hold what clicks say of their pixels (`--honour-clicks`):
 
-{click_table(datasets)}
+{click_table(datasets, honoured)}
 
 ## What it learned from
 
@@ -243,13 +267,18 @@ def main(
     """Write the card."""
     with explained():
         loaded = load_weights(weights)
+        evaluations = [json.loads(path.read_text(encoding="utf-8")) for path in evaluation]
+        plain, honoured = (
+            merge(e for e in evaluations if e["settings"].get("honour_clicks", False) == held) for held in (False, True)
+        )
         text = card(
             stages={path.as_posix(): TrainingConfig.read(path, data) for path in config},
             means=dict(parse_mean(text) for text in mean or []),
             notes=loaded.notes,
             parameters=sum(t.numel() for name, t in loaded.tensors.items() if name != "position.matrix"),
             classes=loaded.config.classes,
-            datasets=merge(json.loads(path.read_text(encoding="utf-8")) for path in evaluation),
+            datasets=plain,
+            honoured=honoured,
         )
         write_atomically(output, text.encode("utf-8"))
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from KPrismLib.errors import InvalidConfig
-from Training.model_card import parse_mean, training_commands
+from Training.model_card import click_table, parse_mean, training_commands
 
 
 def test_each_stage_begins_from_the_one_before_or_from_the_mean_that_is_named() -> None:
@@ -27,3 +29,22 @@ def test_a_mean_of_what_is_not_there_yet_is_refused() -> None:
         training_commands(["a.toml", "b.toml"], {"2": {1: 0.5, 2: 0.5}})
     with pytest.raises(InvalidConfig, match=r"given as 5=3:0.6,4:0.4, not as '0.6,0.4'"):
         parse_mean("0.6,0.4")
+
+
+def clicked(dice: float, noc: float, *, pairs: int = 4) -> dict[str, Any]:
+    curve = [0.0, *(dice + step / 100 for step in range(10))]
+    return {"interactive": {"dice": {"mean": curve}, "pairs": {"mean": pairs}, "noc90": noc, "noc95": noc + 2}}
+
+
+def test_clicks_are_given_for_the_network_and_as_users_get_them() -> None:
+    plain, honoured = {"B": clicked(0.5, 4.0), "A": clicked(0.7, 2.0)}, {"A": clicked(0.8, 1.0), "B": clicked(0.6, 3.0)}
+    assert click_table(plain, honoured).splitlines()[2:] == [
+        "| A | 4 | 0.700 | 0.720 | 0.740 | 0.790 | 2.00 | 4.00 |",
+        "| B | 4 | 0.500 | 0.520 | 0.540 | 0.590 | 4.00 | 6.00 |",
+        "| **mean of sets** | | 0.600 | 0.620 | 0.640 | 0.690 | 3.00 | 5.00 |",
+        "| **mean of sets, clicks honoured** | | 0.700 | 0.720 | 0.740 | 0.790 | 2.00 | 4.00 |",
+    ]
+    assert click_table(plain).splitlines() == click_table(plain, honoured).splitlines()[:-1]
+    for other in ({"A": clicked(0.8, 1.0)}, {**honoured, "B": clicked(0.6, 3.0, pairs=5)}):
+        with pytest.raises(InvalidConfig, match="on other slices than not"):
+            click_table(plain, other)
