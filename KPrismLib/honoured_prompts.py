@@ -7,7 +7,9 @@ the user pointed at keeps the wrong label. Nobody who corrects a mask accepts th
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -15,8 +17,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from KPrismLib.canvas import Canvas
+from KPrismLib.encoded_image import EncodedImage, Segmentation
 from KPrismLib.prompt_maps import rasterise
 from KPrismLib.prompts import Prompt
+
+if TYPE_CHECKING:
+    from KPrismLib.predictor import Predictor
 
 #: Logits beyond zero that a pixel gets which the network had on the wrong side.
 MARGIN = 0.5
@@ -34,6 +40,26 @@ def overlooked(mask: NDArray[np.bool_], prompts: Sequence[Prompt]) -> dict[tuple
     """
     said = {pixel: prompt.positive for prompt in prompts for pixel in rasterise(prompt.points)}
     return {pixel: positive for pixel, positive in said.items() if bool(mask[pixel]) != positive}
+
+
+def honoured(
+    predictor: Predictor, image: EncodedImage, logits: Tensor, result: Segmentation, prompts: Sequence[Prompt]
+) -> tuple[Tensor, Segmentation]:
+    """An answer that holds what the prompts say: its logits, and the segmentation that they make.
+
+    Args:
+        predictor: whose answer it is.
+        image: what was segmented.
+        logits: (1, 1, H, W) float32 on the canvas of the image.
+        result: what they make, by :meth:`Predictor.to_segmentation`.
+        prompts: oldest first, in image pixels.
+    """
+    if not overlooked(result.mask, prompts):
+        return logits, result
+    start = time.perf_counter() - result.milliseconds / 1000
+    with predictor.computing():
+        told = honour(logits, prompts, image.canvas, radius=predictor.config.click_radius)
+    return told, predictor.to_segmentation(image, told, start)
 
 
 def honour(logits: Tensor, prompts: Sequence[Prompt], canvas: Canvas, *, radius: int) -> Tensor:

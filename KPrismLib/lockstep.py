@@ -21,6 +21,7 @@ from KPrismLib.class_names import row_of_class
 from KPrismLib.devices import synchronise
 from KPrismLib.encoded_image import EncodedImage, ReferenceSet, Segmentation
 from KPrismLib.errors import InvalidConfig, InvalidPrompt
+from KPrismLib.honoured_prompts import honoured
 from KPrismLib.network import Clicks, DensePrompt, ImageFeatures, ReferenceMemory
 from KPrismLib.network.query_set import QuerySet
 from KPrismLib.prompt_maps import draw_prompts
@@ -111,7 +112,7 @@ class Lockstep:
         self, answer: tuple[Tensor, Segmentation], image: EncodedImage, prompts: Sequence[Prompt]
     ) -> tuple[Tensor, Segmentation]:
         """An answer that holds what prompts said, if this is asked for."""
-        return self.predictor.honoured(image, *answer, prompts) if self._honours else answer
+        return honoured(self.predictor, image, *answer, prompts) if self._honours else answer
 
     def _one_pass(self, questions: Sequence[_Question]) -> Iterable[tuple[Tensor, Segmentation]]:
         started = time.perf_counter()

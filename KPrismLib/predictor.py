@@ -18,13 +18,11 @@ from KPrismLib.class_names import row_of_class
 from KPrismLib.devices import choose_device, memory_guard, synchronise
 from KPrismLib.encoded_image import EncodedImage, ReferenceSet, Segmentation
 from KPrismLib.errors import InvalidImage, InvalidPrompt, InvalidReference
-from KPrismLib.honoured_prompts import honour, overlooked
 from KPrismLib.image_checks import Pixels, check_reference, checked_mask, checked_pixels, size_text
 from KPrismLib.intensity import IntensityWindow, window_for
 from KPrismLib.lockstep import Lockstep
 from KPrismLib.network import DensePrompt, EncodedReference, ImageFeatures, KPrism, NetworkConfig, normalise
 from KPrismLib.precision import choose_precision, multiplying
-from KPrismLib.prompts import Prompt
 from KPrismLib.session import Session
 from KPrismLib.weights import load_weights
 
@@ -326,17 +324,6 @@ class Predictor:
         with self.computing():
             probability = image.canvas.recover(logits)[0, 0].sigmoid().cpu().numpy()
         return Segmentation(probability >= 0.5, probability, _milliseconds(start), image.window)
-
-    def honoured(
-        self, image: EncodedImage, logits: Tensor, result: Segmentation, prompts: Sequence[Prompt]
-    ) -> tuple[Tensor, Segmentation]:
-        """Canvas logits and their mask, such that they hold what the prompts say; see :func:`honour`."""
-        if not overlooked(result.mask, prompts):
-            return logits, result
-        start = time.perf_counter() - result.milliseconds / 1000
-        with self.computing():
-            told = honour(logits, prompts, image.canvas, radius=self.config.click_radius)
-        return told, self.to_segmentation(image, told, start)
 
     def _input(self, pixels: Pixels, window: IntensityWindow, canvas: Canvas) -> Tensor:
         tensor = image_tensor(window.apply(pixels)).to(self.device)

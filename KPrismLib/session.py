@@ -14,6 +14,7 @@ from torch import Tensor
 
 from KPrismLib.encoded_image import EncodedImage, ReferenceSet, Segmentation
 from KPrismLib.errors import InvalidMask, InvalidPrompt
+from KPrismLib.honoured_prompts import honoured
 from KPrismLib.image_checks import checked_mask, size_text
 from KPrismLib.prompt_maps import draw_prompts
 from KPrismLib.prompts import Click, Prompt, Scribble, check_prompt, whole_pixel
@@ -190,7 +191,7 @@ class Session:
         logits = self._predictor.predict_logits(self._image, cls=self._cls, reference=self._reference, prompt=drawn)
         result = self._predictor.to_segmentation(self._image, logits, start)
         if self._honours:
-            logits, result = self._predictor.honoured(self._image, logits, result, prompts)
+            logits, result = honoured(self._predictor, self._image, logits, result, prompts)
         # Only now: a prediction that failed leaves the session as it was.
         self._states[self._position + 1 :] = [_State(prompts, logits, result.milliseconds, result)]
         self._step_to(self._position + 1)
