@@ -260,6 +260,7 @@ class Predictor:
         cls: str | None = None,
         reference: ReferenceSet | None = None,
         mask: NDArray[np.bool_] | None = None,
+        drawn: bool = True,
         honour: bool = True,
     ) -> Session:
         """Start interactive work; class or references give the first mask, clicks and scribbles refine it.
@@ -269,15 +270,18 @@ class Predictor:
             cls: refine the semantic mask of this class.
             reference: refine the in-context mask.
             mask: bool (rows, columns), a mask to start from instead of predicting the first one.
-            honour: the mask holds what clicks and scribbles say of their pixels, also where the network overlooks them;
-                without it the mask is the network's alone, as the paper measures it.
+            drawn: somebody drew ``mask``: a prompt that corrects it changes only the part that it touches, until one
+                that contradicts nothing asks for the whole mask anew. False for a mask that a model made, in which
+                prompts may change whatever they want.
+            honour: masks hold what clicks and scribbles say of their pixels, also where the network overlooks them, and
+                what was drawn; without it they are the network's alone, as the paper measures it.
 
         Raises:
             UnknownClass, InvalidPrompt: as for :meth:`segment`.
             InvalidMask: ``mask`` has another size.
         """
         self._row(cls, reference)  # a wrong name is told now, not at the first click
-        return Session(self, image, cls=cls, reference=reference, mask=mask, honour=honour)
+        return Session(self, image, cls=cls, reference=reference, mask=mask, drawn=drawn, honour=honour)
 
     def together(self, batch: int = 4, *, honour: bool = True) -> Lockstep:
         """For many questions at once, when nobody waits for the single answer: up to ``batch`` masks in one pass.

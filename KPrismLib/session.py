@@ -16,14 +16,20 @@ from KPrismLib.encoded_image import EncodedImage, ReferenceSet, Segmentation
 from KPrismLib.errors import InvalidMask, InvalidPrompt
 from KPrismLib.honoured_prompts import honoured
 from KPrismLib.image_checks import checked_mask, size_text
+from KPrismLib.local_change import corrects, touched
 from KPrismLib.prompt_maps import draw_prompts
 from KPrismLib.prompts import Click, Prompt, Scribble, check_prompt, whole_pixel
 
 if TYPE_CHECKING:
     from KPrismLib.predictor import Predictor
 
-#: Logit of a mask that is given rather than predicted: certain, but not beyond what clicks can turn.
-GIVEN_LOGIT = 4.0
+#: Logit of a mask that somebody gives, and of one that is a guess: certain, but not beyond what clicks can turn.
+GIVEN_LOGIT = 8.0
+GUESSED_LOGIT = 4.0
+#: Changes so far from a prompt, in pixels of the canvas, still belong to it.
+REACH = 3
+#: A pixel of the canvas changes if this share of it does in the image.
+_SHARE = 0.25
 
 
 #: Steps from the current one, back and forth, whose arrays are kept: those of 12 megapixels take 57 MiB each.
@@ -37,12 +43,14 @@ class _State:
     Attributes:
         prompts: so far.
         logits: (1, 1, H, W) on the canvas.
+        drawn: whether the mask is one that somebody drew, with no more than corrections.
         milliseconds: what the answer took.
         result: the answer; None while it is only in the logits.
     """
 
     prompts: tuple[Prompt, ...]
     logits: Tensor | None
+    drawn: bool
     milliseconds: float
     result: Segmentation | None
 
@@ -62,6 +70,7 @@ class Session:
         cls: str | None,
         reference: ReferenceSet | None,
         mask: NDArray[np.bool_] | None,
+        drawn: bool,
         honour: bool,
     ) -> None:
         self._predictor = predictor
@@ -69,6 +78,7 @@ class Session:
         self._cls = cls
         self._reference = reference
         self._honours = honour
+        self._drawn = drawn
         self._states = [self._first(mask)]
         self._position = 0
 
@@ -150,9 +160,9 @@ class Session:
 
     def _step_to(self, position: int) -> None:
         self._position = position
-        # The first result always stays: it may be a mask that was given, which no logits are.
-        for number, state in enumerate(self._states[1:], start=1):
-            if abs(number - position) > KEPT_STEPS:
+        for number, state in enumerate(self._states):
+            # Logits are no mask that was given or drawn, and the first may be one.
+            if number and abs(number - position) > KEPT_STEPS and not state.drawn:
                 state.result = None
 
     def _first(self, mask: NDArray[np.bool_] | None) -> _State:
@@ -167,14 +177,16 @@ class Session:
                 )
             placed = image.canvas.place(torch.tensor(given).float()[None, None])
             with self._predictor.computing():
-                logits = ((placed * 2 - 1) * GIVEN_LOGIT).to(self._predictor.device)
-            return _State((), logits, 0.0, Segmentation(given, given.astype(np.float32), 0.0, image.window))
+                level = GIVEN_LOGIT if self._honours else GUESSED_LOGIT
+                logits = ((placed * 2 - 1) * level).to(self._predictor.device)
+            result = Segmentation(given, given.astype(np.float32), 0.0, image.window)
+            return _State((), logits, self._honours and self._drawn, 0.0, result)
         if self._cls is not None or self._reference is not None:
             logits = self._predictor.predict_logits(image, cls=self._cls, reference=self._reference, prompt=None)
             result = self._predictor.to_segmentation(image, logits, start)
-            return _State((), logits, result.milliseconds, result)
+            return _State((), logits, False, result.milliseconds, result)
         empty = np.zeros(image.shape, dtype=bool)
-        return _State((), None, 0.0, Segmentation(empty, empty.astype(np.float32), 0.0, image.window))
+        return _State((), None, False, 0.0, Segmentation(empty, empty.astype(np.float32), 0.0, image.window))
 
     def _add(self, prompt: Prompt) -> Segmentation:
         start = time.perf_counter()
@@ -192,7 +204,26 @@ class Session:
         result = self._predictor.to_segmentation(self._image, logits, start)
         if self._honours:
             logits, result = honoured(self._predictor, self._image, logits, result, prompts)
+        corrected = current.drawn and corrects(self.mask, prompt)
+        if corrected:
+            logits, result = self._corrected(logits, result, prompt)
         # Only now: a prediction that failed leaves the session as it was.
-        self._states[self._position + 1 :] = [_State(prompts, logits, result.milliseconds, result)]
+        self._states[self._position + 1 :] = [_State(prompts, logits, corrected, result.milliseconds, result)]
         self._step_to(self._position + 1)
         return result
+
+    def _corrected(self, logits: Tensor, result: Segmentation, prompt: Prompt) -> tuple[Tensor, Segmentation]:
+        """An answer where ``prompt`` asked for it, and what was there before elsewhere."""
+        before, old, canvas = self.result, self._states[self._position].logits, self._image.canvas
+        assert old is not None, "a mask that somebody drew has logits"
+        scale = max(image / content for image, content in zip(canvas.image, canvas.content, strict=True))
+        region = touched(before.mask, result.mask, prompt, reach=max(1, round(REACH * scale)))
+        with self._predictor.computing():
+            placed = canvas.place(torch.from_numpy(region).float()[None, None]).to(logits.device)
+            logits = torch.where(placed > _SHARE, logits, old)
+        return logits, Segmentation(
+            np.where(region, result.mask, before.mask),
+            np.where(region, result.probability, before.probability),
+            result.milliseconds,
+            result.window,
+        )

@@ -178,7 +178,7 @@ class PerfectPredictor:
         probability = np.where(image.pixels > 125, 0.99, 0.01).astype(np.float32)
         return SimpleNamespace(mask=probability > 0.5, probability=probability)
 
-    def session(self, image: Any, *, reference: Any = None, mask: Any = None, honour: bool = True) -> Any:
+    def session(self, image: Any, *, reference: Any = None, mask: Any = None, **_: bool) -> Any:
         found = self.segment(image, reference=reference)
         return SimpleNamespace(click=lambda row, column, positive=True: found)
 

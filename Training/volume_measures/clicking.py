@@ -79,7 +79,7 @@ class _User:
         if image is None or dice(current, truth) >= self.done:
             return current, 0
         # Clicks refine the mask alone: with the references they change less than the user wants.
-        session = self.predictor.session(image, mask=current if current.any() else None)
+        session = self.predictor.session(image, mask=current if current.any() else None, drawn=False)
         best, clicks = current, 0
         while clicks < CLICKS_PER_SLICE and dice(current, truth) < self.done:
             click = next_click(current, truth)

@@ -131,7 +131,7 @@ def test_undo_and_redo_restore_the_very_same_arrays(
 
 
 def test_only_results_nearby_hold_memory_and_all_come_back_exactly(predictor: Predictor, image: EncodedImage) -> None:
-    session = predictor.session(image, mask=disk())
+    session = predictor.session(image, mask=disk(), drawn=False)
     steps = 3 * KEPT_STEPS
     results = [session.result, *(session.click(3 * n, 4 * n, positive=n % 2 == 0) for n in range(steps))]
     expected = [(r.mask.copy(), r.probability.copy(), r.milliseconds) for r in results]
