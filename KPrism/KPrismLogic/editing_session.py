@@ -15,6 +15,7 @@ from KPrismLogic.segment_editing import Editor
 from KPrismLogic.segments import apply_term
 from KPrismLogic.slice_controller import Request, SliceController, Stroke
 from KPrismLogic.slice_engine import Answer, SliceEngine
+from KPrismLogic.slice_origin import SliceOrigin
 from KPrismLogic.slice_plane import SlicePlane
 from KPrismLogic.target import Target
 
@@ -85,15 +86,17 @@ class EditingSession:
         self._editor.save_state()
         apply_term(segmentation.GetSegmentation().GetSegment(segment_id), class_name)
 
-    def reference(self, view: slicer.vtkMRMLSliceNode) -> ReferenceSlice:
-        """The shown slice with the selected segment in it.
+    def reference(self, view: slicer.vtkMRMLSliceNode) -> tuple[ReferenceSlice, SliceOrigin]:
+        """The shown slice with the selected segment in it, and where that is.
 
         Raises:
             InvalidPrompt: no volume or segment is selected.
             InvalidReference: nothing of the segment in this slice.
         """
         target = self.target(view)
-        return ReferenceSlice.of_segment(target.volume, target.segmentation, target.segment_id, target.plane)
+        place = target.volume, target.segmentation, target.segment_id
+        origin = SliceOrigin.of(*place, target.plane.point, target.plane.normal)
+        return ReferenceSlice.of_segment(*place, target.plane), origin
 
     def markers(self, view: slicer.vtkMRMLSliceNode) -> list[tuple[Vector, bool]]:
         """Where the clicks and scribbles of the shown slice lie in the view, (N, 2) each, and whether they add."""

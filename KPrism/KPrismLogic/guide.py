@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
     import slicer
 
+    from KPrismLogic.slice_origin import SliceOrigin
     from KPrismLogic.slice_plane import SlicePlane
 
 #: As many as there are keys 1-9, and as the paper studies.
@@ -86,6 +86,8 @@ class ReferenceShelf:
 
     def __init__(self) -> None:
         self._slices: list[ReferenceSlice] = []
+        # Beside the references, which other threads hold and drop: nodes are for the main thread.
+        self._origins: list[SliceOrigin | None] = []
 
     def __len__(self) -> int:
         return len(self._slices)
@@ -93,8 +95,17 @@ class ReferenceShelf:
     def __iter__(self) -> Iterator[ReferenceSlice]:
         return iter(tuple(self._slices))
 
-    def add(self, reference: ReferenceSlice) -> None:
+    @property
+    def origins(self) -> list[SliceOrigin]:
+        """Where the references were taken, as far as that is known."""
+        return [origin for origin in self._origins if origin is not None]
+
+    def add(self, reference: ReferenceSlice, origin: SliceOrigin | None = None) -> None:
         """Add a reference; the same slice with the same mask only once.
+
+        Args:
+            reference: the reference.
+            origin: where it was taken; None for one that cannot be found again.
 
         Raises:
             InvalidReference: nine are there already.
@@ -106,14 +117,19 @@ class ReferenceShelf:
         if len(self._slices) >= MAXIMUM_REFERENCES:
             raise InvalidReference(f"There are {MAXIMUM_REFERENCES} references already; remove one first.")
         self._slices.append(reference)
+        self._origins.append(origin)
 
-    def remove(self, index: int) -> None:
-        """Take the reference at a position away, if there is one."""
-        self._slices = [*itertools.islice(self._slices, index), *itertools.islice(self._slices, index + 1, None)]
+    def remove(self, index: int) -> SliceOrigin | None:
+        """Take the reference at a position away, if there is one; -> where it was taken, if that is known."""
+        if not 0 <= index < len(self._slices):
+            return None
+        del self._slices[index]
+        return self._origins.pop(index)
 
     def clear(self) -> None:
         """Take all away."""
         self._slices.clear()
+        self._origins.clear()
 
     def guide(self) -> Guide:
         """All of them as a guide."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from KPrismDesktop.active_editing import ActiveEditing
     from KPrismDesktop.effect_propagation import EffectPropagation
     from KPrismLogic.guide import Guide
+    from KPrismLogic.slice_origin import SliceOrigin
 
 _HELP = """<html>Segment the shown slice with K-Prism.<p>
 <b>Click</b> what belongs to the segment, <b>Ctrl+click</b> (Cmd on a Mac) what does not, or drag a scribble.<br>
@@ -94,6 +95,7 @@ class KPrismEffect(AbstractScriptedSegmentEditorEffect):
             self._active = ActiveEditing(
                 self.scriptedEffect, self.options, self._runner, self._states, self._guide_kind, self._follow
             )
+            self._recall_references()
         self.updateGUIFromMRML()
 
     def deactivate(self) -> None:
@@ -138,6 +140,8 @@ class KPrismEffect(AbstractScriptedSegmentEditorEffect):
     def sourceVolumeNodeChanged(self) -> None:
         if self._active is not None:
             self._active.nodes_changed()
+            # An effect may stay chosen while a scene is opened.
+            self._recall_references()
             self._follow()
 
     def referenceGeometryChanged(self) -> None:
@@ -180,13 +184,12 @@ class KPrismEffect(AbstractScriptedSegmentEditorEffect):
     def onAddReference(self) -> None:
         if self._active is not None:
             with self._active.telling():
-                self._shelf.add(self._active.session.reference(self._active.shown_view()))
-            self._show_references()
+                self._shelf.add(*self._active.session.reference(self._active.shown_view()))
+            self._keep_references()
 
     def onRemoveReference(self, index: int) -> None:
         if self._shelf is not None:
-            self._shelf.remove(index)
-            self._show_references()
+            self._keep_references(self._shelf.remove(index))
 
     def onSegmentShownSlice(self) -> None:
         if self._active is None:
@@ -268,6 +271,25 @@ class KPrismEffect(AbstractScriptedSegmentEditorEffect):
         if kind == "class":
             return Guide(self._parameter("Class") or None)
         return self._shelf.guide() if kind == "reference" and self._shelf is not None else Guide()
+
+    def _recall_references(self) -> None:
+        """Read the references that the scene was saved with; those that are there already stay, whosever they are."""
+        from KPrismLogic.reference_records import recall
+
+        parameters = self.scriptedEffect.parameterSetNode()
+        if self._active is not None and parameters is not None and not self._shelf:
+            remark = recall(parameters, self._shelf)
+            self._show_references()
+            if remark:
+                self._active.say(remark)
+
+    def _keep_references(self, removed: SliceOrigin | None = None) -> None:
+        """Show what the shelf holds now, and let it be saved with the scene."""
+        from KPrismLogic.reference_records import record
+
+        if self.scriptedEffect.parameterSetNode() is not None:
+            record(self.scriptedEffect.parameterSetNode(), self._shelf, removed)
+        self._show_references()
 
     def _show_references(self) -> None:
         from KPrismDesktop.thumbnails import thumbnail
