@@ -24,7 +24,7 @@ ATTRIBUTE = "K-Prism.References"
 
 _VERSION = 1
 
-#: Of a normal's length, and mm from the origin: what damaged text may say beyond them leads to no numbers at all.
+#: How far a normal's length may be from 1, and a point from the origin in mm; beyond them cutting has no result at all.
 _UNIT_TOLERANCE, _FARTHEST = 1e-3, 1e9
 
 
@@ -179,7 +179,7 @@ def _words(one: Any) -> tuple[str, Triple, Triple]:
 
 def _triple(values: Any) -> Triple:
     first, second, third = (float(value) for value in values)
-    if not all(abs(value) < _FARTHEST for value in (first, second, third)):  # nor is it a number that is none
+    if not all(abs(value) < _FARTHEST for value in (first, second, third)):
         raise ValueError("no place near any volume")
     return first, second, third
 

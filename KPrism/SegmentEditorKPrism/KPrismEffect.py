@@ -95,7 +95,7 @@ class KPrismEffect(AbstractScriptedSegmentEditorEffect):
             self._active = ActiveEditing(
                 self.scriptedEffect, self.options, self._runner, self._states, self._guide_kind, self._follow
             )
-            self._recall_references()
+            self._recall_references(self._active)
         self.updateGUIFromMRML()
 
     def deactivate(self) -> None:
@@ -141,7 +141,7 @@ class KPrismEffect(AbstractScriptedSegmentEditorEffect):
         if self._active is not None:
             self._active.nodes_changed()
             # An effect may stay chosen while a scene is opened.
-            self._recall_references()
+            self._recall_references(self._active)
             self._follow()
 
     def referenceGeometryChanged(self) -> None:
@@ -272,16 +272,16 @@ class KPrismEffect(AbstractScriptedSegmentEditorEffect):
             return Guide(self._parameter("Class") or None)
         return self._shelf.guide() if kind == "reference" and self._shelf is not None else Guide()
 
-    def _recall_references(self) -> None:
-        """Read the references that the scene was saved with; those that are there already stay, whosever they are."""
+    def _recall_references(self, active: ActiveEditing) -> None:
+        """Read the references that the scene was saved with, unless there are some, of whatever scene."""
         from KPrismLogic.reference_records import recall
 
         parameters = self.scriptedEffect.parameterSetNode()
-        if self._active is not None and parameters is not None and not self._shelf:
+        if parameters is not None and not self._shelf:
             remark = recall(parameters, self._shelf)
             self._show_references()
             if remark:
-                self._active.say(remark)
+                active.say(remark)
 
     def _keep_references(self, removed: SliceOrigin | None = None) -> None:
         """Show what the shelf holds now, and let it be saved with the scene."""

@@ -237,10 +237,11 @@ def test_damage_that_leaves_sense_is_told(scene, bench):
         many = [{**_GOOD, "segment": segment_id}] * 200
         bench.parameters.SetAttribute(ATTRIBUTE, json.dumps({"version": 1, "references": many}))
         assert _recalled(scene)[1].startswith("9 of 9 saved references were left out")
-    _shelf(bench, 6)
-    bench.parameters.SetNodeReferenceID("K-Prism.Reference1.Volume", bench.segmentation.GetID())
-    bench.parameters.SetNodeReferenceID("K-Prism.Reference1.Segmentation", bench.volume.GetID())
-    assert "not in the scene" in _recalled(scene)[1]
+    for role, node in (("Volume", bench.segmentation), ("Segmentation", bench.volume)):
+        record(bench.parameters, _shelf(bench, 6))
+        assert _recalled(scene)[1] == ""
+        bench.parameters.SetNodeReferenceID(f"K-Prism.Reference1.{role}", node.GetID())
+        assert "not in the scene" in _recalled(scene)[1]
 
 
 def test_removed_references_are_not_saved(scene, bench):
@@ -264,6 +265,7 @@ def test_a_slice_that_was_added_before_and_after_an_edit_is_saved_once_until_bot
     fill(bench.editor, bench.segmentation, "Liver", SPLEEN)
     _add(shelf, bench, _axial(bench, 6))
     assert len(shelf) == 2
+    assert len(json.loads(bench.parameters.GetAttribute(ATTRIBUTE))["references"]) == 1
     assert len(_recalled(scene)[0]) == 1
     record(bench.parameters, shelf, shelf.remove(0))
     assert len(_recalled(scene)[0]) == 1
