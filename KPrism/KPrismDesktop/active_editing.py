@@ -20,9 +20,12 @@ from KPrismLogic.slice_engine import shared_engine
 
 if TYPE_CHECKING:
     from KPrismDesktop.effect_options import EffectOptions
+    from KPrismLogic.labelmaps import Mask
     from KPrismLogic.prompt_states import PromptStates
     from KPrismLogic.runner import Runner
     from KPrismLogic.slice_engine import Answer
+    from KPrismLogic.slice_voxels import SliceVoxels
+    from KPrismLogic.target import Target
 
 
 class ActiveEditing:
@@ -35,6 +38,7 @@ class ActiveEditing:
         states: what was said about slices, in this activation and before.
         guide_kind: gives the kind of guide that is chosen, "clicks", "class" or "reference".
         selected: called when another segment was selected.
+        found: whether what a segment holds is what a run left there, as of ``KPrismLogic.slice_controller``.
     """
 
     def __init__(
@@ -45,6 +49,7 @@ class ActiveEditing:
         states: PromptStates,
         guide_kind: Callable[[], str],
         selected: Callable[[], None],
+        found: Callable[[Target, SliceVoxels, Mask], bool],
     ) -> None:
         engine = shared_engine()
         restore(engine)
@@ -58,6 +63,7 @@ class ActiveEditing:
             states=states,
             report=self._on_written,
             fail=self._on_failed,
+            found=found,
         )
         self._status = StatusLine(options.show_status, engine.model, lambda: self.session.controller.busy)
         self._markers = ViewMarkers(effect, self.session)

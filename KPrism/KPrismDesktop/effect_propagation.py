@@ -18,6 +18,8 @@ from KPrismLogic.target import NoLongerWanted
 if TYPE_CHECKING:
     from KPrismDesktop.active_editing import ActiveEditing
     from KPrismDesktop.propagation_options import PropagationOptions
+    from KPrismLogic.labelmaps import Mask
+    from KPrismLogic.slice_voxels import SliceVoxels
     from KPrismLogic.target import Target
     from KPrismLogic.volume_piece import Piece
 
@@ -41,6 +43,13 @@ class EffectPropagation:
     def busy(self) -> bool:
         """Whether a run is under way."""
         return self._run is not None
+
+    def found(self, target: Target, voxels: SliceVoxels, content: Mask) -> bool:
+        """Whether what a segment holds in some voxels is what a run left there."""
+        run = self._propagation
+        if run is None or run.target.segmentation is not target.segmentation:
+            return False
+        return run.record.is_free(voxels, target.segment_id, content)
 
     def follow(self, active: ActiveEditing) -> None:
         """Offer the slices of the plane that the pointer's view shows, and how sure the model was of them."""

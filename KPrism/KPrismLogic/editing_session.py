@@ -22,7 +22,9 @@ from KPrismLogic.target import Target
 if TYPE_CHECKING:
     import slicer
 
+    from KPrismLogic.labelmaps import Mask
     from KPrismLogic.runner import Runner
+    from KPrismLogic.slice_voxels import SliceVoxels
 
 #: Pointer positions in a view, pixels from its lower left corner.
 Positions = Sequence[tuple[int, int]]
@@ -39,6 +41,7 @@ class EditingSession:
         states: what was said when the effect was chosen before; None begins anew.
         report: called with every written answer.
         fail: called with what kept an answer from being written.
+        found: as of :class:`SliceController`.
     """
 
     def __init__(
@@ -51,10 +54,11 @@ class EditingSession:
         states: PromptStates | None = None,
         report: Callable[[Answer], None],
         fail: Callable[[Exception], None],
+        found: Callable[[Target, SliceVoxels, Mask], bool] = lambda *_: False,
     ) -> None:
         self._parameters, self._editor = parameters, editor
         self._open = True
-        self.controller = SliceController(editor, engine, runner, states=states, report=report, fail=fail)
+        self.controller = SliceController(editor, engine, runner, states=states, report=report, fail=fail, found=found)
 
     def draw(self, view: slicer.vtkMRMLSliceNode, positions: Positions, positive: bool, guide: Guide) -> None:
         """A click (one position) or scribble in a view.

@@ -33,12 +33,14 @@ class Dialogue:
     Attributes:
         guide: class or references.
         start: bool (rows, columns), the mask that the first prompt refined; None for none.
+        drawn: whether somebody drew it.
         prompts: clicks and scribbles in pixels of the slice, oldest first.
         written: fingerprint of what the segment held of the slice's voxels afterwards.
     """
 
     guide: Guide
     start: Mask | None
+    drawn: bool
     prompts: tuple[Prompt, ...]
     written: bytes
 

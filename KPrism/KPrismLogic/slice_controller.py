@@ -85,6 +85,8 @@ class SliceController:
         states: what was said before, by an earlier controller of the same editor; None begins anew.
         report: called with every written answer.
         fail: called with a sentence, whenever a request ends without a written mask.
+        found: whether what a target's segment holds in some voxels is what a run through the volume left there; what
+            neither it nor clicks nor a guide wrote somebody drew.
     """
 
     def __init__(
@@ -96,9 +98,10 @@ class SliceController:
         states: PromptStates | None = None,
         report: Callable[[Answer], None] = lambda _: None,
         fail: Callable[[Exception], None] = lambda _: None,
+        found: Callable[[Target, SliceVoxels, Mask], bool] = lambda *_: False,
     ) -> None:
         self._editor, self._engine, self._runner = editor, engine, runner
-        self._report, self._fail = report, fail
+        self._report, self._fail, self._found = report, fail, found
         self._waiting: deque[Request] = deque()
         self._running = False
         self._states = states or PromptStates()
@@ -192,7 +195,8 @@ class SliceController:
 
     def _submit(self, asked: _Asked) -> None:
         self._running = True
-        question = Question(asked.shown.source, asked.dialogue.guide, asked.dialogue.start, asked.dialogue.prompts)
+        said = asked.dialogue
+        question = Question(asked.shown.source, said.guide, said.start, said.drawn, said.prompts)
         self._runner.submit(lambda: self._engine.answer(question), lambda done: self._finish(asked, done))
 
     def _prepare(self, request: Request) -> _Asked:
@@ -205,13 +209,14 @@ class SliceController:
         prompts = tuple(_prompt(stroke, shown.image) for stroke in request.strokes)
         earlier = self._dialogue(target, shown, geometry)
         if request.anew:
-            dialogue = Dialogue(request.guide, None, prompts, b"")
+            dialogue = Dialogue(request.guide, None, False, prompts, b"")
         elif earlier is not None and earlier.guide == request.guide:
-            dialogue = Dialogue(request.guide, earlier.start, (*earlier.prompts, *prompts), b"")
+            dialogue = Dialogue(request.guide, earlier.start, earlier.drawn, (*earlier.prompts, *prompts), b"")
         else:
             # What somebody drew here, or another guide gave, is refined and not thrown away.
             start = segment_in_slice(shown.image, target.segmentation, target.segment_id) if content.any() else None
-            dialogue = Dialogue(request.guide, start, prompts, b"")
+            drawn = start is not None and earlier is None and not self._found(target, voxels, content)
+            dialogue = Dialogue(request.guide, start, drawn, prompts, b"")
         return _Asked(request, shown, voxels, dialogue, self._states.name(segment), content)
 
     def _finish(self, asked: _Asked, done: Future[Any]) -> None:
@@ -248,7 +253,7 @@ class SliceController:
         if write_mask(self._editor, target.segment_id, voxels, mask, content):
             content = self._store.content(shown, target, geometry)
         said = asked.dialogue
-        done = Dialogue(said.guide, said.start, said.prompts, voxels.fingerprint(content))
+        done = replace(said, written=voxels.fingerprint(content))
         self._states.record(segment, shown.source.key, done)
         if geometry is not None and pixels_outside(shown.image, mask, target.segmentation, geometry):
             answer = replace(answer, remark=" ".join(filter(None, (answer.remark, LEFT_OUT))))

@@ -40,12 +40,14 @@ class Question:
         source: the slice.
         guide: class, references, or neither.
         start: bool (rows, columns), the mask to refine; None to let the guide give one.
+        drawn: whether somebody drew ``start``, which then changes only where prompts touch it.
         prompts: all clicks and scribbles, oldest first.
     """
 
     source: SliceSource
     guide: Guide
     start: Mask | None = None
+    drawn: bool = False
     prompts: tuple[Prompt, ...] = ()
 
 
@@ -167,14 +169,15 @@ class SliceEngine:
 
     def _session(self, predictor: Predictor, question: Question) -> Session:
         """A session that stands where the question's prompts lead, with as little computing as possible."""
-        guide, start = question.guide, question.start
+        guide, start, drawn = question.guide, question.start, question.drawn
         beginning = None if start is None else np.packbits(start).tobytes()
-        key = (question.source.key, self.window, guide, beginning)
+        key = (question.source.key, self.window, guide, beginning, drawn)
         session = self._sessions.get(key)
         if session is None:
             image = self._image(predictor, question.source)
             reference = self._reference_set(predictor, guide.references) if guide.references else None
-            session = self._sessions.put(key, predictor.session(image, cls=guide.cls, reference=reference, mask=start))
+            session = predictor.session(image, cls=guide.cls, reference=reference, mask=start, drawn=drawn)
+            self._sessions.put(key, session)
         _stand_at(session, question.prompts)
         for prompt in question.prompts[len(session.prompts) :]:
             if isinstance(prompt, Click):

@@ -92,9 +92,8 @@ class KPrismEffect(AbstractScriptedSegmentEditorEffect):
         if self.options is not None:
             if self._propagation is None:
                 self._propagation = EffectPropagation(self.scriptedEffect, self.options.propagation)
-            self._active = ActiveEditing(
-                self.scriptedEffect, self.options, self._runner, self._states, self._guide_kind, self._follow
-            )
+            told = self._runner, self._states, self._guide_kind, self._follow, self._propagation.found
+            self._active = ActiveEditing(self.scriptedEffect, self.options, *told)
             self._recall_references(self._active)
         self.updateGUIFromMRML()
 

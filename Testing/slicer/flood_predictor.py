@@ -38,6 +38,7 @@ class FloodPredictor:
     predictions: int = 0
     before_prediction: object = None
     doubtful: object = None
+    began_with: list = field(default_factory=list)
     network: object = field(default_factory=lambda: SimpleNamespace(parameters=list))
 
     def _count(self):
@@ -72,7 +73,9 @@ class FloodPredictor:
         """Probability inside masks."""
         return 0.6 if self.doubtful is not None and self.doubtful(image) else 0.95
 
-    def session(self, image, *, cls=None, reference=None, mask=None, honour=True):
+    def session(self, image, *, cls=None, reference=None, mask=None, drawn=True):
+        if mask is not None:
+            self.began_with.append("drawn" if drawn else "found")
         return FloodSession(self, image, cls, reference, mask)
 
 

@@ -76,10 +76,22 @@ def test_prompts_of_another_editing_effect_start_over_from_its_mask(scene):
     fill(bench.editor, bench.segmentation, "Liver", painted)
     assert _said(bench, plane) == []
     bench.click(plane, bench.ras(6, 6, 14))
+    assert bench.predictor.began_with == ["drawn"]
     assert np.array_equal(bench.array()[6], painted[6] | (body()[6] == 200))
     bench.undo()
     bench.undo()
     assert len(_said(bench, plane)) == 1
+
+
+def test_what_a_guide_gave_is_not_drawn(scene):
+    bench = _bench(scene)
+    plane = _axial(bench, 6)
+    bench.controller.ask(Request(bench.target(plane), Guide("liver"), anew=True))
+    bench.click(plane, bench.ras(6, 6, 14))
+    assert bench.predictor.began_with == ["found"]
+    # With more clicks, too, for the session stays the same.
+    bench.click(plane, bench.ras(6, 6, 7), positive=False)
+    assert bench.predictor.began_with == ["found"]
 
 
 def test_prompts_of_a_saved_scene_mean_nothing(scene):

@@ -204,6 +204,23 @@ def test_slices_that_were_drawn_with_another_effect_stay_unless_they_are_to_be_f
     assert np.array_equal(written(desktop)[5], LIVER[5])
 
 
+@pytest.mark.parametrize("painted", [True, False])
+def test_clicks_keep_what_somebody_drew_and_may_overrule_what_a_run_found(desktop, effect, painted):
+    draw_layers(desktop.bench, 6)
+    show_layer(desktop, effect, 6)
+    _press("KPrismPropagate")
+    settle()
+    if painted:
+        drawn = written(desktop)
+        drawn[8, 0:3, 0:3] = True
+        fill(desktop.bench.editor, desktop.bench.segmentation, "Liver", drawn)
+    show_layer(desktop, effect, 8)
+    desktop.click(effect, xy_of(desktop, 8, 6, 14))
+    settle()
+    assert shared_model().predictor().began_with == ["drawn" if painted else "found"]
+    assert np.array_equal(written(desktop)[8, 3:], (LIVER | SPLEEN)[8, 3:])
+
+
 @pytest.mark.parametrize(("guide", "expected"), [("class", "spleen"), ("clicks", "liver")])
 def test_the_class_that_is_chosen_goes_along_otherwise_the_segments_name(desktop, effect, guide, expected):
     draw_layers(desktop.bench, 6)
