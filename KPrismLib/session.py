@@ -30,8 +30,6 @@ GUESSED_LOGIT = 4.0
 REACH = 3
 #: A pixel of the canvas changes if this share of it does in the image.
 _SHARE = 0.25
-
-
 #: Steps from the current one, back and forth, whose arrays are kept: those of 12 megapixels take 57 MiB each.
 KEPT_STEPS = 4
 
@@ -180,7 +178,9 @@ class Session:
                 level = GIVEN_LOGIT if self._honours else GUESSED_LOGIT
                 logits = ((placed * 2 - 1) * level).to(self._predictor.device)
             result = Segmentation(given, given.astype(np.float32), 0.0, image.window)
-            return _State((), logits, self._honours and self._drawn, 0.0, result)
+            # Nothing is lost of an empty mask, whatever changes.
+            drawn = self._honours and self._drawn and bool(given.any())
+            return _State((), logits, drawn, 0.0, result)
         if self._cls is not None or self._reference is not None:
             logits = self._predictor.predict_logits(image, cls=self._cls, reference=self._reference, prompt=None)
             result = self._predictor.to_segmentation(image, logits, start)
@@ -193,14 +193,14 @@ class Session:
         current = self._states[self._position]
         check_prompt(prompt, current.prompts, self._image.shape)
         prompts = (*current.prompts, prompt)
-        drawn = draw_prompts(
+        dense = draw_prompts(
             prompts,
             self._image.canvas,
             radius=self._predictor.config.click_radius,
             previous_logits=current.logits,
             device=self._predictor.device,
         )
-        logits = self._predictor.predict_logits(self._image, cls=self._cls, reference=self._reference, prompt=drawn)
+        logits = self._predictor.predict_logits(self._image, cls=self._cls, reference=self._reference, prompt=dense)
         result = self._predictor.to_segmentation(self._image, logits, start)
         if self._honours:
             logits, result = honoured(self._predictor, self._image, logits, result, prompts)

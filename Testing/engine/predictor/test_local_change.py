@@ -141,6 +141,13 @@ def test_the_whole_mask_comes_anew_where_it_is_asked_for(
     assert session.click(20, 35).mask[3:7, 46:51].any() != drawn
 
 
+def test_an_empty_mask_holds_nothing_back(
+    predictor: Predictor, image: EncodedImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Dictated(predictor, monkeypatch, ANSWER)
+    assert predictor.session(image, mask=np.zeros_like(DRAWN)).click(20, 35).mask[3:7, 46:51].all()
+
+
 def test_what_is_drawn_counts_for_more_than_a_guess(
     predictor: Predictor, image: EncodedImage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
