@@ -1,16 +1,19 @@
-"""Which part of a change a prompt asked for, so that a mask that somebody drew changes there and stays elsewhere.
+"""What a prompt means for a mask that was there before it.
 
-The network answers every prompt with a whole mask. Where it only corrects a mask that was drawn before, most of what it
-changes elsewhere is for the worse: it never knew why the boundary lies where it lies.
+The network answers every prompt with a whole mask. Where it only corrects one that somebody drew, most of what it
+changes elsewhere is for the worse: it never knew why the boundary lies where it lies. And from a negative prompt alone
+it cannot tell what the structure is, so that it may take all of it away.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from KPrismLib.prompt_maps import rasterise
-from KPrismLib.prompts import Prompt
+from KPrismLib.prompts import Click, Prompt
 
 
 def corrects(mask: NDArray[np.bool_], prompt: Prompt) -> bool:
@@ -45,3 +48,19 @@ def touched(before: NDArray[np.bool_], after: NDArray[np.bool_], prompt: Prompt,
         near[np.unique(around)] = True
     near[0] = False
     return np.asarray(near[parts])
+
+
+def midst(mask: NDArray[np.bool_], prompts: Sequence[Prompt]) -> tuple[Click, ...]:
+    """A positive click into the midst of a mask, away from prompts; none where nothing is left of it.
+
+    Args:
+        mask: bool (rows, columns).
+        prompts: negative ones.
+    """
+    from KPrismLib.deepest_pixel import deepest_pixel  # as above
+
+    rest = mask.copy()
+    for prompt in prompts:
+        for pixel in rasterise(prompt.points):
+            rest[pixel] = False
+    return (Click(*deepest_pixel(rest)),) if rest.any() else ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from KPrismLib.encoded_image import EncodedImage, ReferenceSet, Segmentation
 from KPrismLib.errors import InvalidMask, InvalidPrompt
 from KPrismLib.honoured_prompts import honoured
 from KPrismLib.image_checks import checked_mask, size_text
-from KPrismLib.local_change import corrects, touched
+from KPrismLib.local_change import corrects, midst, touched
 from KPrismLib.prompt_maps import draw_prompts
 from KPrismLib.prompts import Click, Prompt, Scribble, check_prompt, whole_pixel
 
@@ -77,6 +77,7 @@ class Session:
         self._reference = reference
         self._honours = honour
         self._drawn = drawn
+        self._given = mask is not None
         self._states = [self._first(mask)]
         self._position = 0
 
@@ -194,7 +195,7 @@ class Session:
         check_prompt(prompt, current.prompts, self._image.shape)
         prompts = (*current.prompts, prompt)
         dense = draw_prompts(
-            prompts,
+            (*self._implied(prompts), *prompts),
             self._image.canvas,
             radius=self._predictor.config.click_radius,
             previous_logits=current.logits,
@@ -211,6 +212,12 @@ class Session:
         self._states[self._position + 1 :] = [_State(prompts, logits, corrected, result.milliseconds, result)]
         self._step_to(self._position + 1)
         return result
+
+    def _implied(self, prompts: Sequence[Prompt]) -> tuple[Prompt, ...]:
+        """What goes without saying while only what does not belong was named: that a given mask is the structure."""
+        if not self._honours or not self._given or any(prompt.positive for prompt in prompts):
+            return ()
+        return midst(self.mask, prompts)
 
     def _corrected(self, logits: Tensor, result: Segmentation, prompt: Prompt) -> tuple[Tensor, Segmentation]:
         """An answer where ``prompt`` asked for it, and what was there before elsewhere."""

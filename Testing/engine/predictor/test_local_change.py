@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from KPrismLib.encoded_image import EncodedImage
-from KPrismLib.local_change import corrects, touched
+from KPrismLib.local_change import corrects, midst, touched
 from KPrismLib.predictor import Predictor
 from KPrismLib.prompts import Click, Scribble
 from KPrismLib.session import GIVEN_LOGIT, GUESSED_LOGIT, KEPT_STEPS
@@ -41,10 +41,13 @@ class Dictated:
 
     def __init__(self, predictor: Predictor, monkeypatch: pytest.MonkeyPatch, *answers: NDArray[np.bool_]) -> None:
         self.refined: list[torch.Tensor] = []
+        self.clicks: list[Any] = []
         remaining = list(answers)
 
         def predict(image: EncodedImage, *, prompt: Any, **_: Any) -> torch.Tensor:
-            self.refined.append(prompt.previous_logits)
+            if prompt is not None:
+                self.refined.append(prompt.previous_logits)
+                self.clicks.append(prompt.clicks)
             return image.canvas.place(torch.from_numpy(remaining.pop(0)).float()[None, None]) * 12 - 6
 
         monkeypatch.setattr(predictor, "predict_logits", predict)
@@ -87,6 +90,45 @@ def test_a_prompt_corrects_where_it_contradicts() -> None:
     assert corrects(DRAWN, Scribble(((20, 25), (20, 35))))
     assert not corrects(DRAWN, Click(15, 15))
     assert not corrects(DRAWN, Scribble(((0, 0), (0, 30)), positive=False))
+
+
+def test_the_midst_of_a_mask_lies_away_from_its_border_and_from_prompts() -> None:
+    long = box(10, 5, 20, 45)
+    (click,) = midst(long, [Click(15, 10, False)])
+    assert click.positive
+    assert click.row in (14, 15)
+    assert 14 < click.column < 41
+    beside = Scribble(((15, 5), (15, 34)), positive=False)
+    assert midst(long, [beside])[0].column > 37
+    assert midst(box(3, 3, 4, 4), [Click(3, 3, False)]) == ()
+
+
+@pytest.mark.parametrize("drawn", [True, False])
+def test_a_given_mask_is_the_structure_while_only_what_does_not_belong_is_named(
+    predictor: Predictor, image: EncodedImage, monkeypatch: pytest.MonkeyPatch, drawn: bool
+) -> None:
+    network = Dictated(predictor, monkeypatch, DRAWN, DRAWN, DRAWN)
+    session = predictor.session(image, mask=DRAWN, drawn=drawn)
+    for row, column, positive in ((12, 12, False), (2, 2, False), (20, 40, True)):
+        session.click(row, column, positive=positive)
+    assert [clicks.positive[0].tolist() for clicks in network.clicks] == [
+        [True, False],
+        [True, False, False],
+        [False, False, True],
+    ]
+    implied = network.clicks[0].row_column[0, 0].tolist()
+    (expected,) = midst(DRAWN, [Click(12, 12, False)])
+    assert implied == list(image.canvas.locate(expected.row, expected.column))
+    assert len(session.prompts) == 3  # nobody said it
+
+
+@pytest.mark.parametrize("how", [{"honour": False, "mask": DRAWN}, {}, {"cls": "liver"}])
+def test_nothing_is_implied_without_a_mask_or_of_the_network_alone(
+    predictor: Predictor, image: EncodedImage, monkeypatch: pytest.MonkeyPatch, how: dict[str, Any]
+) -> None:
+    network = Dictated(predictor, monkeypatch, DRAWN, DRAWN)
+    predictor.session(image, **how).click(12, 12, positive=False)
+    assert network.clicks[-1].positive[0].tolist() == [False]
 
 
 def test_a_drawn_mask_stays_but_for_what_a_prompt_touches(
