@@ -78,8 +78,8 @@ class _User:
             return np.zeros_like(truth), int(current.any())
         if image is None or dice(current, truth) >= self.done:
             return current, 0
-        # Clicks refine the mask alone: with the references they change less than the user wants. As in the tables of the
-        # paper they are the network's alone.
+        # Clicks refine the mask alone: with the references they change less than the user wants. What comes of them is
+        # the network's alone, as in the paper's tables.
         session = self.predictor.session(image, mask=current if current.any() else None, honour=False)
         best, clicks = current, 0
         while clicks < CLICKS_PER_SLICE and dice(current, truth) < self.done:
