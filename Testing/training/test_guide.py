@@ -16,7 +16,7 @@ from KPrismLib.dataset import DatasetFolder
 from KPrismLib.training.ablations import ABLATIONS
 from KPrismLib.training.config import TrainingConfig
 from Testing.engine.dataset.tiny_dataset import save
-from Training import bench_evaluation, bench_loader, bench_step
+from Training import bench_corrections, bench_evaluation, bench_loader, bench_step
 from Training.convert import __main__ as convert
 from Training.convert import registry
 from Training.peers import __main__ as peers
@@ -43,6 +43,7 @@ PROGRAMS = {
     "Training.report": _click(report.app),
     "Training.peers": _click(peers.app),
     "Training.bench_step": _click(bench_step.main),
+    "Training.bench_corrections": _click(bench_corrections.main),
     "Training.bench_loader": _click(bench_loader.main),
     "Training.bench_evaluation": _click(bench_evaluation.main),
 }

@@ -62,6 +62,7 @@ def test_only_the_part_beside_the_prompt_is_touched() -> None:
     assert np.array_equal(touched(DRAWN, ANSWER, Click(20, 35), reach=1), box(14, 30, 26, 40))
     assert np.array_equal(touched(DRAWN, ANSWER, Click(4, 50), reach=1), box(2, 45, 8, 52))
     assert not touched(DRAWN, ANSWER, Click(36, 5), reach=1).any()
+    assert not touched(DRAWN, DRAWN, Click(36, 5), reach=1).any()
 
 
 def test_positive_prompts_add_and_negative_ones_take_away() -> None:
