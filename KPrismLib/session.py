@@ -76,9 +76,8 @@ class Session:
         self._cls = cls
         self._reference = reference
         self._honours = honour
-        self._drawn = drawn
         self._given = mask is not None
-        self._states = [self._first(mask)]
+        self._states = [self._first(mask, drawn)]
         self._position = 0
 
     @property
@@ -164,7 +163,7 @@ class Session:
             if number and abs(number - position) > KEPT_STEPS and not state.drawn:
                 state.result = None
 
-    def _first(self, mask: NDArray[np.bool_] | None) -> _State:
+    def _first(self, mask: NDArray[np.bool_] | None, drawn: bool) -> _State:
         start = time.perf_counter()
         image = self._image
         if mask is not None:
@@ -180,8 +179,7 @@ class Session:
                 logits = ((placed * 2 - 1) * level).to(self._predictor.device)
             result = Segmentation(given, given.astype(np.float32), 0.0, image.window)
             # Nothing is lost of an empty mask, whatever changes.
-            drawn = self._honours and self._drawn and bool(given.any())
-            return _State((), logits, drawn, 0.0, result)
+            return _State((), logits, self._honours and drawn and bool(given.any()), 0.0, result)
         if self._cls is not None or self._reference is not None:
             logits = self._predictor.predict_logits(image, cls=self._cls, reference=self._reference, prompt=None)
             result = self._predictor.to_segmentation(image, logits, start)

@@ -24,7 +24,7 @@ from scipy import ndimage
 
 from KPrismLib.command.evaluate import find_datasets
 from KPrismLib.command.models import load_or_random
-from KPrismLib.dataset import DatasetFolder, class_mask, classes_of
+from KPrismLib.dataset import DatasetFolder
 from KPrismLib.encoded_image import EncodedImage
 from KPrismLib.evaluation import Mode
 from KPrismLib.evaluation.dice import dice
@@ -105,15 +105,9 @@ def _structures(
     predictor: Predictor, folders: Sequence[DatasetFolder], settings: EvaluationSettings
 ) -> Iterator[tuple[EncodedImage, Mask]]:
     for part in plan(folders, settings):
-        classes = classes_of(part.folder)
-        for item, records in part.by_item().items():
-            pieces = part.folder.slices(item, [record.index for record in records])
-            for record, piece in zip(records, pieces, strict=True):
-                image = predictor.encode(piece.pixels)
-                for name in (name for name in classes if name in record.present):
-                    truth = class_mask(piece.labels, classes[name])
-                    if truth.sum() >= SMALLEST:
-                        yield image, truth
+        for piece, truths in part.structures():
+            image = predictor.encode(piece.pixels)
+            yield from ((image, truth) for truth in truths if truth.sum() >= SMALLEST)
 
 
 def main(
@@ -134,9 +128,10 @@ def main(
     found: dict[tuple[str, str], list[Correction]] = {(damage, way): [] for damage in DAMAGES for way in WAYS}
     for image, truth in _structures(predictor, find_datasets(folders), settings):
         direction = directions.uniform(0, 2 * np.pi)
-        for damage, way in found:
+        for damage in DAMAGES:
             given = damaged(truth, damage, direction)
-            found[damage, way].append(correct(predictor, image, given, truth, drawn=WAYS[way], clicks=clicks))
+            for way, drawn in WAYS.items():
+                found[damage, way].append(correct(predictor, image, given, truth, drawn=drawn, clicks=clicks))
     result: dict[str, Any] = {"model": model, "clicks": clicks, "structures": len(found[DAMAGES[0], "drawn"])}
     for (damage, way), corrections in found.items():
         numbers = {

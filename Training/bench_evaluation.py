@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from KPrismLib.command.evaluate import find_datasets
 from KPrismLib.command.models import load_or_random
-from KPrismLib.dataset import DatasetFolder, class_mask, classes_of
+from KPrismLib.dataset import DatasetFolder
 from KPrismLib.evaluation import Mode, evaluate
 from KPrismLib.evaluation.dice import dice
 from KPrismLib.evaluation.plan import plan
@@ -65,12 +65,9 @@ def slice_by_slice(predictor: Predictor, folders: Sequence[DatasetFolder], setti
     """Each slice is read and encoded for each class, and each click waits for the one before."""
     loop = OneByOne()
     for part in plan(folders, settings):
-        classes = classes_of(part.folder)
-        for item, records in part.by_item().items():
-            pieces = part.folder.slices(item, [record.index for record in records])
-            for record, piece in zip(records, pieces, strict=True):
-                for name in (name for name in classes if name in record.present):
-                    _click_through(predictor, piece.pixels, class_mask(piece.labels, classes[name]), settings, loop)
+        for piece, targets in part.structures():
+            for target in targets:
+                _click_through(predictor, piece.pixels, target, settings, loop)
     return loop
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from KPrismLib.errors import InvalidPrompt, KPrismError
 from KPrismLogic.guide import Guide, ReferenceSlice
-from KPrismLogic.matrices import Vector, array_from_matrix, inverse, transformed, world_from_volume
+from KPrismLogic.matrices import Vector, array_from_matrix, inverse, transformed, triple, world_from_volume
 from KPrismLogic.prompt_states import PromptStates
 from KPrismLogic.segment_editing import Editor
 from KPrismLogic.segments import apply_term
@@ -67,7 +67,7 @@ class EditingSession:
             InvalidPrompt: no volume or segment is selected.
         """
         matrix = array_from_matrix(view.GetXYToRAS())
-        points = tuple(_point(transformed(matrix, (x, y, 0.0))) for x, y in positions)
+        points = tuple(triple(transformed(matrix, (x, y, 0.0))) for x, y in positions)
         self._ask(view, guide, (Stroke(points, positive),), anew=False)
 
     def show_guide(self, view: slicer.vtkMRMLSliceNode, guide: Guide) -> None:
@@ -182,10 +182,6 @@ class EditingSession:
             return same and apart < 1e-3 and np.allclose(now.plane.normal, target.plane.normal, atol=1e-5)
 
         return current
-
-
-def _point(place: Vector) -> tuple[float, float, float]:
-    return float(place[0]), float(place[1]), float(place[2])
 
 
 def _slice_step(volume: slicer.vtkMRMLVolumeNode, normal: Vector) -> float:

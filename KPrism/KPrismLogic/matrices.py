@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Matrix: TypeAlias = npt.NDArray[np.float64]
 Vector: TypeAlias = npt.NDArray[np.float64]
+Triple: TypeAlias = tuple[float, float, float]
 
 
 def array_from_matrix(matrix: vtk.vtkMatrix4x4) -> Matrix:
@@ -91,6 +92,11 @@ def transformed(matrix: Matrix, point: Any) -> Vector:
 def inverse(matrix: Matrix) -> Matrix:
     """The matrix that leads back."""
     return np.linalg.inv(matrix).astype(np.float64)
+
+
+def triple(vector: Vector | Triple) -> Triple:
+    """A point or direction as Python's own numbers, which are hashed and written as text."""
+    return float(vector[0]), float(vector[1]), float(vector[2])
 
 
 def unit(vector: Vector) -> Vector:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from KPrismLib.errors import InvalidReference, KPrismError
 from KPrismLogic.guide import MAXIMUM_REFERENCES, ReferenceShelf, ReferenceSlice
-from KPrismLogic.slice_origin import SliceOrigin, Triple
+from KPrismLogic.matrices import Triple
+from KPrismLogic.slice_origin import SliceOrigin
 from KPrismLogic.slice_plane import SlicePlane
 
 if TYPE_CHECKING:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
+
+from KPrismLogic.matrices import Triple, Vector, triple
 
 if TYPE_CHECKING:
     import slicer
     import vtk
-
-    from KPrismLogic.matrices import Vector
-
-Triple: TypeAlias = tuple[float, float, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +42,7 @@ class SliceOrigin:
         normal: Vector | Triple,
     ) -> SliceOrigin:
         """A segment in the slice of a volume node through a point (RAS mm) across a unit normal."""
-        return cls(_weak(volume), _weak(segmentation), segment_id, _triple(point), _triple(normal))
+        return cls(_weak(volume), _weak(segmentation), segment_id, triple(point), triple(normal))
 
     def nodes_in(
         self, scene: slicer.vtkMRMLScene
@@ -53,10 +51,6 @@ class SliceOrigin:
         nodes = self.volume.Get(), self.segmentation.Get()
         volume, segmentation = (node if node is not None and node.GetScene() is scene else None for node in nodes)
         return volume, segmentation
-
-
-def _triple(vector: Vector | Triple) -> Triple:
-    return float(vector[0]), float(vector[1]), float(vector[2])
 
 
 def _weak(node: slicer.vtkMRMLNode) -> vtk.vtkWeakReference:

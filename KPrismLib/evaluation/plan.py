@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from KPrismLib.dataset import DatasetFolder, DatasetItem, SliceRecord, index_slices
+from KPrismLib.dataset import DatasetFolder, DatasetItem, Slice, SliceRecord, class_mask, classes_of, index_slices
 from KPrismLib.errors import InvalidConfig, InvalidDataset
 from KPrismLib.evaluation.settings import EvaluationSettings
 
@@ -30,6 +31,14 @@ class FolderPlan:
         for record in self.records:
             grouped.setdefault(record.item, []).append(record)
         return grouped
+
+    def structures(self) -> Iterator[tuple[Slice, list[NDArray[np.bool_]]]]:
+        """The slices, each with the masks, bool (H, W), of the classes that it shows."""
+        classes = classes_of(self.folder)
+        for item, records in self.by_item().items():
+            pieces = self.folder.slices(item, [record.index for record in records])
+            for record, piece in zip(records, pieces, strict=True):
+                yield piece, [class_mask(piece.labels, classes[name]) for name in classes if name in record.present]
 
 
 def plan(folders: Sequence[DatasetFolder], settings: EvaluationSettings) -> tuple[FolderPlan, ...]:
