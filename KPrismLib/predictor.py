@@ -329,9 +329,12 @@ class Predictor:
             probability = image.canvas.recover(logits)[0, 0].sigmoid().cpu().numpy()
         return Segmentation(probability >= 0.5, probability, _milliseconds(start), image.window)
 
+    def on_canvas(self, pixels: Pixels, window: IntensityWindow, canvas: Canvas) -> Tensor:
+        """(rows, columns[, 3]) -> (1, 3, H, W) float32 grey values from 0 to 255, before they are normalised."""
+        return canvas.place(image_tensor(window.apply(pixels)).to(self.device))
+
     def _input(self, pixels: Pixels, window: IntensityWindow, canvas: Canvas) -> Tensor:
-        tensor = image_tensor(window.apply(pixels)).to(self.device)
-        return normalise(canvas.place(tensor)).contiguous(memory_format=torch.channels_last)
+        return normalise(self.on_canvas(pixels, window, canvas)).contiguous(memory_format=torch.channels_last)
 
 
 def _check_count(references: int) -> None:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from KPrismLib.network import DensePrompt, ImageFeatures, KPrism, MaskPrediction, ReferenceMemory
 from KPrismLib.training.batches import Batch
+from KPrismLib.training.losses import hard_dice, prediction_loss
 from KPrismLib.training.modes import Mode
 from KPrismLib.training.setting_kinds import check_kinds, check_range
 from KPrismLib.training.simulated_user import SimulatedUser
@@ -44,40 +44,6 @@ class ObjectiveConfig:
         check_range(self, *at_least_0, least=0, prefix="objective.")
         check_range(self, "interactive_passes", least=1, prefix="objective.")
         check_range(self, "scribble_probability", least=0, most=1, prefix="objective.")
-
-
-#: Smoothing of the Dice loss for an empty target, as a share of the area.
-EMPTY_SMOOTHING = 0.01
-
-
-def dice_loss(logits: Tensor, target: Tensor) -> Tensor:
-    """1 - soft Dice per sample, averaged; ``logits`` and ``target`` (B, 1, H, W), target in [0, 1].
-
-    Where the target is empty the smoothing term is a share of the image's area instead of one pixel: the loss is then
-    about the false area itself, and its gradient does not vanish when that is larger than a few pixels.
-    """
-    probability = logits.sigmoid().flatten(1)
-    target = target.flatten(1)
-    overlap, area = (probability * target).sum(1), target.sum(1)
-    smoothing = torch.where(area > 0, 1.0, EMPTY_SMOOTHING * target.shape[1])
-    return (1 - (2 * overlap + smoothing) / (probability.sum(1) + area + smoothing)).mean()
-
-
-def mask_loss(logits: Tensor, target: Tensor) -> Tensor:
-    """L = L_ce + L_dice (A.2) in float32."""
-    logits = logits.float()
-    return F.binary_cross_entropy_with_logits(logits, target) + dice_loss(logits, target)
-
-
-def prediction_loss(prediction: MaskPrediction, target: Tensor, layer_weight: float) -> Tensor:
-    """Loss of the final mask plus the mean over the decoder layers' masks, whose targets are area fractions."""
-    loss = mask_loss(prediction.logits, target)
-    if prediction.layer_logits and layer_weight > 0:
-        layers = [
-            mask_loss(m, F.adaptive_avg_pool2d(target, (m.shape[-2], m.shape[-1]))) for m in prediction.layer_logits
-        ]
-        loss = loss + layer_weight * torch.stack(layers).mean()
-    return loss
 
 
 class Objective(nn.Module):
@@ -163,11 +129,3 @@ class Objective(nn.Module):
         prompt = DensePrompt(user.clicks(device), user.maps(device), logits)
         prediction: MaskPrediction = self.network(features, class_index=class_index, reference=reference, prompt=prompt)
         return prediction
-
-
-def hard_dice(logits: Tensor, target: Tensor) -> Tensor:
-    """Dice of the thresholded masks, (B, 1, H, W) -> (B,); 1 where both are empty."""
-    predicted = (logits >= 0).flatten(1).float()
-    target = target.flatten(1)
-    total = predicted.sum(1) + target.sum(1)
-    return torch.where(total > 0, 2 * (predicted * target).sum(1) / total.clamp_min(1), 1.0)

@@ -19,6 +19,7 @@ from KPrismLib.deepest_pixel import deepest_pixel
 from KPrismLib.encoded_image import EncodedImage, ReferenceSet
 from KPrismLib.evaluation.dice import dice
 from KPrismLib.predictor import Predictor
+from KPrismLib.volumes.class_guidance import SemanticGuide
 from KPrismLib.volumes.confidence import evidence, expected_dice, soft_dice
 from KPrismLib.volumes.neighbour_prior import location_prior
 
@@ -62,7 +63,7 @@ def carry(
     references: ReferenceSet,
     guides: Sequence[Guide],
     *,
-    cls: str | None = None,
+    semantic: SemanticGuide | None = None,
 ) -> Carried:
     """Segment a slice beside known ones.
 
@@ -71,14 +72,15 @@ def carry(
         image: the slice.
         references: slices with the structure, those of the guides among them as a rule.
         guides: the slice before, and beyond it a known one where there is one; shares sum to 1.
-        cls: the structure's class, where the model knows it; its semantic mask (Eq. 2) then has a third of the say.
+        semantic: whom to ask for the structure's class; its mask (Eq. 2) then has a say, too.
     """
     seen = predictor.segment(image, reference=references).probability
     followed = _mean((guide.share, logits_of(_followed(predictor, image, references, guide.mask))) for guide in guides)
-    opinions = [logits_of(seen), followed]
-    if cls is not None:
-        opinions.append(logits_of(predictor.segment(image, cls=cls).probability))
-    mean = np.mean(opinions, axis=0)
+    opinions, shares = [logits_of(seen), followed], [1.0, 1.0]
+    if semantic is not None:
+        opinions.append(logits_of(semantic.predictor.segment(image, cls=semantic.cls).probability))
+        shares.append(semantic.share)
+    mean = np.average(opinions, axis=0, weights=shares)
     prior = location_prior([guide.mask for guide in guides], [guide.share for guide in guides], image.canvas)
     probability = _probability_of(mean + prior)
     mask = probability >= 0.5

@@ -1,8 +1,9 @@
-"""Whether what a model has learned of a class is of help in a volume."""
+"""What helps a propagation beside its slices: a class that the model knows, or what it learns of the accepted ones."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from KPrismLib.class_names import row_of_class
 from KPrismLib.encoded_image import EncodedImage
 from KPrismLib.evaluation.dice import dice
 from KPrismLib.predictor import Predictor
+from KPrismLib.specialist import Example, Specialist
 
 #: A class that finds the accepted slices worse than with this mean Dice means something else here: another modality,
 #: another view, or a segment that bears its name by chance.
@@ -19,9 +21,23 @@ OF_HELP = 0.5
 #: How many accepted slices are asked at most, evenly spread: each costs an encoding before the first result.
 ASKED = 8
 
+#: What a class has to say beside the in-context mask and the one that follows the neighbour, which have 1 each; and
+#: what a specialist has, which saw the structure in this very volume.
+CLASS_SHARE = 1.0
+SPECIALIST_SHARE = 2.0
+
+
+@dataclass(frozen=True)
+class SemanticGuide:
+    """Whom to ask for a class (Eq. 2), and how much the answer counts."""
+
+    predictor: Predictor
+    cls: str
+    share: float
+
 
 class ClassGuidance:
-    """A class (Eq. 2) as further guidance, where it finds the slices that are known.
+    """A class (Eq. 2) as further guidance, where it finds the slices that are known; a specialist, once there is one.
 
     Args:
         predictor: the model.
@@ -36,15 +52,32 @@ class ClassGuidance:
         self._predictor, self._image_of = predictor, image_of
         self._cls = None if cls is None else predictor.classes[row_of_class(cls, predictor.classes)]
         self._found: dict[tuple[int, int], float] = {}
+        self._learned: SemanticGuide | None = None
 
-    def of_help(self, known: Mapping[tuple[int, int], NDArray[np.bool_]]) -> str | None:
-        """The class, if it finds the structure.
+    def learn(self, examples: Sequence[Example]) -> Iterator[float]:
+        """Make a specialist, and ask it from now on; the loss of each step.
+
+        Raises:
+            InvalidMask, OutOfMemory: as :class:`~KPrismLib.specialist.Specialist`.
+        """
+        specialist = Specialist(self._predictor, examples)
+        yield from specialist.learn()
+        learned = specialist.predictor  # in place only now: whoever stops before loses nothing
+        self._learned = SemanticGuide(learned, learned.classes[0], SPECIALIST_SHARE)
+
+    def unlearn(self) -> bool:
+        """Ask the specialist no longer; -> whether there was one."""
+        learned, self._learned = self._learned, None
+        return learned is not None
+
+    def of_help(self, known: Mapping[tuple[int, int], NDArray[np.bool_]]) -> SemanticGuide | None:
+        """The specialist, or the class if it finds the structure.
 
         Args:
             known: accepted masks, bool (rows, columns), by slice and version of its mask; at least one.
         """
-        if self._cls is None:
-            return None
+        if self._learned is not None or self._cls is None:
+            return self._learned
         slices = sorted(known)
         asked = [
             slices[position]
@@ -53,7 +86,8 @@ class ClassGuidance:
         for version in asked:
             if version not in self._found:
                 self._found[version] = self._dice(version[0], known[version])
-        return self._cls if np.mean([self._found[version] for version in asked]) >= OF_HELP else None
+        finds = np.mean([self._found[version] for version in asked]) >= OF_HELP
+        return SemanticGuide(self._predictor, self._cls, CLASS_SHARE) if finds else None
 
     def _dice(self, index: int, mask: NDArray[np.bool_]) -> float:
         """How well the class's own mask of a slice is the accepted one."""

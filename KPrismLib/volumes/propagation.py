@@ -16,9 +16,10 @@ from KPrismLib.image_checks import checked_mask, size_text
 from KPrismLib.intensity import IntensityWindow
 from KPrismLib.network import EncodedReference
 from KPrismLib.predictor import MAXIMUM_REFERENCES, Predictor
+from KPrismLib.specialist import Example
 from KPrismLib.volumes.carrying import Guide, carry
 from KPrismLib.volumes.chains import chains_between
-from KPrismLib.volumes.class_guidance import ClassGuidance
+from KPrismLib.volumes.class_guidance import ClassGuidance, SemanticGuide
 from KPrismLib.volumes.confidence import confidence_from
 from KPrismLib.volumes.descriptor import similarity
 from KPrismLib.volumes.encoded_stack import EncodedStack
@@ -33,11 +34,11 @@ FARTHEST = 6
 
 @dataclass(frozen=True)
 class _Basis:
-    """What a result was computed from: slices, each with the version of its mask, and a class that was of help."""
+    """What a result was computed from: slices, each with the version of its mask, and who was asked for a class."""
 
     guides: tuple[tuple[int, int], ...]
     references: tuple[tuple[int, int], ...]
-    cls: str | None
+    semantic: SemanticGuide | None
 
 
 @dataclass(frozen=True)
@@ -171,6 +172,33 @@ class Propagation:
         self._forget_what_rests_on_nothing()
         self._revision += 1
 
+    def learn(self) -> Iterator[float]:
+        """Learn the structure from the slices that are accepted now, those without it included.
+
+        What is learned is asked beside the references, instead of the class, when slices are segmented from then on:
+        the next :meth:`propagate` segments all of them anew. Learning again begins anew. Stopping before the end
+        changes nothing.
+
+        Returns:
+            The loss of each of :data:`~KPrismLib.specialist.STEPS` steps.
+
+        Raises:
+            InvalidMask: no accepted slice shows the structure.
+            OutOfMemory: the device is full.
+        """
+        examples = []
+        for index in self.accepted:
+            image = self._slices.image(index)
+            if image is not None:
+                examples.append(Example(image, self._stack.pixels(index), self._known[index].result.mask))
+        yield from self._class.learn(examples)
+        self._revision += 1
+
+    def unlearn(self) -> None:
+        """Forget what :meth:`learn` has learned; the next :meth:`propagate` goes without it."""
+        if self._class.unlearn():
+            self._revision += 1
+
     def propagate(self, first: int = 0, last: int | None = None) -> Iterator[SliceResult]:
         """Segment the slices ``first`` to ``last``, nearest to the accepted ones first, in both directions.
 
@@ -290,7 +318,7 @@ class Propagation:
             nothing = np.zeros(self._stack.pixels(index).shape[:2], dtype=bool)
             return _Known(SliceResult(index, nothing, 1.0), nothing, basis, 1.0)
         references = self._predictor.combine([self._reference(version) for version in basis.references])
-        carried = carry(self._predictor, image, references, self._guides(index, basis), cls=basis.cls)
+        carried = carry(self._predictor, image, references, self._guides(index, basis), semantic=basis.semantic)
         mask = carried.probability >= 0.5
         result = SliceResult(index, mask, 1.0, tuple(slice_ for slice_, _ in basis.references))
         return _Known(result, mask, basis, carried.evidence)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from KPrismLib.network import KPrism
-from KPrismLib.training.objective import prediction_loss
+from KPrismLib.training.losses import prediction_loss
 from Testing.engine.network.tiny_network import MODES, blob, filled, knowledge, scene, tiny_config
 
 SIZE = (32, 32)

@@ -14,15 +14,9 @@ from torch import Tensor
 from KPrismLib.network import KPrism, MaskPrediction
 from KPrismLib.training import objective as module
 from KPrismLib.training.batches import Batch
+from KPrismLib.training.losses import dice_loss, hard_dice, mask_loss, prediction_loss
 from KPrismLib.training.modes import Mode
-from KPrismLib.training.objective import (
-    Objective,
-    ObjectiveConfig,
-    dice_loss,
-    hard_dice,
-    mask_loss,
-    prediction_loss,
-)
+from KPrismLib.training.objective import Objective, ObjectiveConfig
 from Testing.engine.network.tiny_network import blob, filled, scene, tiny_config
 
 SIZE = (32, 32)

@@ -280,7 +280,7 @@ def test_divergence_stops_the_run_and_keeps_the_checkpoint_before(
     training = run(trainer(tiny_config(dataset), tmp_path / "run"), until=2)
     weights = {n: t.clone() for n, t in training.network.state_dict().items()}
     if broken == "loss":
-        monkeypatch.setattr("KPrismLib.training.objective.dice_loss", lambda *_: torch.tensor(math.nan))
+        monkeypatch.setattr("KPrismLib.training.losses.dice_loss", lambda *_: torch.tensor(math.nan))
     else:
         parameter = training.network.final_mask_head.logit.bias
         parameter.register_hook(lambda gradient: gradient * math.inf)

@@ -14,6 +14,7 @@ from KPrismLib.evaluation.dice import dice
 from KPrismLib.predictor import Predictor
 from KPrismLib.volumes import Propagation
 from KPrismLib.volumes.carrying import Guide, carry
+from KPrismLib.volumes.class_guidance import SemanticGuide
 from KPrismLib.volumes.confidence import confidence_from, evidence, expected_dice, soft_dice
 from KPrismLib.volumes.descriptor import describe, similarity
 from KPrismLib.volumes.encoded_stack import EncodedStack
@@ -32,11 +33,12 @@ def logit(probability: np.ndarray) -> np.ndarray:
     return np.log(p / (1 - p))
 
 
-@pytest.mark.parametrize("cls", [None, "spleen"])
-def test_the_mean_of_the_opinions_and_the_prior_decide(predictor: Predictor, cls: str | None) -> None:
+@pytest.mark.parametrize(("cls", "share"), [(None, 0.0), ("spleen", 1.0), ("spleen", 2.0)])
+def test_the_mean_of_the_opinions_and_the_prior_decide(predictor: Predictor, cls: str | None, share: float) -> None:
     image = predictor.encode(picture(phase=0.3), window=WINDOW)
     reference = predictor.reference([(picture(), disk())], window=WINDOW)
-    carried = carry(predictor, image, reference, [Guide(disk())], cls=cls)
+    semantic = None if cls is None else SemanticGuide(predictor, cls, share)
+    carried = carry(predictor, image, reference, [Guide(disk())], semantic=semantic)
     opinions = [
         predictor.segment(image, reference=reference).probability,
         predictor.session(image, reference=reference, mask=disk(), honour=False)
@@ -46,7 +48,7 @@ def test_the_mean_of_the_opinions_and_the_prior_decide(predictor: Predictor, cls
     agreement = soft_dice(opinions[0], opinions[1])
     if cls is not None:
         opinions.append(predictor.segment(image, cls=cls).probability)
-    mean = sum(logit(opinion) for opinion in opinions) / len(opinions)
+    mean = sum(weight * logit(o) for weight, o in zip((1, 1, share), opinions, strict=False)) / (2 + share)
     expected = 1 / (1 + np.exp(-mean - location_prior([disk()], [1.0], image.canvas)))
     np.testing.assert_allclose(carried.probability, expected, atol=1e-6)
     promise = expected_dice((1 / (1 + np.exp(-mean))).astype(np.float32))
