@@ -28,6 +28,7 @@ from KPrismLib.imaging.segmentation_file import Segment
 from KPrismLib.imaging.volume import Volume
 from KPrismLib.intensity import IntensityWindow, window_for
 from KPrismLib.predictor import Predictor
+from KPrismLib.specialist import STEPS
 from KPrismLib.volumes import Propagation, VolumeStack
 
 _Mask = npt.NDArray[np.bool_]
@@ -44,12 +45,14 @@ class Carry:
         mask: a drawing of the structure in one or more slices of the image, or None to segment a slice first.
         label: its label, as for references.
         first, last: range of slices, both included; None for the ends of the volume.
+        learn: make a specialist of the slices to start from first.
     """
 
     mask: Path | None = None
     label: str | None = None
     first: int | None = None
     last: int | None = None
+    learn: bool = False
 
     def check(self, request: Request, outputs: Outputs) -> None:
         """Find what does not go together.
@@ -113,6 +116,10 @@ def run(
     for index, mask in seeds.items():
         propagation.accept(index, mask)
         stack.place(index).paste(mask, into=labels)
+    if carry.learn:
+        with progress("Learning", STEPS) as step:
+            for _ in propagation.learn():
+                step()
     with progress("Propagating", max(1, last - first + 1)) as step:
         for found in propagation.propagate(first, last):
             stack.place(found.index).paste(found.mask, into=labels)
@@ -124,7 +131,7 @@ def run(
     facts = {
         **file_facts(request, image, outputs),
         **facts_of(result, volume, predictor),
-        "propagation": _propagation_facts(propagation),
+        "propagation": {"learned": carry.learn, **_propagation_facts(propagation)},
     }
     if as_json:
         print_json(facts)

@@ -145,6 +145,14 @@ def segment(
     last: Annotated[
         int | None, typer.Option("--to", metavar="N", help="Last slice of the range.", rich_help_panel=_CARRY)
     ] = None,
+    learn: Annotated[
+        bool,
+        typer.Option(
+            "--learn",
+            help="Learn from the slices to start from before they are carried on; takes some seconds.",
+            rich_help_panel=_CARRY,
+        ),
+    ] = False,
     window: Annotated[
         str | None, typer.Option("--window", metavar="RULE|LOW,HIGH", help="Intensity window of the whole volume.")
     ] = None,
@@ -226,7 +234,7 @@ def segment(
         every_piece=every_piece,
         best=best,
     )
-    carried = {"--mask": mask, "--mask-label": mask_label, "--from": first, "--to": last}
+    carried = {"--mask": mask, "--mask-label": mask_label, "--from": first, "--to": last, "--learn": learn or None}
     given = [name for name, value in carried.items() if value is not None]
     if given and not propagate:
         raise typer.BadParameter(f"{given[0]} says how a slice is carried on; add --propagate.")
@@ -252,7 +260,7 @@ def segment(
     if propagate:
         from KPrismLib.command import propagate_run
 
-        carry = propagate_run.Carry(mask, mask_label, first, last)
+        carry = propagate_run.Carry(mask, mask_label, first, last, learn)
         propagate_run.run(
             request, carry, image, outputs, series_uid=series_uid, model=model, device=device, as_json=as_json
         )

@@ -30,13 +30,23 @@ def propagate(kprism, volume, weights, tmp_path):
     return run
 
 
-def _expected(volume: Path, weights: Path, seeds: dict[int, np.ndarray], first: int = 0, last: int | None = None):
+def _expected(
+    volume: Path,
+    weights: Path,
+    seeds: dict[int, np.ndarray],
+    first: int = 0,
+    last: int | None = None,
+    *,
+    learn: bool = False,
+):
     """The same by the library: (propagation, label array)."""
     image = read_volume(volume)
     stack = VolumeStack(image, Plane.AXIAL)
     run = Propagation(Predictor.load(weights, device="cpu"), stack, window=window_for(image.array))
     for index, mask in seeds.items():
         run.accept(index, mask)
+    for _ in run.learn() if learn else ():
+        pass
     for _ in run.propagate(first, last):
         pass
     labels = np.zeros(image.shape, np.uint8)
@@ -76,6 +86,19 @@ def test_without_a_slice_every_drawn_slice_counts(propagate, volume, volume_mask
     seeds = {index: _slice_of_mask(volume, volume_mask, index) for index in (2, 3)}
     assert facts["propagation"]["from"] == [2, 3]
     np.testing.assert_array_equal(labels, _expected(volume, weights, seeds)[1])
+
+
+def test_drawn_slices_are_learned_from_first(propagate, volume, volume_mask, weights) -> None:
+    drawn = ("--mask", volume_mask, "--mask-label", 1, "--json")
+    _, plain, without = propagate(*drawn)
+    result, facts, labels = propagate(*drawn, "--learn")
+    assert result.status == 0, result.err
+    assert (plain["propagation"]["learned"], facts["propagation"]["learned"]) == (False, True)
+    seeds = {index: _slice_of_mask(volume, volume_mask, index) for index in (2, 3)}
+    np.testing.assert_array_equal(labels, _expected(volume, weights, seeds, learn=True)[1])
+    assert not np.array_equal(labels, without)
+    for index, mask in seeds.items():
+        np.testing.assert_array_equal(VolumeStack(read_volume(volume)).place(index).extract(labels) == 1, mask)
 
 
 def test_a_clicked_slice_is_carried_on(propagate, kprism, volume, weights, tmp_path) -> None:
@@ -190,5 +213,6 @@ def test_what_does_not_go_together_is_a_sentence(propagate, kprism, volume, volu
     assert "Nothing says what to segment" in refused()
     shifted = save_volume(tmp_path / "short.nii", np.ones((4, 30, 20), np.uint8))
     assert "differ in size" in refused("--mask", shifted)
-    for arguments in (("-o", tmp_path / "x.nii", *drawn), ("-o", tmp_path, "--propagate", *drawn)):
+    learning = ("-o", tmp_path / "x.nii", "--class", "liver", "--learn")
+    for arguments in (learning, ("-o", tmp_path / "x.nii", *drawn), ("-o", tmp_path, "--propagate", *drawn)):
         assert kprism("segment", volume, *arguments, "--model", weights).status == 2
