@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
 
 from KPrismLib.canvas import Canvas
+from KPrismLib.class_names import row_of_class
 from KPrismLib.devices import memory_guard
 from KPrismLib.encoded_image import EncodedImage
 from KPrismLib.errors import InvalidConfig, InvalidMask
@@ -65,11 +66,13 @@ class Specialist:
         predictor: the model.
         examples: slices with the structure, and maybe some without it.
         name: of the structure; the only class that the tuned model knows.
+        cls: a class of the model that finds the structure more or less, to start from; None for the mean of all.
         steps: each goes once over one example; the default was measured on slices of one volume.
 
     Raises:
         InvalidConfig: no step.
         InvalidMask: no example shows the structure, or a mask has another size than its image.
+        UnknownClass: the model does not know ``cls``.
 
     Example:
         >>> specialist = Specialist(predictor, examples, name="cyst")  # doctest: +SKIP
@@ -79,7 +82,13 @@ class Specialist:
     """
 
     def __init__(
-        self, predictor: Predictor, examples: Sequence[Example], *, name: str = "structure", steps: int = STEPS
+        self,
+        predictor: Predictor,
+        examples: Sequence[Example],
+        *,
+        name: str = "structure",
+        cls: str | None = None,
+        steps: int = STEPS,
     ) -> None:
         if steps < 1:
             raise InvalidConfig(f"Learning takes at least 1 step, not {steps}.")
@@ -94,6 +103,8 @@ class Specialist:
             raise InvalidMask("No slice shows the structure; there is nothing to learn from.")
         self._model, self._examples, self._masks, self._steps = predictor, tuple(examples), masks, steps
         self._name = name
+        rows = predictor.network.semantic_table.table
+        self._start = rows.mean(0) if cls is None else rows[row_of_class(cls, predictor.classes)]
         self._learned: Predictor | None = None
 
     def __len__(self) -> int:
@@ -120,7 +131,7 @@ class Specialist:
         device = self._model.device
         generator = np.random.default_rng(0)
         with memory_guard(device), torch.inference_mode(False):
-            network = _tunable(self._model.network, self._name)
+            network = _tunable(self._model.network, self._name, self._start)
             parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
             row = list(network.semantic_table.parameters())
             copied = [parameter for parameter in parameters if not any(parameter is one for one in row)]
@@ -162,11 +173,11 @@ def _target(mask: NDArray[np.bool_], canvas: Canvas, device: torch.device) -> Te
     return (canvas.place(torch.tensor(mask).float()[None, None].to(device)) >= 0.5).float()
 
 
-def _tunable(network: KPrism, name: str) -> KPrism:
-    """The network with one class, mean of all that it knew; what is tuned is copied, the rest are the same tensors."""
+def _tunable(network: KPrism, name: str, start: Tensor) -> KPrism:
+    """The network with one class, ``start`` (p, C); what is tuned is copied, the rest are the same tensors."""
     tunable = build_on_meta(network.config.replace(classes=(name,)))
     state = network.state_dict()
-    state["semantic_table.table"] = state["semantic_table.table"].mean(0, keepdim=True)
+    state["semantic_table.table"] = start[None]
     state = {key: tensor.clone() if key.startswith(TUNED) else tensor for key, tensor in state.items()}
     tunable.load_state_dict(state, assign=True)
     for key, parameter in tunable.named_parameters():

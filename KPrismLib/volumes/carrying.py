@@ -63,7 +63,7 @@ def carry(
     references: ReferenceSet,
     guides: Sequence[Guide],
     *,
-    semantic: SemanticGuide | None = None,
+    semantic: Sequence[SemanticGuide] = (),
 ) -> Carried:
     """Segment a slice beside known ones.
 
@@ -72,15 +72,14 @@ def carry(
         image: the slice.
         references: slices with the structure, those of the guides among them as a rule.
         guides: the slice before, and beyond it a known one where there is one; shares sum to 1.
-        semantic: whom to ask for the structure's class; its mask (Eq. 2) then has a say, too.
+        semantic: whom to ask for the structure's class; their masks (Eq. 2) have a say, too.
     """
     seen = predictor.segment(image, reference=references).probability
     followed = _mean((guide.share, logits_of(_followed(predictor, image, references, guide.mask))) for guide in guides)
-    opinions, shares = [logits_of(seen), followed], [1.0, 1.0]
-    if semantic is not None:
-        opinions.append(logits_of(semantic.predictor.segment(image, cls=semantic.cls).probability))
-        shares.append(semantic.share)
-    mean = np.average(opinions, axis=0, weights=shares)
+    named = [logits_of(guide.predictor.segment(image, cls=guide.cls).probability) for guide in semantic]
+    mean = np.average(
+        [logits_of(seen), followed, *named], axis=0, weights=[1.0, 1.0, *(guide.share for guide in semantic)]
+    )
     prior = location_prior([guide.mask for guide in guides], [guide.share for guide in guides], image.canvas)
     probability = _probability_of(mean + prior)
     mask = probability >= 0.5

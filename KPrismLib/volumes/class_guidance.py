@@ -1,4 +1,4 @@
-"""What helps a propagation beside its slices: a class that the model knows, or what it learns of the accepted ones."""
+"""What helps a propagation beside its slices: a class that the model knows, and what it learns of the accepted ones."""
 
 from __future__ import annotations
 
@@ -21,19 +21,17 @@ OF_HELP = 0.5
 #: How many accepted slices are asked at most, evenly spread: each costs an encoding before the first result.
 ASKED = 8
 
-#: What a class has to say beside the in-context mask and the one that follows the neighbour, which have 1 each; and
-#: what a specialist has, which saw the structure in this very volume.
-CLASS_SHARE = 1.0
-SPECIALIST_SHARE = 2.0
+#: An accepted mask, bool (rows, columns), by slice and version of its mask.
+Known = Mapping[tuple[int, int], NDArray[np.bool_]]
 
 
 @dataclass(frozen=True)
 class SemanticGuide:
-    """Whom to ask for a class (Eq. 2), and how much the answer counts."""
+    """Whom to ask for a class (Eq. 2), and what the answer counts, where each other opinion counts 1."""
 
     predictor: Predictor
     cls: str
-    share: float
+    share: float = 1.0
 
 
 class ClassGuidance:
@@ -52,32 +50,44 @@ class ClassGuidance:
         self._predictor, self._image_of = predictor, image_of
         self._cls = None if cls is None else predictor.classes[row_of_class(cls, predictor.classes)]
         self._found: dict[tuple[int, int], float] = {}
-        self._learned: SemanticGuide | None = None
+        self._specialist: SemanticGuide | None = None
 
-    def learn(self, examples: Sequence[Example]) -> Iterator[float]:
+    def learn(self, examples: Sequence[Example], known: Known) -> Iterator[float]:
         """Make a specialist, and ask it from now on; the loss of each step.
+
+        Args:
+            examples: the accepted slices, those without the structure included.
+            known: as for :meth:`guides`; may be empty.
 
         Raises:
             InvalidMask, OutOfMemory: as :class:`~KPrismLib.specialist.Specialist`.
         """
-        specialist = Specialist(self._predictor, examples)
+        start = self._cls if known and self._helps(known) else None
+        specialist = Specialist(self._predictor, examples, cls=start)
         yield from specialist.learn()
         learned = specialist.predictor  # in place only now: whoever stops before loses nothing
-        self._learned = SemanticGuide(learned, learned.classes[0], SPECIALIST_SHARE)
+        # One slice may show what is peculiar to it; the more there are, the more the specialist knows.
+        self._specialist = SemanticGuide(learned, learned.classes[0], 2 - 1 / len(known))
 
     def unlearn(self) -> bool:
         """Ask the specialist no longer; -> whether there was one."""
-        learned, self._learned = self._learned, None
-        return learned is not None
+        forgotten, self._specialist = self._specialist, None
+        return forgotten is not None
 
-    def of_help(self, known: Mapping[tuple[int, int], NDArray[np.bool_]]) -> SemanticGuide | None:
-        """The specialist, or the class if it finds the structure.
+    def guides(self, known: Known) -> tuple[SemanticGuide, ...]:
+        """The class, if it finds the structure, and the specialist, if there is one.
 
         Args:
-            known: accepted masks, bool (rows, columns), by slice and version of its mask; at least one.
+            known: accepted masks that show the structure; at least one.
         """
-        if self._learned is not None or self._cls is None:
-            return self._learned
+        found = [] if self._specialist is None else [self._specialist]
+        if self._cls is not None and self._helps(known):
+            found.insert(0, SemanticGuide(self._predictor, self._cls))
+        return tuple(found)
+
+    def _helps(self, known: Known) -> bool:
+        if self._cls is None:
+            return False
         slices = sorted(known)
         asked = [
             slices[position]
@@ -86,8 +96,7 @@ class ClassGuidance:
         for version in asked:
             if version not in self._found:
                 self._found[version] = self._dice(version[0], known[version])
-        finds = np.mean([self._found[version] for version in asked]) >= OF_HELP
-        return SemanticGuide(self._predictor, self._cls, CLASS_SHARE) if finds else None
+        return bool(np.mean([self._found[version] for version in asked]) >= OF_HELP)
 
     def _dice(self, index: int, mask: NDArray[np.bool_]) -> float:
         """How well the class's own mask of a slice is the accepted one."""

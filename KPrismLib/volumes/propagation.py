@@ -34,11 +34,11 @@ FARTHEST = 6
 
 @dataclass(frozen=True)
 class _Basis:
-    """What a result was computed from: slices, each with the version of its mask, and who was asked for a class."""
+    """What a result was computed from: slices, each with the version of its mask, and who is asked for a class."""
 
     guides: tuple[tuple[int, int], ...]
     references: tuple[tuple[int, int], ...]
-    semantic: SemanticGuide | None
+    semantic: tuple[SemanticGuide, ...]
 
 
 @dataclass(frozen=True)
@@ -175,9 +175,9 @@ class Propagation:
     def learn(self) -> Iterator[float]:
         """Learn the structure from the slices that are accepted now, those without it included.
 
-        What is learned is asked beside the references, instead of the class, when slices are segmented from then on:
-        the next :meth:`propagate` segments all of them anew. Learning again begins anew. Stopping before the end
-        changes nothing.
+        What is learned is asked beside references and class when slices are segmented from then on: the next
+        :meth:`propagate` segments all of them anew. Learning again begins anew. Stopping before the end changes
+        nothing.
 
         Returns:
             The loss of each of :data:`~KPrismLib.specialist.STEPS` steps.
@@ -191,7 +191,7 @@ class Propagation:
             image = self._slices.image(index)
             if image is not None:
                 examples.append(Example(image, self._stack.pixels(index), self._known[index].result.mask))
-        yield from self._class.learn(examples)
+        yield from self._class.learn(examples, self._shown())
         self._revision += 1
 
     def unlearn(self) -> None:
@@ -297,8 +297,11 @@ class Propagation:
             count=self._count,
         )
         guides = (neighbour,) if towards is None or _far(index, neighbour, towards) else (neighbour, towards)
-        known = {version: self._known[version[0]].result.mask for version in self._versioned(self._references())}
-        return _Basis(self._versioned(guides), self._versioned(chosen), self._class.of_help(known))
+        return _Basis(self._versioned(guides), self._versioned(chosen), self._class.guides(self._shown()))
+
+    def _shown(self) -> dict[tuple[int, int], NDArray[np.bool_]]:
+        """The accepted masks that show the structure."""
+        return {version: self._known[version[0]].result.mask for version in self._versioned(self._references())}
 
     def _versioned(self, slices: Iterable[int]) -> tuple[tuple[int, int], ...]:
         return tuple((slice_, self._versions[slice_]) for slice_ in slices)

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from KPrismLib import specialist as module
-from KPrismLib.errors import InvalidConfig, InvalidMask
+from KPrismLib.errors import InvalidConfig, InvalidMask, UnknownClass
 from KPrismLib.evaluation.dice import dice
 from KPrismLib.predictor import Predictor
 from KPrismLib.specialist import STEPS, TUNED, Example, Specialist
@@ -67,6 +67,23 @@ def test_the_model_stays_as_it_was_and_only_what_is_tuned_is_copied() -> None:
             changed.add(name.split(".")[0])
     assert changed == set(TUNED)
     assert not any(parameter.requires_grad for parameter in taught.network.parameters())
+
+
+def test_it_starts_from_a_class_or_from_the_mean_of_all() -> None:
+    predictor = tiny_predictor()
+    table = predictor.network.semantic_table.table
+
+    def after_one_tiny_step(cls: str | None) -> torch.Tensor:
+        specialist = Specialist(predictor, [example(predictor, 0.0)], cls=cls, steps=1)
+        list(specialist.learn())
+        (row,) = specialist.predictor.network.semantic_table.table
+        return row
+
+    for cls, start in ((None, table.mean(0)), (" Spleen", table[1]), ("liver", table[0])):
+        moved = after_one_tiny_step(cls) - start
+        assert 0 < moved.abs().max() < 0.03, cls  # one step of at most QUERY_RATE
+    with pytest.raises(UnknownClass, match="spleem"):
+        Specialist(predictor, [example(predictor, 0.0)], cls="spleem")
 
 
 def test_the_same_examples_give_the_same_specialist() -> None:

@@ -33,11 +33,11 @@ def logit(probability: np.ndarray) -> np.ndarray:
     return np.log(p / (1 - p))
 
 
-@pytest.mark.parametrize(("cls", "share"), [(None, 0.0), ("spleen", 1.0), ("spleen", 2.0)])
-def test_the_mean_of_the_opinions_and_the_prior_decide(predictor: Predictor, cls: str | None, share: float) -> None:
+@pytest.mark.parametrize("shares", [{}, {"spleen": 1.0}, {"liver": 1.0, "spleen": 1.5}])
+def test_the_mean_of_the_opinions_and_the_prior_decide(predictor: Predictor, shares: dict[str, float]) -> None:
     image = predictor.encode(picture(phase=0.3), window=WINDOW)
     reference = predictor.reference([(picture(), disk())], window=WINDOW)
-    semantic = None if cls is None else SemanticGuide(predictor, cls, share)
+    semantic = [SemanticGuide(predictor, cls, share) for cls, share in shares.items()]
     carried = carry(predictor, image, reference, [Guide(disk())], semantic=semantic)
     opinions = [
         predictor.segment(image, reference=reference).probability,
@@ -46,9 +46,9 @@ def test_the_mean_of_the_opinions_and_the_prior_decide(predictor: Predictor, cls
         .probability,
     ]
     agreement = soft_dice(opinions[0], opinions[1])
-    if cls is not None:
-        opinions.append(predictor.segment(image, cls=cls).probability)
-    mean = sum(weight * logit(o) for weight, o in zip((1, 1, share), opinions, strict=False)) / (2 + share)
+    opinions += [predictor.segment(image, cls=cls).probability for cls in shares]
+    weights = [1.0, 1.0, *shares.values()]
+    mean = sum(weight * logit(o) for weight, o in zip(weights, opinions, strict=True)) / sum(weights)
     expected = 1 / (1 + np.exp(-mean - location_prior([disk()], [1.0], image.canvas)))
     np.testing.assert_allclose(carried.probability, expected, atol=1e-6)
     promise = expected_dice((1 / (1 + np.exp(-mean))).astype(np.float32))

@@ -12,6 +12,7 @@ import pytest
 from KPrismLib.errors import InvalidMask
 from KPrismLib.specialist import STEPS, Example
 from KPrismLib.volumes import Propagation, class_guidance
+from KPrismLib.volumes.class_guidance import ClassGuidance
 from Testing.engine.predictor.tiny_predictor import disk, tiny_predictor
 from Testing.engine.volumes.arrays import WINDOW, wavy_stack
 from Testing.engine.volumes.runs import start, state
@@ -24,8 +25,10 @@ class School:
 
     taught: ScriptedPredictor = field(default_factory=lambda: ScriptedPredictor(classes=("structure",)))
     lessons: list[list[tuple[int, int]]] = field(default_factory=list)
+    started_from: list[str | None] = field(default_factory=list)
 
-    def __call__(self, predictor: Any, examples: Sequence[Example]) -> Any:
+    def __call__(self, predictor: Any, examples: Sequence[Example], *, cls: str | None) -> Any:
+        self.started_from.append(cls)
         self.lessons.append([(example.image.index, int(example.mask.sum())) for example in examples])  # type: ignore[attr-defined]
         return self
 
@@ -44,16 +47,38 @@ def school(monkeypatch: pytest.MonkeyPatch) -> School:
     return made
 
 
-def test_what_was_learned_has_half_of_the_say_in_every_slice(school: School) -> None:
-    # The model finds 2 rows with a logit of 4.6, the specialist 12 with as much: equal shares leave it to the prior.
-    school.taught.learned = lambda index: 12
-    run = start(ScriptedPredictor(script=lambda index, _: 2), doubt=0.0)
+def found_rows(run: Propagation) -> dict[int, int]:
+    return {index: int(result.mask.sum()) // SIZE[1] for index, result in run.results.items()}
+
+
+def test_what_was_learned_has_a_say_in_every_slice_that_grows_with_the_accepted_ones(school: School) -> None:
+    # Model and references find nothing below row 8, the specialist does; row 9 is near enough for the rest.
+    school.taught.learned, school.taught.sure = lambda index: 16, lambda index: 0.9999
+    predictor = ScriptedPredictor(sure=lambda index: 0.9)
+    run = start(predictor, doubt=0.0)
     list(run.propagate(3, 5))
-    assert {index: int(result.mask.sum()) // SIZE[1] for index, result in run.results.items()} == {3: 2, 4: 8, 5: 2}
+    assert found_rows(run) == {3: 8, 4: 8, 5: 8}
     assert list(run.learn()) == [3.0, 2.0, 1.0]
     assert [result.index for result in run.propagate(3, 5)] == [3, 5]
-    assert {index: int(result.mask.sum()) // SIZE[1] for index, result in run.results.items()} == {3: 8, 4: 8, 5: 8}
     assert sorted(school.taught.by_class) == [(3, "structure"), (5, "structure")]
+    few = found_rows(run)[5]
+    for index in (0, 1, 2, 3):
+        run.accept(index, rows(8))
+    list(run.learn())
+    list(run.propagate(3, 5))
+    assert 8 < few < found_rows(run)[5]
+
+
+@pytest.mark.parametrize(("accepted", "share"), [((4,), 1.0), ((4, 6), 1.5), ((4, 6, 7), 5 / 3)])
+def test_its_share_is_two_less_one_by_the_number_of_slices(
+    school: School, accepted: tuple[int, ...], share: float
+) -> None:
+    guidance = ClassGuidance(ScriptedPredictor(), lambda index: None, None)  # type: ignore[arg-type]
+    known = {(index, 0): rows(8) for index in accepted}
+    assert guidance.guides(known) == ()
+    list(guidance.learn([], known))
+    (guide,) = guidance.guides(known)
+    assert (guide.predictor, guide.cls, guide.share) == (school.taught, "structure", pytest.approx(share))
 
 
 def test_it_learns_from_all_accepted_slices_also_those_without_the_structure(school: School) -> None:
@@ -74,14 +99,19 @@ def test_a_slice_without_anything_to_see_is_no_lesson(school: School) -> None:
     assert [index for index, _ in school.lessons[0]] == [4]
 
 
-def test_it_is_asked_instead_of_the_class_and_until_it_is_forgotten(school: School) -> None:
-    predictor = ScriptedPredictor()
+@pytest.mark.parametrize(("learned", "start_from"), [(8, "liver"), (0, None)])
+def test_it_is_asked_beside_a_class_that_helps_and_starts_from_it(
+    school: School, learned: int, start_from: str | None
+) -> None:
+    predictor = ScriptedPredictor(learned=lambda index: learned)
     run = start(predictor, cls="liver")
     list(run.propagate())
     before, asked = state(run), len(predictor.by_class)
+    assert asked == (9 if start_from else 1)
     list(run.learn())
+    assert school.started_from == [start_from]
     list(run.propagate())
-    assert len(predictor.by_class) == asked
+    assert len(predictor.by_class) == (asked + 8 if start_from else 1)
     assert len(school.taught.by_class) == 8
     assert list(run.propagate()) == []
     run.unlearn()
