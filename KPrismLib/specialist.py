@@ -1,9 +1,8 @@
 """A specialist: the model, tuned to one structure by a few slices of it.
 
 The encoders stay as they are, so that images are encoded once for both; projections, decoder and final mask head are
-copied, and learn to answer one row of the semantic table (Eq. 2) with the structure. Where neither a class nor an
-example finds it well, in a modality that the model has not seen for instance, a few slices then say what hundreds of
-clicks would.
+copied, and learn to answer one row of the semantic table (Eq. 2) with the structure. References change nothing of what
+the model knows; where that is not enough, for a modality that it has never seen for instance, a specialist helps.
 """
 
 from __future__ import annotations
@@ -19,10 +18,10 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
 
 from KPrismLib.canvas import Canvas
-from KPrismLib.class_names import row_of_class
 from KPrismLib.devices import memory_guard
 from KPrismLib.encoded_image import EncodedImage
 from KPrismLib.errors import InvalidConfig, InvalidMask
+from KPrismLib.evaluation.dice import soft_dice
 from KPrismLib.image_checks import checked_mask, size_text
 from KPrismLib.network import ImageFeatures, KPrism, normalise
 from KPrismLib.network.parameters import build_on_meta
@@ -66,13 +65,11 @@ class Specialist:
         predictor: the model.
         examples: slices with the structure, and maybe some without it.
         name: of the structure; the only class that the tuned model knows.
-        cls: a class of the model that finds the structure more or less, to start from; None for the mean of all.
         steps: each goes once over one example; the default was measured on slices of one volume.
 
     Raises:
         InvalidConfig: no step.
         InvalidMask: no example shows the structure, or a mask has another size than its image.
-        UnknownClass: the model does not know ``cls``.
 
     Example:
         >>> specialist = Specialist(predictor, examples, name="cyst")  # doctest: +SKIP
@@ -82,13 +79,7 @@ class Specialist:
     """
 
     def __init__(
-        self,
-        predictor: Predictor,
-        examples: Sequence[Example],
-        *,
-        name: str = "structure",
-        cls: str | None = None,
-        steps: int = STEPS,
+        self, predictor: Predictor, examples: Sequence[Example], *, name: str = "structure", steps: int = STEPS
     ) -> None:
         if steps < 1:
             raise InvalidConfig(f"Learning takes at least 1 step, not {steps}.")
@@ -103,8 +94,6 @@ class Specialist:
             raise InvalidMask("No slice shows the structure; there is nothing to learn from.")
         self._model, self._examples, self._masks, self._steps = predictor, tuple(examples), masks, steps
         self._name = name
-        rows = predictor.network.semantic_table.table
-        self._start = rows.mean(0) if cls is None else rows[row_of_class(cls, predictor.classes)]
         self._learned: Predictor | None = None
 
     def __len__(self) -> int:
@@ -131,7 +120,7 @@ class Specialist:
         device = self._model.device
         generator = np.random.default_rng(0)
         with memory_guard(device), torch.inference_mode(False):
-            network = _tunable(self._model.network, self._name, self._start)
+            network = _tunable(self._model.network, self._name, self._nearest_class())
             parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
             row = list(network.semantic_table.parameters())
             copied = [parameter for parameter in parameters if not any(parameter is one for one in row)]
@@ -154,6 +143,12 @@ class Specialist:
         self._learned = Predictor(network, device=device, name=self._name)
         self._learned.dtype = self._model.dtype
 
+    def _nearest_class(self) -> int:
+        """The row of the class that finds most of the largest example; even the best of bad ones saves steps."""
+        mask, example = max(zip(self._masks, self._examples, strict=True), key=lambda each: int(each[0].sum()))
+        found = [self._model.segment(example.image, cls=cls).probability for cls in self._model.classes]
+        return int(np.argmax([soft_dice(probability, mask.astype(np.float32)) for probability in found]))
+
     def _loss(
         self, network: KPrism, example: Example, mask: NDArray[np.bool_], generator: np.random.Generator
     ) -> Tensor:
@@ -173,11 +168,11 @@ def _target(mask: NDArray[np.bool_], canvas: Canvas, device: torch.device) -> Te
     return (canvas.place(torch.tensor(mask).float()[None, None].to(device)) >= 0.5).float()
 
 
-def _tunable(network: KPrism, name: str, start: Tensor) -> KPrism:
-    """The network with one class, ``start`` (p, C); what is tuned is copied, the rest are the same tensors."""
+def _tunable(network: KPrism, name: str, row: int) -> KPrism:
+    """The network with one class, that of ``row``; what is tuned is copied, the rest are the same tensors."""
     tunable = build_on_meta(network.config.replace(classes=(name,)))
     state = network.state_dict()
-    state["semantic_table.table"] = start[None]
+    state["semantic_table.table"] = state["semantic_table.table"][row : row + 1]
     state = {key: tensor.clone() if key.startswith(TUNED) else tensor for key, tensor in state.items()}
     tunable.load_state_dict(state, assign=True)
     for key, parameter in tunable.named_parameters():

@@ -80,3 +80,9 @@ class VolumeDice:
     def value(self) -> float:
         """Dice of everything added so far."""
         return 2 * self._overlap / self._size if self._size else self.both_empty
+
+
+def soft_dice(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
+    """How far two probability maps agree: 2 sum(p q) / (sum(p^2) + sum(q^2)), 1 where both are 0 everywhere."""
+    overlap, size = np.vdot(first, second), np.vdot(first, first) + np.vdot(second, second)
+    return float(2 * overlap / size) if size else 1.0

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from KPrismLib.deepest_pixel import deepest_pixel
 from KPrismLib.encoded_image import EncodedImage, ReferenceSet
-from KPrismLib.evaluation.dice import dice
+from KPrismLib.evaluation.dice import dice, soft_dice
 from KPrismLib.predictor import Predictor
 from KPrismLib.volumes.class_guidance import SemanticGuide
-from KPrismLib.volumes.confidence import evidence, expected_dice, soft_dice
+from KPrismLib.volumes.confidence import evidence, expected_dice
 from KPrismLib.volumes.neighbour_prior import location_prior
 
 Probability = NDArray[np.float32]

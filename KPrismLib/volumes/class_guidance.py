@@ -52,22 +52,21 @@ class ClassGuidance:
         self._found: dict[tuple[int, int], float] = {}
         self._specialist: SemanticGuide | None = None
 
-    def learn(self, examples: Sequence[Example], known: Known) -> Iterator[float]:
+    def learn(self, examples: Sequence[Example]) -> Iterator[float]:
         """Make a specialist, and ask it from now on; the loss of each step.
 
         Args:
             examples: the accepted slices, those without the structure included.
-            known: as for :meth:`guides`; may be empty.
 
         Raises:
             InvalidMask, OutOfMemory: as :class:`~KPrismLib.specialist.Specialist`.
         """
-        start = self._cls if known and self._helps(known) else None
-        specialist = Specialist(self._predictor, examples, cls=start)
+        specialist = Specialist(self._predictor, examples)
         yield from specialist.learn()
         learned = specialist.predictor  # in place only now: whoever stops before loses nothing
         # One slice may show what is peculiar to it; the more there are, the more the specialist knows.
-        self._specialist = SemanticGuide(learned, learned.classes[0], 2 - 1 / len(known))
+        showing = sum(bool(np.any(example.mask)) for example in examples)
+        self._specialist = SemanticGuide(learned, learned.classes[0], 2 - 1 / showing)
 
     def unlearn(self) -> bool:
         """Ask the specialist no longer; -> whether there was one."""

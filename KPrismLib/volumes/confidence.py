@@ -27,12 +27,6 @@ def expected_dice(probability: NDArray[np.float32]) -> float:
     return 2 * inside / (float(mask.sum()) + float(probability.sum(dtype=np.float64)))
 
 
-def soft_dice(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
-    """How far two probability maps agree: 2 sum(p q) / (sum(p^2) + sum(q^2)), 1 where both are 0 everywhere."""
-    overlap, size = np.vdot(first, second), np.vdot(first, first) + np.vdot(second, second)
-    return float(2 * overlap / size) if size else 1.0
-
-
 def evidence(mask: NDArray[np.bool_], *, overlap: float, promise: float, agreement: float) -> float:
     """What speaks for a slice by itself.
 

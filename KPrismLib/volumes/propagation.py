@@ -191,7 +191,7 @@ class Propagation:
             image = self._slices.image(index)
             if image is not None:
                 examples.append(Example(image, self._stack.pixels(index), self._known[index].result.mask))
-        yield from self._class.learn(examples, self._shown())
+        yield from self._class.learn(examples)
         self._revision += 1
 
     def unlearn(self) -> None:
@@ -297,11 +297,8 @@ class Propagation:
             count=self._count,
         )
         guides = (neighbour,) if towards is None or _far(index, neighbour, towards) else (neighbour, towards)
-        return _Basis(self._versioned(guides), self._versioned(chosen), self._class.guides(self._shown()))
-
-    def _shown(self) -> dict[tuple[int, int], NDArray[np.bool_]]:
-        """The accepted masks that show the structure."""
-        return {version: self._known[version[0]].result.mask for version in self._versioned(self._references())}
+        known = {version: self._known[version[0]].result.mask for version in self._versioned(self._references())}
+        return _Basis(self._versioned(guides), self._versioned(chosen), self._class.guides(known))
 
     def _versioned(self, slices: Iterable[int]) -> tuple[tuple[int, int], ...]:
         return tuple((slice_, self._versions[slice_]) for slice_ in slices)

@@ -16,9 +16,9 @@ from torch import Tensor
 
 from KPrismLib.encoded_image import EncodedImage
 from KPrismLib.errors import InvalidConfig, InvalidReference
+from KPrismLib.evaluation.dice import soft_dice
 from KPrismLib.network import EncodedReference
 from KPrismLib.network.readout import affinity
-from KPrismLib.volumes.confidence import soft_dice
 
 
 @dataclass(frozen=True)

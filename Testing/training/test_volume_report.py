@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,10 +18,13 @@ from typer.testing import CliRunner, Result
 from KPrismLib.dataset import DatasetFolder
 from KPrismLib.network import KPrism
 from KPrismLib.predictor import Predictor
+from KPrismLib.specialist import Specialist
+from KPrismLib.volumes import class_guidance
 from KPrismLib.weights import save_weights
 from Testing.engine.command.tiny_inputs import tiny_config
-from Testing.engine.dataset.tiny_dataset import describe, listed, write_folder
+from Testing.training.volumes import PerfectPredictor, volumes_of_liver
 from Training import volume_report
+from Training.volume_measures import learning
 from Training.volume_measures.cases import SliceStack, cases_of
 from Training.volume_measures.classing import ClassMeasure
 from Training.volume_measures.clicking import measure_clicks
@@ -41,17 +44,7 @@ def _one_thread() -> Iterator[None]:
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """Two test volumes and one training volume of 6 slices; a square of liver in slices 1 to 4."""
-    items = [listed(f"v{n}", suffix=".nii.gz", patient=f"p{n}", split="train" if n == 2 else "test") for n in range(3)]
-    rng = np.random.default_rng(3)
-    arrays = {}
-    for number in range(3):
-        labels = np.zeros((24, 32, 6), np.uint8)
-        labels[6:16, 8 : 20 + number, 1:5] = 1
-        arrays[f"mask_v{number}"] = labels
-        arrays[f"image_v{number}"] = np.clip(rng.normal(80, 10, labels.shape) + 90 * labels, 0, 255).astype(np.uint8)
-    write_folder(tmp_path / "data" / "Tiny", describe(items), **arrays)
-    return tmp_path / "data"
+    return volumes_of_liver(tmp_path / "data")
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +61,11 @@ def report(*arguments: object) -> Result:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
-def test_every_part_of_every_case_is_measured_and_summed_up(data: Path, weights: Path, tmp_path: Path) -> None:
+def test_every_part_of_every_case_is_measured_and_summed_up(
+    data: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(class_guidance, "Specialist", partial(Specialist, steps=1))
+    monkeypatch.setattr(learning, "GIVEN", (1,))
     output = tmp_path / "out.json"
     assert report(data, "--json", output, "--model", weights, "--device", "cpu", *SETS).exit_code == 0
     content = json.loads(output.read_text())
@@ -77,7 +74,9 @@ def test_every_part_of_every_case_is_measured_and_summed_up(data: Path, weights:
     names = (
         ("classes", "found"),
         ("propagation", "propagated"),
+        ("learning", "learned_1"),
         ("clicks", "least_certain"),
+        ("learning_clicks", "learned"),
         ("retrieval", "percentile"),
     )
     for part, name in names:
@@ -150,37 +149,6 @@ def test_the_limit_takes_whole_volumes(data: Path) -> None:
     assert (case.middle, case.showing, len(case.stack)) == (3, [1, 2, 3, 4], 6)
     assert case.dice(dict(enumerate(case.truth))) == 1.0
     assert case.dice({1: case.truth[1]}) == pytest.approx(2 / 5)
-
-
-class PerfectPredictor:
-    """Finds everything that is brighter than 125."""
-
-    classes = ("liver",)
-
-    def encode(self, pixels: Any, **_: Any) -> Any:
-        from KPrismLib.canvas import Canvas
-
-        return SimpleNamespace(pixels=pixels, canvas=Canvas(pixels.shape, pixels.shape))
-
-    def encode_reference(self, image: Any, pixels: Any, mask: Any) -> int:
-        return int(mask.sum())
-
-    def encode_batch(self, pixels: list[Any], **_: Any) -> list[Any]:
-        return [self.encode(each) for each in pixels]
-
-    def class_probabilities(self, images: list[Any], names: list[str]) -> Any:
-        return np.stack([[self.segment(image, reference=None).probability for _ in names] for image in images])
-
-    def combine(self, parts: list[int]) -> list[int]:
-        return parts
-
-    def segment(self, image: Any, *, cls: str | None = None, reference: Any = None) -> Any:
-        probability = np.where(image.pixels > 125, 0.99, 0.01).astype(np.float32)
-        return SimpleNamespace(mask=probability > 0.5, probability=probability)
-
-    def session(self, image: Any, *, reference: Any = None, mask: Any = None, **_: bool) -> Any:
-        found = self.segment(image, reference=reference)
-        return SimpleNamespace(click=lambda row, column, positive=True: found)
 
 
 def test_a_perfect_model_needs_one_click_and_loses_nothing(data: Path) -> None:

@@ -60,6 +60,20 @@ def measure_clicks(predictor: Predictor, case: Case) -> dict[str, Any]:
     return measured
 
 
+def measure_learning_clicks(predictor: Predictor, case: Case) -> dict[str, Any]:
+    """``learned``: as ``by_class`` of :func:`measure_clicks`, or ``least_certain`` for an unknown class, but learning.
+
+    The user has the model learn (:meth:`~KPrismLib.volumes.Propagation.learn`) from the first slice, and again
+    whenever twice as many are accepted that show the structure.
+    """
+    user = _User(predictor, USERS[""])
+    slices = EncodedStack(predictor, case.stack, window=WINDOW, memory=1)
+    first, clicks = user.correct(slices.image(case.middle), None, case.truth[case.middle])
+    cls = class_called(case.cls, predictor.classes)
+    spent, reached = _least_certain(user, case, first, clicks, cls=cls, learns=True)
+    return {"learned": spent, "learned_dice": reached}
+
+
 #: Clicks, and the volume Dice that was reached; None where it cannot be tried.
 _Way = tuple[int, float] | tuple[None, None]
 
@@ -107,11 +121,18 @@ def _by_class(user: _User, case: Case, slices: EncodedStack, first: Mask, clicks
     }
 
 
-def _least_certain(user: _User, case: Case, first: Mask, clicks: int, *, cls: str | None = None) -> tuple[int, float]:
+def _least_certain(
+    user: _User, case: Case, first: Mask, clicks: int, *, cls: str | None = None, learns: bool = False
+) -> tuple[int, float]:
     run = Propagation(user.predictor, case.stack, window=WINDOW, cls=cls)
     run.accept(case.middle, first)
+    lesson = 1
     while True:
-        if any(run.results[index].shows for index in run.accepted):
+        shown = sum(run.results[index].shows for index in run.accepted)
+        if learns and shown >= lesson:
+            list(run.learn())
+            lesson = 2 * shown
+        if shown:
             list(run.propagate())
         masks = {index: result.mask for index, result in run.results.items()}
         reached, worst = case.dice(masks), run.least_certain()

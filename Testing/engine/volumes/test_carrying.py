@@ -10,12 +10,12 @@ import torch
 
 from KPrismLib.deepest_pixel import deepest_pixel
 from KPrismLib.errors import InvalidImage, InvalidMask
-from KPrismLib.evaluation.dice import dice
+from KPrismLib.evaluation.dice import dice, soft_dice
 from KPrismLib.predictor import Predictor
 from KPrismLib.volumes import Propagation
 from KPrismLib.volumes.carrying import Guide, carry
 from KPrismLib.volumes.class_guidance import SemanticGuide
-from KPrismLib.volumes.confidence import confidence_from, evidence, expected_dice, soft_dice
+from KPrismLib.volumes.confidence import confidence_from, evidence, expected_dice
 from KPrismLib.volumes.descriptor import describe, similarity
 from KPrismLib.volumes.encoded_stack import EncodedStack
 from KPrismLib.volumes.neighbour_prior import location_prior

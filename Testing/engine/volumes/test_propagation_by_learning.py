@@ -25,10 +25,8 @@ class School:
 
     taught: ScriptedPredictor = field(default_factory=lambda: ScriptedPredictor(classes=("structure",)))
     lessons: list[list[tuple[int, int]]] = field(default_factory=list)
-    started_from: list[str | None] = field(default_factory=list)
 
-    def __call__(self, predictor: Any, examples: Sequence[Example], *, cls: str | None) -> Any:
-        self.started_from.append(cls)
+    def __call__(self, predictor: Any, examples: Sequence[Example]) -> Any:
         self.lessons.append([(example.image.index, int(example.mask.sum())) for example in examples])  # type: ignore[attr-defined]
         return self
 
@@ -73,10 +71,15 @@ def test_what_was_learned_has_a_say_in_every_slice_that_grows_with_the_accepted_
 def test_its_share_is_two_less_one_by_the_number_of_slices(
     school: School, accepted: tuple[int, ...], share: float
 ) -> None:
-    guidance = ClassGuidance(ScriptedPredictor(), lambda index: None, None)  # type: ignore[arg-type]
+    predictor = ScriptedPredictor()
+    guidance = ClassGuidance(predictor, lambda index: None, None)  # type: ignore[arg-type]
     known = {(index, 0): rows(8) for index in accepted}
     assert guidance.guides(known) == ()
-    list(guidance.learn([], known))
+    pixels = numbered_stack(9).slices
+    masks = [rows(8 if index in accepted else 0) for index in range(9)]
+    list(
+        guidance.learn([Example(predictor.encode(seen), seen, mask) for seen, mask in zip(pixels, masks, strict=True)])
+    )
     (guide,) = guidance.guides(known)
     assert (guide.predictor, guide.cls, guide.share) == (school.taught, "structure", pytest.approx(share))
 
@@ -99,19 +102,16 @@ def test_a_slice_without_anything_to_see_is_no_lesson(school: School) -> None:
     assert [index for index, _ in school.lessons[0]] == [4]
 
 
-@pytest.mark.parametrize(("learned", "start_from"), [(8, "liver"), (0, None)])
-def test_it_is_asked_beside_a_class_that_helps_and_starts_from_it(
-    school: School, learned: int, start_from: str | None
-) -> None:
+@pytest.mark.parametrize(("learned", "helps"), [(8, True), (0, False)])
+def test_it_is_asked_beside_a_class_that_helps(school: School, learned: int, helps: bool) -> None:
     predictor = ScriptedPredictor(learned=lambda index: learned)
     run = start(predictor, cls="liver")
     list(run.propagate())
     before, asked = state(run), len(predictor.by_class)
-    assert asked == (9 if start_from else 1)
+    assert asked == (9 if helps else 1)
     list(run.learn())
-    assert school.started_from == [start_from]
     list(run.propagate())
-    assert len(predictor.by_class) == (asked + 8 if start_from else 1)
+    assert len(predictor.by_class) == (asked + 8 if helps else 1)
     assert len(school.taught.by_class) == 8
     assert list(run.propagate()) == []
     run.unlearn()

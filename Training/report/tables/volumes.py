@@ -40,6 +40,19 @@ _PARTS: Mapping[str, tuple[str, Mapping[str, tuple[str, bool]]]] = MappingProxyT
                 "confidence_rank": ("rank correlation of confidence and Dice", False),
             },
         ),
+        "learning": (
+            "True slices, evenly spread, with and without learning from them, Dice (%) of all other slices",
+            {
+                "propagated_1": ("one slice", True),
+                "learned_1": ("learned", True),
+                "by_class_1": ("one slice, told the class", True),
+                "learned_by_class_1": ("learned", True),
+                "propagated_3": ("three slices", True),
+                "learned_3": ("learned", True),
+                "by_class_3": ("three slices, told the class", True),
+                "learned_by_class_3": ("learned", True),
+            },
+        ),
         "clicks": (
             "Clicks until the volume's Dice is 90 %",
             {
@@ -51,6 +64,13 @@ _PARTS: Mapping[str, tuple[str, Mapping[str, tuple[str, bool]]]] = MappingProxyT
                 "careful_least_certain": ("slices corrected to 95 %: least certain", False),
                 "careful_independent": ("independently", False),
                 "careful_independent_in_context": ("each from in-context", False),
+            },
+        ),
+        "learning_clicks": (
+            "Clicks until the volume's Dice is 90 %, learning whenever twice as many slices are accepted",
+            {
+                "learned": ("told the class: least certain", False),
+                "learned_dice": ("Dice (%) reached", True),
             },
         ),
         "retrieval": (
