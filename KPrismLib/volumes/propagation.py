@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from numbers import Integral
 from typing import Any
 
@@ -14,15 +13,16 @@ from numpy.typing import NDArray
 from KPrismLib.errors import InvalidConfig, InvalidImage, InvalidMask
 from KPrismLib.image_checks import checked_mask, size_text
 from KPrismLib.intensity import IntensityWindow
-from KPrismLib.network import EncodedReference
 from KPrismLib.predictor import MAXIMUM_REFERENCES, Predictor
 from KPrismLib.specialist import Example
 from KPrismLib.volumes.carrying import Guide, carry
 from KPrismLib.volumes.chains import chains_between
-from KPrismLib.volumes.class_guidance import ClassGuidance, SemanticGuide
+from KPrismLib.volumes.class_guidance import ClassGuidance
 from KPrismLib.volumes.confidence import confidence_from
 from KPrismLib.volumes.descriptor import similarity
+from KPrismLib.volumes.encoded_references import EncodedReferences
 from KPrismLib.volumes.encoded_stack import EncodedStack
+from KPrismLib.volumes.known_slices import Basis, KnownSlice, KnownSlices
 from KPrismLib.volumes.reference_choice import choose_references
 from KPrismLib.volumes.slice_result import SliceResult, pixels_in_doubt
 from KPrismLib.volumes.stack import Stack
@@ -32,27 +32,8 @@ from KPrismLib.volumes.walk import End, Walk
 FARTHEST = 6
 
 
-@dataclass(frozen=True)
-class _Basis:
-    """What a result was computed from: slices, each with the version of its mask, and who is asked for a class."""
-
-    guides: tuple[tuple[int, int], ...]
-    references: tuple[tuple[int, int], ...]
-    semantic: tuple[SemanticGuide, ...]
-
-
-@dataclass(frozen=True)
-class _Known:
-    """A result, the mask behind it, what it rests on (None for an accepted slice), and what speaks for it."""
-
-    result: SliceResult
-    found: NDArray[np.bool_]
-    basis: _Basis | None
-    evidence: float
-
-
 class Propagation:
-    """One structure through a stack of slices; what it finds depends on the accepted slices alone, not on the way.
+    """One structure through a stack of slices; what it finds depends on the accepted slices, not on the way.
 
     Accept a slice or more, then take slices from :meth:`propagate`; stop whenever you like, and go on whenever you
     like. A corrected slice is accepted the same way: only slices that it changes are computed again.
@@ -104,11 +85,9 @@ class Propagation:
         self._count, self._patience, self._doubt = references, patience, doubt
         self._slices = EncodedStack(predictor, stack, window=window, memory=memory)
         self._class = ClassGuidance(predictor, self._slices.image, cls)
-        self._known: dict[int, _Known] = {}
-        self._memory = memory
-        self._encoded: OrderedDict[tuple[int, int], EncodedReference] = OrderedDict()  # used last comes last
+        self._encoded = EncodedReferences(self._slices, memory=memory)
+        self._known = KnownSlices()
         self._asked_for: set[int] = set()  # slices; a way may have led through others
-        self._versions: dict[int, int] = {}  # of each slice's mask; a number is never given twice
         self._revision = 0  # of the accepted slices
         self._passes_begun = 0
         self._ends: tuple[End, ...] = ()
@@ -117,15 +96,15 @@ class Propagation:
     def results(self) -> Mapping[int, SliceResult]:
         """Everything known so far, by slice, ascending; accepted slices included."""
         return {
-            index: known.result
-            for index, known in sorted(self._known.items())
-            if known.result.accepted or index in self._asked_for
+            known.result.index: known.result
+            for known in self._known
+            if known.result.accepted or known.result.index in self._asked_for
         }
 
     @property
     def accepted(self) -> tuple[int, ...]:
         """The accepted slices, ascending."""
-        return tuple(index for index, result in self.results.items() if result.accepted)
+        return self._known.accepted
 
     @property
     def ends(self) -> tuple[End, ...]:
@@ -156,8 +135,8 @@ class Propagation:
             raise InvalidMask(
                 f"The mask is {size_text(given.shape)} but slice {index} is {size_text(shape)}; they must match."
             )
-        self._store(_Known(SliceResult(index, given, 1.0, accepted=True), given, None, 1.0))
-        self._forget_what_rests_on_nothing()
+        self._known.store(KnownSlice(SliceResult(index, given, 1.0, accepted=True), given, None, 1.0))
+        self._known.forget_what_rests_on_nothing()
         self._revision += 1
 
     def retract(self, index: int) -> None:
@@ -168,8 +147,8 @@ class Propagation:
         """
         if index not in self.accepted:
             raise InvalidImage(f"Slice {index} is not accepted, so it cannot be taken back.")
-        del self._known[index]
-        self._forget_what_rests_on_nothing()
+        self._known.forget(index)
+        self._known.forget_what_rests_on_nothing()
         self._revision += 1
 
     def learn(self) -> Iterator[float]:
@@ -221,7 +200,7 @@ class Propagation:
         last = len(self._stack) - 1 if last is None else last
         self._check_index(first)
         self._check_index(last)
-        if not any(first <= index <= last for index in self._references()):
+        if not any(first <= index <= last for index in self._known.references):
             raise InvalidMask(
                 f"No accepted slice from {first} to {last} shows the structure; segment one of them and accept it."
             )
@@ -241,7 +220,7 @@ class Propagation:
         What a pass has behind it may be gone after another one.
         """
         finished = False
-        while not finished and self._references():
+        while not finished and self._known.references:
             self._passes_begun += 1
             finished, begun = True, (self._revision, self._passes_begun)
             for result in self._pass(first, last):
@@ -266,11 +245,11 @@ class Propagation:
                     yield known.result
         self._ends = tuple(walk.end for walk in walks if walk.end is not None)
         for index in [index for index in self.results if first <= index <= last and index not in reached]:
-            left = self._known.pop(index, None)  # another pass may have come before this one went on
+            left = self._known.forget(index)  # another pass may have come before this one went on
             if left is not None:
                 yield SliceResult(index, np.zeros_like(left.result.mask), 1.0)
 
-    def _segment(self, index: int, neighbour: int, towards: int | None) -> _Known:
+    def _segment(self, index: int, neighbour: int, towards: int | None) -> KnownSlice:
         """What is known of a slice; computed if it does not rest on just this basis already."""
         basis = self._basis(index, neighbour, towards)
         known = self._known.get(index)
@@ -285,25 +264,22 @@ class Propagation:
             mask = np.zeros_like(known.found) if withheld else known.found
             if confidence != result.confidence or not np.array_equal(mask, result.mask):
                 known = replace(known, result=replace(result, confidence=confidence, mask=mask))
-        self._store(known)
+        self._known.store(known)
         return known
 
-    def _basis(self, index: int, neighbour: int, towards: int | None) -> _Basis:
+    def _basis(self, index: int, neighbour: int, towards: int | None) -> Basis:
         chosen = choose_references(
             index,
-            accepted=self._references(),
+            accepted=self._known.references,
             neighbour=neighbour,
             similar=lambda other: self._similarity(index, other),
             count=self._count,
         )
         guides = (neighbour,) if towards is None or _far(index, neighbour, towards) else (neighbour, towards)
-        known = {version: self._known[version[0]].result.mask for version in self._versioned(self._references())}
-        return _Basis(self._versioned(guides), self._versioned(chosen), self._class.guides(known))
+        semantic = self._class.guides(self._known.vouched)
+        return Basis(self._known.versions(guides), self._known.versions(chosen), semantic)
 
-    def _versioned(self, slices: Iterable[int]) -> tuple[tuple[int, int], ...]:
-        return tuple((slice_, self._versions[slice_]) for slice_ in slices)
-
-    def _guides(self, index: int, basis: _Basis) -> list[Guide]:
+    def _guides(self, index: int, basis: Basis) -> list[Guide]:
         """The masks that a slice is carried from, each with a say that falls with its distance."""
         results = [self._known[guide].result for guide, _ in basis.guides]
         nearness = [1 / abs(index - result.index) for result in results]
@@ -312,47 +288,22 @@ class Propagation:
             for result, near in zip(results, nearness, strict=True)
         ]
 
-    def _predict(self, index: int, basis: _Basis) -> _Known:
+    def _predict(self, index: int, basis: Basis) -> KnownSlice:
         image = self._slices.image(index)
         if image is None:
             nothing = np.zeros(self._stack.pixels(index).shape[:2], dtype=bool)
-            return _Known(SliceResult(index, nothing, 1.0), nothing, basis, 1.0)
-        references = self._predictor.combine([self._reference(version) for version in basis.references])
+            return KnownSlice(SliceResult(index, nothing, 1.0), nothing, basis, 1.0)
+        references = self._predictor.combine(
+            [self._encoded.of(version, self._known[version[0]].result.mask) for version in basis.references]
+        )
         carried = carry(self._predictor, image, references, self._guides(index, basis), semantic=basis.semantic)
         mask = carried.probability >= 0.5
         result = SliceResult(index, mask, 1.0, tuple(slice_ for slice_, _ in basis.references))
-        return _Known(result, mask, basis, carried.evidence)
-
-    def _reference(self, version: tuple[int, int]) -> EncodedReference:
-        """A slice with the mask of a version of it, which must be the present one."""
-        if version not in self._encoded:
-            self._encoded[version] = self._slices.reference(version[0], self._known[version[0]].result.mask)
-        self._encoded.move_to_end(version)
-        while len(self._encoded) > self._memory:
-            self._encoded.popitem(last=False)
-        return self._encoded[version]
-
-    def _forget_what_rests_on_nothing(self) -> None:
-        """Without a slice that shows the structure there is nothing that any result could come from."""
-        if not self._references():
-            for index in [index for index, known in self._known.items() if not known.result.accepted]:
-                del self._known[index]
-
-    def _references(self) -> list[int]:
-        """The accepted slices that show the structure."""
-        return [index for index in self.accepted if self._known[index].result.shows]
+        return KnownSlice(result, mask, basis, carried.evidence)
 
     def _similarity(self, index: int, other: int) -> float:
         first, second = self._slices.descriptor(index), self._slices.descriptor(other)
         return -1.0 if first is None or second is None else similarity(first, second)
-
-    def _store(self, known: _Known) -> None:
-        index, mask = known.result.index, known.result.mask
-        before = self._known.get(index)
-        # An equal mask keeps its version: what was segmented from it stays right.
-        if before is None or not np.array_equal(before.result.mask, mask):
-            self._versions[index] = self._versions.get(index, -1) + 1
-        self._known[index] = known
 
     def _check_index(self, index: int) -> None:
         if not isinstance(index, Integral):
