@@ -140,8 +140,8 @@ class Specialist:
                 optimiser.step()
                 schedule.step()
             yield float(loss.detach())
-        self._learned = Predictor(network, device=device, name=self._name)
-        self._learned.dtype = self._model.dtype
+        precision = "float32" if self._model.dtype is torch.float32 else "bfloat16"
+        self._learned = Predictor(network, device=device, precision=precision, name=self._name)
 
     def _nearest_class(self) -> int:
         """The row of the class that finds most of the largest example; even the best of bad ones saves steps."""

@@ -21,6 +21,13 @@ Carry a segmented slice through its neighbours, look where the model is least ce
     for result in run.propagate():                      # only what the correction changes
         stack.place(result.index).paste(result.mask, into=labels)
 
+Where the model knows neither the structure nor the modality, it can learn them from the accepted slices first::
+
+    for loss in run.learn():                            # some forty steps; break, and nothing has changed
+        pass
+    for result in run.propagate():                      # all slices anew
+        stack.place(result.index).paste(result.mask, into=labels)
+
 Several classes through all slices in one pass; overlaps go to the more probable class::
 
     for piece in segment_classes(predictor, stack, ["liver", "spleen"], window=window):
