@@ -35,6 +35,17 @@ def scene(shared_scene) -> Iterator:
 
 
 @pytest.fixture
+def one_thread() -> Iterator[None]:
+    """For a real network that is tiny: on busy processors its threads would wait for each other most of the time."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
 def flood_propagation(monkeypatch) -> None:
     """Propagation whose masks can be told in advance, instead of the engine's."""
     from Testing.slicer.flood_propagation import FloodPropagation

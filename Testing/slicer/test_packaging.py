@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -75,6 +76,7 @@ def test_every_self_test_is_run_by_ctest():
         assert f"self_test.{name}()" in (ROOT / "Testing" / "slicer" / "in_slicer" / f"KPrism_{name}.py").read_text()
 
 
+@pytest.mark.usefixtures("one_thread")
 def test_console_volume_and_batch_of_the_self_test_pass_on_the_real_nodes(scene, monkeypatch):
     """What they use of ``slicer.util`` that slicer-core lacks is put in place; the rest is real."""
     import numpy as np
