@@ -11,8 +11,7 @@ from KPrismLogic.guide import Guide
 from KPrismLogic.segment_editing import Editor
 from KPrismLogic.slice_controller import Request, SliceController
 from KPrismLogic.target import NoLongerWanted
-from KPrismLogic.volume_piece import Piece
-from KPrismLogic.volume_run import Pieces, VolumeRun
+from KPrismLogic.volume_run import Pieces, Step, VolumeRun
 from KPrismLogic.written_slices import WrittenSlices
 
 if TYPE_CHECKING:
@@ -29,7 +28,8 @@ class DesktopRun:
         editor_of: gives the editor that writes to a target, for as long as the run lasts.
         engine: what answers.
         runner: runs the model beside the main thread.
-        progress: called with each slice of a volume that was written, how many those are, and of how many.
+        progress: called with each slice of a volume that was written and each lesson before, how many slices are
+            written, and of how many.
         finished: called with one sentence at the end, whatever the end was.
     """
 
@@ -38,7 +38,7 @@ class DesktopRun:
         editor_of: Callable[[Target], AbstractContextManager[Editor]],
         engine: SliceEngine,
         runner: Runner,
-        progress: Callable[[Piece, int, int], None],
+        progress: Callable[[Step, int, int], None],
         finished: Callable[[str], None],
     ) -> None:
         self._editor_of, self._engine, self._runner = editor_of, engine, runner
@@ -79,8 +79,8 @@ class DesktopRun:
             InvalidImage: the nodes are in no scene.
         """
 
-        def on_piece(piece: Piece, done: int) -> bool:
-            self._progress(piece, done, count)
+        def on_step(step: Step, done: int) -> bool:
+            self._progress(step, done, count)
             return True
 
         def on_end(error: Exception | None) -> None:
@@ -104,7 +104,7 @@ class DesktopRun:
             target.segmentation,
             stack,
             record=record,
-            progress=on_piece,
+            progress=on_step,
             finished=on_end,
         )
         run.start(pieces)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from KPrismLogic.labelmaps import Mask
     from KPrismLogic.slice_voxels import SliceVoxels
     from KPrismLogic.target import Target
-    from KPrismLogic.volume_piece import Piece
+    from KPrismLogic.volume_run import Step
 
 
 class EffectPropagation:
@@ -93,7 +93,7 @@ class EffectPropagation:
             run.accept(plane)
         first, last = self._options.slices.chosen(run.stack)
         run.check_open(first, last)
-        pieces = functools.partial(run.pieces, first=first, last=last)
+        pieces = run.through(first, last, learn=self._options.learn.checked)
         self._run = DesktopRun(
             lambda _: nullcontext(editor),
             shared_engine(),
@@ -127,11 +127,10 @@ class EffectPropagation:
         self._propagation = None
         self._options.slices.forget()
 
-    def _on_progress(self, active: ActiveEditing, run: SegmentPropagation, piece: Piece, done: int, count: int) -> None:
-        run.written(piece)
-        self._options.progress.step(done, count)
+    def _on_progress(self, active: ActiveEditing, run: SegmentPropagation, step: Step, done: int, count: int) -> None:
+        run.note(step)
         self._options.confidence.show(run)
-        active.say(f"{done} of at most {count} slices …")
+        active.say(self._options.progress.tell(step, done, count))
 
     def _on_finished(self, active: ActiveEditing, sentence: str) -> None:
         self._run = None

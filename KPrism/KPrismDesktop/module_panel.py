@@ -32,7 +32,7 @@ from KPrismLogic.temporary_editor import check_editable, temporary_editor
 
 if TYPE_CHECKING:
     from KPrismLogic.logic import KPrismLogic
-    from KPrismLogic.volume_piece import Piece
+    from KPrismLogic.volume_run import Step
 
 
 class ModulePanel:
@@ -119,7 +119,7 @@ class ModulePanel:
             self._propagation = run
             first, last = self._slices.chosen(run.stack)
             run.check_open(first, last)
-            pieces = functools.partial(run.pieces, first=first, last=last)
+            pieces = run.through(first, last, learn=self.ui.learnCheckBox.checked)
             self._begin().through_volume(target, run.stack, pieces, last - first + 1, run.record)
             self._show_confidence()
 
@@ -161,11 +161,10 @@ class ModulePanel:
         self._say("Working …" if self._logic.model.loaded else "Loading the model …")
         return self._run
 
-    def _on_progress(self, piece: Piece, done: int, count: int) -> None:
-        self._progress.step(done, count)
-        self._say(f"{done} of at most {count} slices …")
-        if piece.confidence is not None and self._propagation is not None:
-            self._propagation.written(piece)
+    def _on_progress(self, step: Step, done: int, count: int) -> None:
+        self._say(self._progress.tell(step, done, count))
+        if self._propagation is not None:
+            self._propagation.note(step)
             self._show_confidence()
 
     def _on_finished(self, sentence: str) -> None:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from KPrismLogic.lesson import Lesson
+
+if TYPE_CHECKING:
+    from KPrismLogic.volume_run import Step
 
 
 class RunProgress:
@@ -21,9 +26,22 @@ class RunProgress:
         self._bar.setVisible(running)
         self._cancel.setVisible(running)
         if running:
-            self._bar.setMaximum(0)  # Busy, until the first slice is there.
+            self._bar.setMaximum(0)  # Busy, until the first slice or lesson is there.
+
+    def tell(self, step: Step, done: int, count: int) -> str:
+        """Show how far a run is, and say it.
+
+        Args:
+            step: what came last.
+            done, count: how many slices are written, of how many at most.
+        """
+        if isinstance(step, Lesson):
+            self.step(step.step, step.steps)
+            return f"Learning what was segmented: step {step.step} of {step.steps} …"
+        self.step(done, count)
+        return f"{done} of at most {count} slices …"
 
     def step(self, done: int, count: int) -> None:
-        """``done`` of at most ``count`` slices are written."""
+        """``done`` of at most ``count`` slices are written, or steps of learning are taken."""
         self._bar.setMaximum(max(count, 1))
         self._bar.setValue(done)

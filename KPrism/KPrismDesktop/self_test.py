@@ -40,7 +40,7 @@ def console() -> None:
 
 
 def volume() -> None:
-    """A class goes through all slices, and a slice is carried to its neighbours within a range."""
+    """A class goes through all slices, and a slice is carried to its neighbours within a range, also after lessons."""
     volume_node, segmentation = _scene()
     logic = _logic()
     every = logic.segmentVolume(volume_node, segmentation, ["liver"])
@@ -50,8 +50,9 @@ def volume() -> None:
     drawn = slicer.util.arrayFromVolume(volume_node) >= 200
     drawn[np.arange(len(drawn)) != 6] = False
     slicer.util.updateSegmentBinaryLabelmapFromArray(drawn.astype(np.uint8), segmentation, segment_id, volume_node)
-    carried = logic.propagate(volume_node, segmentation, "Box", offsets=[0.0], first=-3.0, last=6.0)
-    _check(set(carried.confidence) <= {-3.0, 3.0, 6.0}, f"slices at {sorted(carried.confidence)} were written")
+    for learn in (False, True):
+        carried = logic.propagate(volume_node, segmentation, "Box", offsets=[0.0], first=-3.0, last=6.0, learn=learn)
+        _check(set(carried.confidence) <= {-3.0, 3.0, 6.0}, f"slices at {sorted(carried.confidence)} were written")
     _check(_slices(volume_node, segmentation, segment_id) <= {5, 6, 7, 8}, "slices outside the range were written")
 
 

@@ -11,13 +11,13 @@ from KPrismLogic.classes_through_volume import ClassesThroughVolume
 from KPrismLogic.console_arguments import (
     check_nodes,
     classes_of,
-    goes_on,
     millimetres,
     offsets_of,
     plane_of,
     references_of,
     strokes_of,
 )
+from KPrismLogic.console_run import ConsoleRun
 from KPrismLogic.editor_undo import KeepState, keep_state
 from KPrismLogic.guide import Guide, ReferenceSlice
 from KPrismLogic.model import Model
@@ -31,9 +31,7 @@ from KPrismLogic.slice_plane import SlicePlane
 from KPrismLogic.slice_stack import SliceStack
 from KPrismLogic.target import Target
 from KPrismLogic.temporary_editor import check_editable, check_readable, temporary_editor
-from KPrismLogic.volume_piece import Piece
 from KPrismLogic.volume_result import VolumeResult
-from KPrismLogic.volume_run import Pieces, VolumeRun
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -170,6 +168,7 @@ class KPrismLogic:
         first: float | None = None,
         last: float | None = None,
         keepDrawn: bool = False,
+        learn: bool = False,
         progress: Callable[[int, int], bool | None] = lambda _done, _all: True,
         editorNode: slicer.vtkMRMLSegmentEditorNode | None = None,
     ) -> VolumeResult:
@@ -183,7 +182,11 @@ class KPrismLogic:
             first, last: coordinates in mm of the range, in any order; None for the end of the volume.
             keepDrawn: take every other slice that holds the segment as segmented, too, and leave it as it is; not for
                 oblique planes, whose slices share voxels.
-            progress: called with (slices written, slices in the range) after each; returning False stops there.
+            learn: learn the structure from the segmented slices before, which takes seconds on a GPU and up to half a
+                minute on a CPU. It pays off where the model does not know the structure or the kind of image, with
+                three slices or more.
+            progress: called with (slices written, slices in the range) after each, and with (0, slices in the range)
+                after each step of learning; returning False stops there.
 
         Returns:
             What was written, with a confidence for each slice.
@@ -207,9 +210,9 @@ class KPrismLogic:
             with temporary_editor(volumeNode, segmentationNode, segment_id, editorNode) as parameters:
                 run.accept_drawn(LogicEditor(parameters, self._save_state).geometry())
             run.check_open(start, end)
-        pieces = functools.partial(run.pieces, first=start, last=end)
-        return self._run(
-            volumeNode, segmentationNode, segment_id, run.stack, pieces, end - start + 1, progress, editorNode
+        pieces = run.through(start, end, learn=learn)
+        return ConsoleRun(self.engine, self._save_state, editorNode, progress, run.note).through_volume(
+            volumeNode, segmentationNode, segment_id, run.stack, pieces, end - start + 1
         )
 
     def segmentVolume(
@@ -254,49 +257,9 @@ class KPrismLogic:
         run = ClassesThroughVolume(stack, segmentationNode, names, every_piece=everyPiece)
         pieces = functools.partial(run.pieces, first=start, last=end)
         new = set(run.segment_ids) - before
-        return self._run(
-            volumeNode, segmentationNode, run.segment_ids[0], stack, pieces, end - start + 1, progress, editorNode, new
+        return ConsoleRun(self.engine, self._save_state, editorNode, progress).through_volume(
+            volumeNode, segmentationNode, run.segment_ids[0], stack, pieces, end - start + 1, new
         )
-
-    def _run(
-        self,
-        volume: Any,
-        segmentation: Any,
-        segment_id: str,
-        stack: SliceStack,
-        pieces: Pieces,
-        count: int,
-        progress: Callable[[int, int], bool | None],
-        rules: Any,
-        new: Iterable[str] = (),
-    ) -> VolumeResult:
-        """Run to the end; what fails before anything is written leaves no new segments."""
-        run: VolumeRun | None = None
-        confidence: dict[float, float | None] = {}
-        area: dict[float, int] = {}
-
-        def on_piece(piece: Piece, done: int) -> bool:
-            where = stack.offset(piece.index)
-            confidence[where], area[where] = piece.confidence, piece.area
-            return goes_on(progress(done, count))
-
-        def on_end(error: Exception | None) -> None:
-            if error is not None:
-                raise error
-
-        try:
-            with temporary_editor(volume, segmentation, segment_id, rules) as parameters:
-                editor = LogicEditor(parameters, self._save_state)
-                run = VolumeRun(
-                    editor, self.engine, DirectRunner(), volume, segmentation, stack, progress=on_piece, finished=on_end
-                )
-                run.start(pieces)
-        except BaseException:
-            if run is None or not run.has_changed_something:
-                for one in new:
-                    segmentation.GetSegmentation().RemoveSegment(one)
-            raise
-        return VolumeResult(confidence, area, run.remark)
 
     def _controller(self, parameters: Any, report: Callable[[Answer], None]) -> SliceController:
         editor = LogicEditor(parameters, self._save_state)

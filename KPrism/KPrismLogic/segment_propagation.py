@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -10,8 +11,11 @@ import numpy as np
 
 from KPrismLib.errors import InvalidReference
 from KPrismLogic.drawn_slices import slices_at
+from KPrismLogic.engine_propagation import EnginePropagation
 from KPrismLogic.grid_change import as_large, as_seen_on
+from KPrismLogic.held_voxels import HeldVoxels
 from KPrismLogic.labelmaps import empty_grid, grid_key
+from KPrismLogic.lesson import Lesson
 from KPrismLogic.slice_stack import SliceStack
 from KPrismLogic.slice_voxels import layers_in, segment_in_slice, voxels_in
 from KPrismLogic.volume_piece import Piece
@@ -23,15 +27,16 @@ if TYPE_CHECKING:
 
     from KPrismLib.intensity import IntensityWindow
     from KPrismLib.predictor import Predictor
-    from KPrismLib.volumes import Propagation, SliceResult
+    from KPrismLib.volumes import SliceResult
     from KPrismLogic.labelmaps import Mask
     from KPrismLogic.slice_plane import SlicePlane
     from KPrismLogic.slice_voxels import SliceVoxels
     from KPrismLogic.target import Target
+    from KPrismLogic.volume_run import Pieces, Step
 
 
 class SegmentPropagation:
-    """Accept slices, let a :class:`~KPrismLogic.volume_run.VolumeRun` write :meth:`pieces`, correct, accept, go on.
+    """Accept slices, let a :class:`~KPrismLogic.volume_run.VolumeRun` go :meth:`through`, correct, accept, go on.
 
     A correction computes again only what depends on it.
 
@@ -57,8 +62,8 @@ class SegmentPropagation:
         self.record = WrittenSlices()
         self._grid: slicer.vtkOrientedImageData | None = None  # that the record knows
         self._name = ""  # of the segment, when a slice was accepted last
-        self._engine: tuple[Predictor, str | None, Propagation] | None = None
-        self._known: set[int] = set()  # what of the accepted slices the engine has been told
+        self._engine: EnginePropagation | None = None
+        self._held: HeldVoxels | None = None  # what the segment held when the last run began
         self.accept(target.plane)
 
     @classmethod
@@ -226,9 +231,6 @@ class SegmentPropagation:
         """Vouch no longer for slices only because the segment was drawn there."""
         for index in self._drawn & set(self._accepted):
             del self._accepted[index]
-            if self._engine is not None and index in self._known:
-                self._engine[2].retract(index)
-            self._known.discard(index)
         self._drawn.clear()
 
     def _accept_now(self, index: int, changed: Sequence[SliceVoxels], geometry: slicer.vtkOrientedImageData) -> None:
@@ -246,48 +248,56 @@ class SegmentPropagation:
     def _accept(self, index: int, mask: Mask, plane: SlicePlane) -> None:
         self._accepted[index], self._planes[index] = mask, plane
         self._confidence.pop(index, None)
-        self._known.discard(index)
 
     def least_certain(self) -> int | None:
         """The written slice to look at next, where most pixels are in doubt, or None."""
         return most_in_doubt(self._confidence, self._areas)
 
-    def pieces(self, predictor: Predictor, window: IntensityWindow, first: int, last: int) -> Iterator[Piece]:
+    def through(self, first: int, last: int, *, learn: bool = False) -> Pieces:
+        """:meth:`pieces` for a run that begins now."""
+        self._held = HeldVoxels(self.target.segmentation, self.target.segment_id) if learn else None
+        return functools.partial(self.pieces, first=first, last=last, learn=learn)
+
+    def pieces(
+        self, predictor: Predictor, window: IntensityWindow, first: int, last: int, *, learn: bool = False
+    ) -> Iterator[Step]:
         """What to write into the slices ``first`` to ``last``, nearest to the accepted ones first; for any thread.
 
+        Args:
+            predictor: the model.
+            window: intensity window of the volume.
+            first, last: the range.
+            learn: learn the structure from the accepted slices before, unless nothing of them changed since it was
+                learned; otherwise what was learned is forgotten.
+
         Raises:
-            KPrismError: as ``KPrismLib.volumes.Propagation.propagate``.
+            KPrismError: as ``KPrismLib.volumes.Propagation.propagate`` and ``learn``.
         """
         from KPrismLib.class_names import class_called
-        from KPrismLib.volumes import Propagation
 
         # Only as far as the class finds the accepted slices, which the engine sees to.
         cls = class_called(self.class_name or self._name, predictor.classes)
-        if self._engine is None or self._engine[0] is not predictor or self._engine[1] != cls:
-            self._engine = (predictor, cls, Propagation(predictor, self.stack, window=window, cls=cls))
-            self._known = set()
-        engine = self._engine[2]
-        for index in self.accepted:
-            if index not in self._known:
-                engine.accept(index, self._accepted[index])
-                self._known.add(index)
-        new = set()
-        for result in engine.propagate(first, last):
-            new.add(result.index)
-            yield self._piece(result)
-        # What was computed before may have been undone since; the run writes only what is not there.
-        for index, result in sorted(engine.results.items()):
-            if first <= index <= last and index not in new and not result.accepted:
-                yield self._piece(result)
-        for index, mask in sorted(self._accepted.items()):
+        if self._engine is None or not self._engine.is_of(predictor, cls):
+            self._engine = EnginePropagation(predictor, self.stack, window, cls)
+        accepted = dict(self._accepted)
+        for step in self._engine.steps(accepted, first, last, learn=learn):
+            yield step if isinstance(step, Lesson) else self._piece(step)
+        for index, mask in sorted(accepted.items()):
             if first <= index <= last:
                 yield Piece(index, {self.target.segment_id: mask}, accepted=self._planes[index])
 
-    def written(self, piece: Piece) -> None:
-        """A piece was written."""
-        if piece.confidence is not None and piece.index not in self._accepted:
-            self._confidence[piece.index] = piece.confidence
-            self._areas[piece.index] = piece.area
+    def note(self, step: Step) -> None:
+        """A run went a step: a piece was written, or something was learned.
+
+        Raises:
+            NoLongerWanted: the segment changed while it was learned, so that what is learned may be wrong by now.
+        """
+        if isinstance(step, Lesson):
+            if self._held is not None:
+                self._held.check()
+        elif step.confidence is not None and step.index not in self._accepted:
+            self._confidence[step.index] = step.confidence
+            self._areas[step.index] = step.area
 
     def _piece(self, result: SliceResult) -> Piece:
         return Piece(result.index, {self.target.segment_id: result.mask}, result.confidence)

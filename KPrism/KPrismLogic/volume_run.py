@@ -12,6 +12,7 @@ import numpy as np
 from KPrismLib.errors import InvalidImage, KPrismError
 from KPrismLogic.grid_coverage import LEFT_OUT, nothing_covered, pixels_outside
 from KPrismLogic.labelmaps import Mask, grid_key
+from KPrismLogic.lesson import Lesson
 from KPrismLogic.oblique_voxels import ObliqueVoxels
 from KPrismLogic.segment_editing import Editor, write_voxels
 from KPrismLogic.slice_voxels import SliceVoxels, layers_in, voxels_in
@@ -50,8 +51,11 @@ class _Change:
 #: Voxels, which of them shall belong to a segment, and which do.
 _Wanted = tuple[SliceVoxels, Mask, Mask]
 
+#: Something to write, or a lesson before it.
+Step = Piece | Lesson
+
 #: Makes the pieces; called beside the main thread, as is every step of what it returns.
-Pieces = Callable[["Predictor", "IntensityWindow"], Iterator[Piece]]
+Pieces = Callable[["Predictor", "IntensityWindow"], Iterator[Step]]
 
 
 class VolumeRun:
@@ -64,8 +68,8 @@ class VolumeRun:
         volume, segmentation: the nodes.
         stack: the slices of the volume.
         record: what earlier runs wrote; None for nothing.
-        progress: called with each piece that was written, and how many slices there are so far; false stops the run
-            there.
+        progress: called with each piece that was written and each lesson, and how many slices are written so far;
+            false stops the run there.
         finished: called once at the end with None, or with what ended the run; it is an error, too, when the
             segmentation's grid covers nothing of what was found.
     """
@@ -80,14 +84,14 @@ class VolumeRun:
         stack: SliceStack,
         *,
         record: WrittenSlices | None = None,
-        progress: Callable[[Piece, int], bool],
+        progress: Callable[[Step, int], bool],
         finished: Callable[[Exception | None], None],
     ) -> None:
         self._editor, self._engine, self._runner = editor, engine, runner
         self._volume, self._segmentation, self._stack = volume, segmentation, stack
         self._record = WrittenSlices() if record is None else record
         self._progress, self._finished = progress, finished
-        self._iterator: Iterator[Piece] | None = None
+        self._iterator: Iterator[Step] | None = None
         self._running = False
         self._before: dict[Place, bytes] = {}  # what there was before the run
         self._grid: tuple[float, ...] = ()  # of the segmentation, as long as the run lasts
@@ -117,32 +121,36 @@ class VolumeRun:
         """Begin."""
         self._running = True
         self._record.begin()
-        self._runner.submit(lambda: self._first(pieces), self._on_piece)
+        self._runner.submit(lambda: self._first(pieces), self._on_step)
 
     def cancel(self) -> None:
         """End now; what is written stays."""
         if self._running:
-            self._running = False
             self._runner.close()
-            self._finished(None)
+            self._end(None)
 
-    def _first(self, pieces: Pieces) -> Piece | None:
-        def begin(predictor: Predictor) -> Piece | None:
-            self._iterator = pieces(predictor, self._engine.window_of(self._stack))
-            return next(self._iterator, None)
+    def _first(self, pieces: Pieces) -> Step | None:
+        def begin(predictor: Predictor) -> Step | None:
+            if not self._running:
+                return None  # Cancelled while the model was loaded, or was at work for somebody else.
+            iterator = self._iterator = pieces(predictor, self._engine.window_of(self._stack))
+            return next(iterator, None)
 
         return self._engine.lend(begin)
 
-    def _next(self) -> Piece | None:
-        iterator = self._iterator
-        return None if iterator is None else self._engine.lend(lambda _: next(iterator, None))
+    def _next(self) -> Step | None:
+        def go_on(_: Predictor) -> Step | None:
+            iterator = self._iterator
+            return None if iterator is None else next(iterator, None)
 
-    def _on_piece(self, done: Future[Any]) -> None:
+        return self._engine.lend(go_on)
+
+    def _on_step(self, done: Future[Any]) -> None:
         if not self._running:
             return
         try:
-            piece = done.result()
-            going_on = piece is not None and self._write(piece)
+            step = done.result()
+            going_on = step is not None and self._take(step)
         except Exception as error:
             self._end(error)
             if not isinstance(error, (KPrismError, ImportError)):
@@ -151,7 +159,7 @@ class VolumeRun:
         if not self._running:
             return  # Cancelled by what was told of the progress.
         if going_on:
-            self._runner.submit(self._next, self._on_piece)
+            self._runner.submit(self._next, self._on_step)
         elif sum(self._found.values()) > sum(self._outside.values()) or not self.remark:
             self._end(None)
         else:
@@ -159,17 +167,30 @@ class VolumeRun:
 
     def _end(self, error: Exception | None) -> None:
         self._running = False
+        self._iterator = None  # What is half learned takes as much memory as the model.
         self._finished(error)
 
-    def _write(self, piece: Piece) -> bool:
+    def _take(self, step: Step) -> bool:
+        """Write and tell what came; -> whether to go on."""
         self._check()
-        image, geometry = self._stack.image(piece.index), self._editor.geometry()
+        geometry = self._geometry()
+        if isinstance(step, Lesson):
+            return self._progress(step, self.done)
+        return self._write(step, geometry)
+
+    def _geometry(self) -> slicer.vtkOrientedImageData:
+        """The grid to write on, which stays the same as long as the run lasts."""
+        geometry = self._editor.geometry()
         if geometry is None:
             raise InvalidImage("The segmentation has no geometry; choose a source volume first.")
         self._grid = self._grid or grid_key(geometry)
         if grid_key(geometry) != self._grid:
             # What is written is known by its voxels, so that in others nobody could tell what the user changed.
             raise NoLongerWanted("The segmentation's geometry was changed; the rest was not segmented.")
+        return geometry
+
+    def _write(self, piece: Piece, geometry: slicer.vtkOrientedImageData) -> bool:
+        image = self._stack.image(piece.index)
         if self._last and all(change.is_undone(self._segmentation) for change in self._last):
             raise NoLongerWanted("The segment was undone meanwhile; the rest was not segmented.")
         layers = layers_in(image, self._segmentation, geometry, self._stack.step)

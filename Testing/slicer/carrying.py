@@ -1,5 +1,6 @@
 """Runs of a propagation through the volume of a bench: at once, or beside the main thread as the panel makes them."""
 
+from KPrismLogic.lesson import Lesson
 from KPrismLogic.runner import DirectRunner, ThreadRunner
 from KPrismLogic.segment_propagation import SegmentPropagation
 from KPrismLogic.slice_plane import SlicePlane
@@ -10,8 +11,8 @@ def propagate(bench, run, after_slice=lambda: None):
     """Run to the end; -> what ended it."""
     ends = []
 
-    def on_piece(piece, _):
-        run.written(piece)
+    def on_step(step, _):
+        run.note(step)
         after_slice()
         return True
 
@@ -23,9 +24,9 @@ def propagate(bench, run, after_slice=lambda: None):
         bench.segmentation,
         run.stack,
         record=run.record,
-        progress=on_piece,
+        progress=on_step,
         finished=ends.append,
-    ).start(lambda predictor, window: run.pieces(predictor, window, 0, len(run.stack) - 1))
+    ).start(run.through(0, len(run.stack) - 1))
     (end,) = ends
     return end
 
@@ -36,17 +37,20 @@ class Session:
     def __init__(self, bench, k=6):
         self.bench, self.runner, self.ends = bench, ThreadRunner(), []
         self.propagation = SegmentPropagation(bench.target(self.plane(k)))
-        self.written = []
+        self.written, self.lessons = [], []
 
     def plane(self, k):
         return SlicePlane.of_volume(self.bench.volume, "axial").moved_to(self.bench.ras(k, 6, 7))
 
-    def start(self, first=0, last=13, progress=lambda: True):
-        self.written = []
+    def start(self, first=0, last=13, progress=lambda: True, learn=False):
+        self.written, self.lessons = [], []
 
-        def on_piece(piece, _):
-            self.propagation.written(piece)
-            self.written.append(piece.index)
+        def on_step(step, done):
+            self.propagation.note(step)
+            if isinstance(step, Lesson):
+                self.lessons.append((step.step, step.steps, done))
+            else:
+                self.written.append(step.index)
             return progress() is not False
 
         bench, ours = self.bench, self.propagation
@@ -58,10 +62,10 @@ class Session:
             bench.segmentation,
             ours.stack,
             record=ours.record,
-            progress=on_piece,
+            progress=on_step,
             finished=self.ends.append,
         )
-        self.run.start(lambda predictor, window: ours.pieces(predictor, window, first, last))
+        self.run.start(ours.through(first, last, learn=learn))
         return self
 
     def wait(self):

@@ -38,6 +38,9 @@ class FloodPredictor:
     predictions: int = 0
     before_prediction: object = None
     doubtful: object = None
+    before_lesson: object = None
+    lessons: list = field(default_factory=list)
+    lessons_given_up: int = 0
     began_with: list = field(default_factory=list)
     network: object = field(default_factory=lambda: SimpleNamespace(parameters=list))
 

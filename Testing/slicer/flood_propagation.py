@@ -1,5 +1,7 @@
 """A propagation whose masks can be told in advance: each slice is flooded like the nearest accepted slice.
 
+Once it has learned, each is flooded like all those that it learned from, too.
+
 The engine's own is tested in ``Testing/engine/volumes``; here it is what nodes, undo and the user's changes make of it.
 """
 
@@ -10,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from KPrismLib.errors import InvalidMask
+from KPrismLib.specialist import STEPS
 
 _PATIENCE = 2
 
@@ -29,6 +32,7 @@ class FloodPropagation:
         self.cls = cls
         self._predictor, self._stack, self._window = predictor, stack, window
         self._results, self._bases, self._versions = {}, {}, {}
+        self._learned, self._learning = (), 0
 
     @property
     def results(self):
@@ -42,6 +46,24 @@ class FloodPropagation:
     def retract(self, index):
         assert self._results[index].accepted
         del self._results[index]
+
+    def learn(self):
+        known = {index: one.mask for index, one in self._results.items() if one.accepted}
+        self._predictor.lessons.append({index: int(mask.sum()) for index, mask in sorted(known.items())})
+        try:
+            for number in range(STEPS):
+                if self._predictor.before_lesson is not None:
+                    self._predictor.before_lesson(number)
+                yield float(STEPS - number)
+        except GeneratorExit:
+            self._predictor.lessons_given_up += 1
+            raise
+        self._learned = tuple((self._stack.pixels(index), mask) for index, mask in known.items() if mask.any())
+        self._learning += 1
+
+    def unlearn(self):
+        self._learning += bool(self._learned)
+        self._learned = ()
 
     def propagate(self, first=0, last=None):
         last = len(self._stack) - 1 if last is None else last
@@ -61,7 +83,7 @@ class FloodPropagation:
                     walks.remove(walk)
                     continue
                 nearest = min(known, key=lambda seed: (abs(seed - index), seed))
-                basis = nearest, self._versions[nearest]
+                basis = nearest, self._versions[nearest], self._learning
                 if self._bases.get(index) != basis:
                     self._bases[index], self._results[index] = basis, self._segment(index, nearest)
                     yield self._results[index]
@@ -70,5 +92,5 @@ class FloodPropagation:
     def _segment(self, index, nearest):
         image = self._predictor.encode(self._stack.pixels(index), window=self._window, spacing=self._stack.spacing)
         pair = self._stack.pixels(nearest), self._results[nearest].mask
-        found = self._predictor.segment(image, reference=self._predictor.reference([pair]))
+        found = self._predictor.segment(image, reference=self._predictor.reference([pair, *self._learned]))
         return FloodResult(index, found.mask, self._predictor.certainty(image))

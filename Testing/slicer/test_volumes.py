@@ -344,6 +344,7 @@ def test_the_segment_editors_undo_takes_the_run_back(bench, monkeypatch):
     assert np.array_equal(bench.array(), before)
 
 
+@pytest.mark.usefixtures("one_thread")
 class TestWithTheNetworkItself:
     """What is written is what the engine finds in the same slices, whatever that is."""
 
@@ -351,13 +352,15 @@ class TestWithTheNetworkItself:
     def flood_propagation(self):
         """Not here."""
 
-    @pytest.mark.parametrize("plane", ["axial", "oblique"])
-    def test_slices_hold_what_the_engine_finds(self, scene, plane):
+    @pytest.mark.parametrize(("plane", "learn"), [("axial", False), ("axial", True), ("oblique", False)])
+    def test_slices_hold_what_the_engine_finds(self, scene, plane, learn, monkeypatch):
         from KPrismLib.network import KPrism, named_config
         from KPrismLib.predictor import Predictor
+        from KPrismLib.specialist import Specialist
         from KPrismLib.volumes import Propagation
         from KPrismLogic.slice_voxels import segment_in_slice
 
+        monkeypatch.setattr("KPrismLib.volumes.class_guidance.Specialist", functools.partial(Specialist, steps=4))
         volume = volume_node(scene, body(), geometry("identity"))
         bench = Bench.make(scene, volume, segmentation_node(scene, volume))
         sizes = {"dim": 16, "heads": 2, "encoder_channels": (16, 16, 32), "encoder_blocks": (1, 1, 1, 1)}
@@ -373,6 +376,8 @@ class TestWithTheNetworkItself:
         seed = stack.index_of(where)
         engine = Propagation(predictor, stack, window=logic.engine.window_of(stack), cls="liver")
         engine.accept(seed, segment_in_slice(stack.image(seed), bench.segmentation, "Liver"))
+        if learn:
+            list(engine.learn())
         expected = {result.index: result for result in engine.propagate(seed - 1, seed + 1)}
         assert expected
         given = logic.propagate(
@@ -383,6 +388,7 @@ class TestWithTheNetworkItself:
             offsets=[None],
             first=stack.offset(seed - 1),
             last=stack.offset(seed + 1),
+            learn=learn,
         )
         assert given.confidence == {stack.offset(k): pytest.approx(one.confidence) for k, one in expected.items()}
         for index, result in expected.items():

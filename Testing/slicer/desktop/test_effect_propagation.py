@@ -229,7 +229,7 @@ def test_the_class_that_is_chosen_goes_along_otherwise_the_segments_name(desktop
     effect.self().scriptedEffect.setParameter("Class", "spleen")
     _press("KPrismPropagate")
     settle()
-    assert effect.self()._propagation._propagation._engine[2].cls == expected
+    assert effect.self()._propagation._propagation._engine._run.cls == expected
 
 
 def test_editing_waits_for_the_end_of_the_run(desktop, effect, gate):
