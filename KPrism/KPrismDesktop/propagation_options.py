@@ -62,7 +62,7 @@ class PropagationOptions(OptionRows):
         self.learn.setToolTip(
             "Tune the model to this structure with the slices that are kept, before others are segmented: seconds on a "
             "GPU, up to half a minute without. Worth it where the model does not know the structure or the kind of "
-            "image, with three kept slices or more."
+            "image; the more slices are kept, the better."
         )
         effect.addOptionsWidget(self.learn)
 

@@ -13,6 +13,7 @@ from KPrismLib.encoded_image import EncodedImage
 from KPrismLib.evaluation.dice import dice
 from KPrismLib.predictor import Predictor
 from KPrismLib.specialist import Example, Specialist
+from KPrismLib.volumes.evenly import evenly
 
 #: A class that finds the accepted slices worse than with this mean Dice means something else here: another modality,
 #: another view, or a segment that bears its name by chance.
@@ -87,11 +88,7 @@ class ClassGuidance:
     def _helps(self, known: Known) -> bool:
         if self._cls is None:
             return False
-        slices = sorted(known)
-        asked = [
-            slices[position]
-            for position in np.linspace(0, len(slices) - 1, min(ASKED, len(slices))).round().astype(int)
-        ]
+        asked = evenly(sorted(known), ASKED)
         for version in asked:
             if version not in self._found:
                 self._found[version] = self._dice(version[0], known[version])

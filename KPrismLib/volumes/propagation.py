@@ -22,6 +22,7 @@ from KPrismLib.volumes.confidence import confidence_from
 from KPrismLib.volumes.descriptor import similarity
 from KPrismLib.volumes.encoded_references import EncodedReferences
 from KPrismLib.volumes.encoded_stack import EncodedStack
+from KPrismLib.volumes.evenly import evenly
 from KPrismLib.volumes.known_slices import Basis, KnownSlice, KnownSlices
 from KPrismLib.volumes.reference_choice import choose_references
 from KPrismLib.volumes.slice_result import SliceResult, pixels_in_doubt
@@ -30,6 +31,10 @@ from KPrismLib.volumes.walk import End, Walk
 
 #: A guide that is so many times as far away as the nearer one is not asked.
 FARTHEST = 6
+
+#: From so many accepted slices with and without the structure it is learned at most, evenly spread: each is encoded
+#: before the first step, and there is no use in more than steps.
+LESSONS_WITH, LESSONS_WITHOUT = 30, 10
 
 
 class Propagation:
@@ -165,8 +170,10 @@ class Propagation:
             InvalidMask: no accepted slice shows the structure.
             OutOfMemory: the device is full.
         """
+        showing = self._known.references
+        lacking = [index for index in self.accepted if index not in showing]
         examples = []
-        for index in self.accepted:
+        for index in evenly(showing, LESSONS_WITH) + evenly(lacking, LESSONS_WITHOUT):
             image = self._slices.image(index)
             if image is not None:
                 examples.append(Example(image, self._stack.pixels(index), self._known[index].result.mask))

@@ -92,6 +92,19 @@ def test_it_learns_from_all_accepted_slices_also_those_without_the_structure(sch
     assert school.lessons == [[(4, 8 * SIZE[1]), (6, 3 * SIZE[1]), (7, 0)]]
 
 
+def test_of_many_accepted_slices_some_are_learned_from_evenly_spread(school: School) -> None:
+    predictor = ScriptedPredictor()
+    run = Propagation(predictor, numbered_stack(90), window=WINDOW)  # type: ignore[arg-type]
+    for index in range(90):
+        run.accept(index, rows(8 if index < 60 else 0))
+    list(run.learn())
+    (lesson,) = school.lessons
+    showing = [index for index, area in lesson if area]
+    assert (len(showing), showing[0], showing[-1], max(np.diff(showing))) == (30, 0, 59, 3)
+    assert [index for index, area in lesson if not area] == [60, 63, 66, 70, 73, 76, 79, 83, 86, 89]
+    assert len(predictor.encoded) == 40
+
+
 def test_a_slice_without_anything_to_see_is_no_lesson(school: School) -> None:
     stack = numbered_stack(9)
     stack.slices[8][:] = 100
