@@ -41,7 +41,8 @@ _PARTS: Mapping[str, tuple[str, Mapping[str, tuple[str, bool]]]] = MappingProxyT
             },
         ),
         "learning": (
-            "True slices, evenly spread, with and without learning from them, Dice (%) of all other slices",
+            "True slices, evenly spread, with and without learning from them, Dice (%) of all other slices; "
+            "told the class where the model knows it",
             {
                 "propagated_1": ("one slice", True),
                 "learned_1": ("learned", True),
