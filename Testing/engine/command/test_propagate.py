@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ from KPrismLib.imaging.labels import read_label_volume
 from KPrismLib.imaging.planes import Plane
 from KPrismLib.imaging.reading import read_volume
 from KPrismLib.intensity import window_for
-from KPrismLib.volumes import Propagation, VolumeStack
+from KPrismLib.specialist import Specialist
+from KPrismLib.volumes import Propagation, VolumeStack, class_guidance
 from Testing.engine.command.tiny_inputs import save_volume
 
 
@@ -88,7 +90,8 @@ def test_without_a_slice_every_drawn_slice_counts(propagate, volume, volume_mask
     np.testing.assert_array_equal(labels, _expected(volume, weights, seeds)[1])
 
 
-def test_drawn_slices_are_learned_from_first(propagate, volume, volume_mask, weights) -> None:
+def test_drawn_slices_are_learned_from_first(propagate, volume, volume_mask, weights, monkeypatch) -> None:
+    monkeypatch.setattr(class_guidance, "Specialist", partial(Specialist, steps=8))
     drawn = ("--mask", volume_mask, "--mask-label", 1, "--json")
     _, plain, without = propagate(*drawn)
     result, facts, labels = propagate(*drawn, "--learn")
