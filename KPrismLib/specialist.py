@@ -121,9 +121,9 @@ class Specialist:
         generator = np.random.default_rng(0)
         with memory_guard(device), torch.inference_mode(False):
             network = _tunable(self._model.network, self._name, self._nearest_class())
-            parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
-            row = list(network.semantic_table.parameters())
-            copied = [parameter for parameter in parameters if not any(parameter is one for one in row)]
+            tuned = {name: parameter for name, parameter in network.named_parameters() if parameter.requires_grad}
+            parameters, row = list(tuned.values()), list(network.semantic_table.parameters())
+            copied = [parameter for name, parameter in tuned.items() if not name.startswith("semantic_table.")]
             rates = [QUERY_RATE, COPY_RATE]
             optimiser = torch.optim.AdamW([{"params": row}, {"params": copied}], lr=COPY_RATE, weight_decay=0.0)
             schedule = OneCycleLR(optimiser, rates, total_steps=self._steps, pct_start=0.1)

@@ -86,8 +86,6 @@ class ClassGuidance:
         return tuple(found)
 
     def _helps(self, known: Known) -> bool:
-        if self._cls is None:
-            return False
         asked = evenly(sorted(known), ASKED)
         for version in asked:
             if version not in self._found:
