@@ -31,6 +31,15 @@ def resample(image: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(image, size=size, mode="bilinear", align_corners=False, antialias=reduces)
 
 
+def hardened(mask: Tensor) -> Tensor:
+    """A soft mask of area fractions -> {0, 1}; where all of a structure is thinner than half a pixel, it stays soft.
+
+    It would vanish otherwise.
+    """
+    hard = (mask >= 0.5).float()
+    return hard if bool(hard.any()) else mask
+
+
 @dataclass(frozen=True)
 class Canvas:
     """Where an image lies on the network input: top-left, ``content`` large, padded to ``padded``.
@@ -69,6 +78,10 @@ class Canvas:
         content = resample(pixels, self.content)
         height, width = self.padded
         return F.pad(content, (0, width - self.content[1], 0, height - self.content[0]))
+
+    def place_mask(self, mask: NDArray[np.bool_]) -> Tensor:
+        """Image-sized bool (rows, columns) -> (1, 1, H, W) float32 by :func:`hardened`; the padding is 0."""
+        return hardened(self.place(torch.tensor(mask).float()[None, None]))
 
     def recover(self, logits: Tensor) -> Tensor:
         """Network-sized (B, 1, H, W) -> image-sized (B, 1, rows, columns)."""

@@ -186,13 +186,10 @@ class Predictor:
                 "that it was encoded from."
             )
         with self.computing():
-            placed = image.canvas.place(torch.tensor(inside).float()[None, None].to(self.device))
-            hard = (placed >= 0.5).float()
-            # A structure thinner than half a canvas pixel would vanish; it then keeps its soft area.
             encoded = self.network.encode_reference(
                 image.features,
                 self._input(checked, image.window, image.canvas)[None],
-                (hard if hard.any() else placed)[None],
+                image.canvas.place_mask(inside).to(self.device)[None],
             )
             synchronise(self.device)
         return encoded

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
 
-from KPrismLib.canvas import Canvas
 from KPrismLib.devices import memory_guard
 from KPrismLib.encoded_image import EncodedImage
 from KPrismLib.errors import InvalidConfig, InvalidMask
@@ -155,17 +154,13 @@ class Specialist:
         canvas = example.image.canvas
         with torch.no_grad(), multiplying(self._model.dtype, self._model.device):
             image = self._model.on_canvas(example.pixels, example.image.window, canvas)
-            target = _target(mask, canvas, self._model.device)
+            target = canvas.place_mask(mask).to(self._model.device)
             changed, its_target = varied(image, target, canvas.content, generator)
             its_features = network.encode_image(normalise(changed).contiguous(memory_format=torch.channels_last))
             features = ImageFeatures.join([its_features, example.image.features])
         with multiplying(self._model.dtype, self._model.device):
             found = network(features, class_index=torch.zeros(2, dtype=torch.int64, device=self._model.device))
         return prediction_loss(found, torch.cat([its_target, target]), layer_weight=1.0)
-
-
-def _target(mask: NDArray[np.bool_], canvas: Canvas, device: torch.device) -> Tensor:
-    return (canvas.place(torch.tensor(mask).float()[None, None].to(device)) >= 0.5).float()
 
 
 def _tunable(network: KPrism, name: str, row: int) -> KPrism:

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from KPrismLib.canvas import hardened
+
 #: Largest turn in radians, zoom in and out, shift as a share of the canvas, and exponent of the grey values.
 TURN = 0.2
 ZOOM = 1.15
@@ -23,7 +25,7 @@ def varied(
 
     Args:
         image: (1, 3, H, W) float32, grey values from 0 to 255, on the canvas.
-        target: (1, 1, H, W) float32 in {0, 1}.
+        target: (1, 1, H, W) float32 as :func:`~KPrismLib.canvas.hardened` returns it.
         content: (rows, columns) of the canvas that the image covers, from the top left; it turns around their centre.
         generator: source of randomness.
 
@@ -45,4 +47,4 @@ def varied(
     theta = torch.tensor(np.column_stack([linear, offset])[None], dtype=torch.float32, device=image.device)
     grid = F.affine_grid(theta, [1, 1, height, width], align_corners=False)
     sampled = F.grid_sample(torch.cat([image, target], dim=1), grid, align_corners=False)
-    return 255 * (sampled[:, :3].clamp(0, 255) / 255) ** gamma, (sampled[:, 3:] >= 0.5).float()
+    return 255 * (sampled[:, :3].clamp(0, 255) / 255) ** gamma, hardened(sampled[:, 3:])

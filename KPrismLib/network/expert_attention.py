@@ -130,7 +130,7 @@ def absorbed_queries_from_pixels(
     folded = _through_heads(_project(query, w.weight_q, w.bias_q) * scale, _rows_by_head(w.weight_k, heads))
     scores = folded @ key.transpose(1, 2)  # (B, M * H * q, N)
     if blocked is not None:
-        scores = scores.unflatten(1, (experts * heads, count)).masked_fill(blocked[:, None], -math.inf).flatten(1, 2)
+        scores.unflatten(1, (experts * heads, count)).masked_fill_(blocked[:, None], -math.inf)
     context = (scores.softmax(-1) @ value).unflatten(1, (experts * heads, count))  # (B, M * H, q, C)
     rows = context.transpose(0, 1).flatten(1, 2)  # (M * H, B * q, C)
     columns = w.weight_v.unflatten(2, (heads, -1)).transpose(1, 2).flatten(0, 1)  # (M * H, C, D)
@@ -168,10 +168,10 @@ def absorbed_pixels_from_queries(
     bias = (keys * w.bias_q[:, None, None]).unflatten(-1, (heads, -1)).sum(-1)  # (M, B, q, H)
     bias = bias.permute(1, 0, 3, 2).flatten(1)[..., None]  # (B, M * H * q, 1)
     # Scores as (rows, N): the softmax then runs over strided rows with pixels contiguous, which vectorises.
-    scores = _through_heads(keys, _rows_by_head(w.weight_q, heads)) @ query.transpose(1, 2) + bias
+    scores = (_through_heads(keys, _rows_by_head(w.weight_q, heads)) @ query.transpose(1, 2)).add_(bias)
     scores = scores.unflatten(1, (experts * heads, count))
     if blocked is not None:
-        scores = scores.masked_fill(blocked.transpose(1, 2)[:, None], -math.inf)
+        scores = scores.masked_fill_(blocked.transpose(1, 2)[:, None], -math.inf)
     attention = scores.softmax(2)
     values = _through_heads(_project(value, w.weight_v, w.bias_v), w.weight_o.unflatten(1, (heads, -1)))
     # Each head's attention sums to 1: a share b_O / H in every value row adds up to b_O, without touching the pixels.

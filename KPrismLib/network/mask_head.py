@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -35,6 +34,6 @@ class FinalMaskHead(nn.Module):
     def forward(self, pixels: Tensor, detail: Tensor) -> Tensor:
         """``pixels`` (B, C, H/4, W/4), ``detail`` (B, C', H/2, W/2) -> logits (B, 1, H, W)."""
         fine = F.interpolate(self.from_pixels(pixels), scale_factor=2.0, mode="bilinear", align_corners=False)
-        fine = torch.relu(fine.to(detail.dtype) + self.from_detail(detail))
+        fine = fine.to(detail.dtype).add_(self.from_detail(detail)).relu_()
         logits = self.logit(self.blend(fine))
         return F.interpolate(logits.float(), scale_factor=2.0, mode="bilinear", align_corners=False)

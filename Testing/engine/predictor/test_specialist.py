@@ -14,8 +14,10 @@ from KPrismLib import specialist as module
 from KPrismLib.encoded_image import EncodedImage
 from KPrismLib.errors import InvalidConfig, InvalidMask
 from KPrismLib.evaluation.dice import dice
+from KPrismLib.network import MaskPrediction
 from KPrismLib.predictor import Predictor
 from KPrismLib.specialist import STEPS, TUNED, Example, Specialist
+from KPrismLib.training.losses import prediction_loss
 from Testing.engine.predictor.tiny_predictor import disk, picture, tiny_predictor
 
 
@@ -112,6 +114,25 @@ def test_slices_without_the_structure_teach_where_it_is_not() -> None:
     _, both = learned(predictor, shows, lacks)
     assert only.segment(lacks.image, cls="bright").mask.sum() > 4 * both.segment(lacks.image, cls="bright").mask.sum()
     assert dice(both.segment(shows.image, cls="bright").mask, shows.mask) > 0.6
+
+
+def test_a_structure_thinner_than_a_canvas_pixel_is_still_learned(monkeypatch: pytest.MonkeyPatch) -> None:
+    predictor = tiny_predictor()
+    size = 8 * predictor.config.image_size
+    vessel = np.zeros((size, size), dtype=bool)
+    vessel[size // 4 : -size // 4, size // 2] = True
+    pixels = np.where(vessel, 255, picture(size, size)).astype(np.uint8)
+    targets = []
+
+    def kept(prediction: MaskPrediction, target: torch.Tensor, layer_weight: float) -> torch.Tensor:
+        targets.append(target)
+        return prediction_loss(prediction, target, layer_weight)
+
+    monkeypatch.setattr(module, "prediction_loss", kept)
+    learned(predictor, Example(predictor.encode(pixels), pixels, vessel), steps=4)
+    areas = torch.cat(targets).sum((1, 2, 3)) * 8**2  # changed and as it is
+    assert areas.min() > 0.5 * vessel.sum()
+    assert areas.max() < 2 * vessel.sum()
 
 
 def test_every_example_has_its_turn_before_one_comes_again(monkeypatch: pytest.MonkeyPatch) -> None:
