@@ -136,10 +136,16 @@ class SliceEngine:
             try:
                 return self._answer(question, "")
             except OutOfMemory:
-                if self.model.device == "cpu":
+                if not self.leave_gpu():
                     raise
-                self.model.choose(self.model.name, "cpu")
                 return self._answer(question, "The GPU is out of memory; continuing on the CPU.")
+
+    def leave_gpu(self) -> bool:
+        """Choose the CPU for the model; -> whether it was elsewhere."""
+        if self.model.device == "cpu":
+            return False
+        self.model.choose(self.model.name, "cpu")
+        return True
 
     def _answer(self, question: Question, remark: str) -> Answer:
         began = time.perf_counter()

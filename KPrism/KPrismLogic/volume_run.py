@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from KPrismLib.errors import InvalidImage, KPrismError
+from KPrismLib.errors import InvalidImage, KPrismError, OutOfMemory
 from KPrismLogic.grid_coverage import LEFT_OUT, nothing_covered, pixels_outside
 from KPrismLogic.labelmaps import Mask, grid_key
 from KPrismLogic.lesson import Lesson
@@ -51,6 +51,9 @@ class _Change:
 #: Voxels, which of them shall belong to a segment, and which do.
 _Wanted = tuple[SliceVoxels, Mask, Mask]
 
+#: What the user should know of a run that the GPU could not hold.
+LEFT_GPU = "The GPU was out of memory; the CPU went on."
+
 #: Something to write, or a lesson before it.
 Step = Piece | Lesson
 
@@ -91,8 +94,10 @@ class VolumeRun:
         self._volume, self._segmentation, self._stack = volume, segmentation, stack
         self._record = WrittenSlices() if record is None else record
         self._progress, self._finished = progress, finished
+        self._pieces: Pieces | None = None
         self._iterator: Iterator[Step] | None = None
         self._running = False
+        self._left_gpu = False
         self._before: dict[Place, bytes] = {}  # what there was before the run
         self._grid: tuple[float, ...] = ()  # of the segmentation, as long as the run lasts
         self._begun = False  # whether the undo state of the run is kept
@@ -115,13 +120,14 @@ class VolumeRun:
     @property
     def remark(self) -> str:
         """Something the user should know at the end, or ""."""
-        return LEFT_OUT if any(self._outside.values()) else ""
+        return " ".join([LEFT_GPU] * self._left_gpu + [LEFT_OUT] * any(self._outside.values()))
 
     def start(self, pieces: Pieces) -> None:
         """Begin."""
         self._running = True
         self._record.begin()
-        self._runner.submit(lambda: self._first(pieces), self._on_step)
+        self._pieces = pieces
+        self._runner.submit(self._first, self._on_step)
 
     def cancel(self) -> None:
         """End now; what is written stays."""
@@ -129,21 +135,32 @@ class VolumeRun:
             self._runner.close()
             self._end(None)
 
-    def _first(self, pieces: Pieces) -> Step | None:
-        def begin(predictor: Predictor) -> Step | None:
-            if not self._running:
-                return None  # Cancelled while the model was loaded, or was at work for somebody else.
-            iterator = self._iterator = pieces(predictor, self._engine.window_of(self._stack))
-            return next(iterator, None)
-
-        return self._engine.lend(begin)
+    def _first(self) -> Step | None:
+        return self._on_gpu_or_cpu(self._begin)
 
     def _next(self) -> Step | None:
-        def go_on(_: Predictor) -> Step | None:
-            iterator = self._iterator
-            return None if iterator is None else next(iterator, None)
+        return self._on_gpu_or_cpu(self._go_on)
 
-        return self._engine.lend(go_on)
+    def _on_gpu_or_cpu(self, step: Callable[[Predictor], Step | None]) -> Step | None:
+        """A full GPU is left for the CPU, where the run begins anew: what it found before is found again."""
+        try:
+            return self._engine.lend(step)
+        except OutOfMemory:
+            self._iterator = None  # What it holds on the GPU is worth nothing elsewhere.
+            if not self._engine.leave_gpu():
+                raise
+            self._left_gpu = True
+            return self._engine.lend(self._begin)
+
+    def _begin(self, predictor: Predictor) -> Step | None:
+        if not self._running or self._pieces is None:
+            return None  # Cancelled while the model was loaded, or was at work for somebody else.
+        self._iterator = self._pieces(predictor, self._engine.window_of(self._stack))
+        return self._go_on(predictor)
+
+    def _go_on(self, _: Predictor) -> Step | None:
+        iterator = self._iterator
+        return None if iterator is None else next(iterator, None)
 
     def _on_step(self, done: Future[Any]) -> None:
         if not self._running:
@@ -160,7 +177,7 @@ class VolumeRun:
             return  # Cancelled by what was told of the progress.
         if going_on:
             self._runner.submit(self._next, self._on_step)
-        elif sum(self._found.values()) > sum(self._outside.values()) or not self.remark:
+        elif sum(self._found.values()) > sum(self._outside.values()) or not any(self._outside.values()):
             self._end(None)
         else:
             self._end(nothing_covered())
