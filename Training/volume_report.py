@@ -24,14 +24,14 @@ from KPrismLib.predictor import Predictor
 from KPrismLib.weights import find_weights
 from Training.volume_measures.cases import Case, cases_of
 from Training.volume_measures.classing import ClassMeasure
-from Training.volume_measures.clicking import measure_clicks, measure_learning_clicks
+from Training.volume_measures.clicking import measure_clicks, measure_guided_clicks, measure_learning_clicks
 from Training.volume_measures.learning import measure_learning
 from Training.volume_measures.propagating import measure_propagation
 from Training.volume_measures.retrieving import RetrievalMeasure
 from Training.volume_measures.summary import summarise
 
 SETS = ("BTCV_SYNAPSE18", "ACDC", "LA2018", "MSD_HIPPOCAMPUS")
-PARTS = ("classes", "propagation", "learning", "clicks", "learning_clicks", "retrieval")
+PARTS = ("classes", "propagation", "learning", "clicks", "learning_clicks", "guided_clicks", "retrieval")
 
 
 class Report:
@@ -107,6 +107,8 @@ def measure(
                     measured = measure_clicks(predictor, case)
                 elif part == "learning_clicks":
                     measured = measure_learning_clicks(predictor, case)
+                elif part == "guided_clicks":
+                    measured = measure_guided_clicks(predictor, case)
                 else:
                     retrieval = retrieval or RetrievalMeasure(predictor, folder)
                     measured = retrieval.measure(case)

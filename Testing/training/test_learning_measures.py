@@ -16,7 +16,7 @@ from KPrismLib.specialist import Example
 from KPrismLib.volumes import class_guidance
 from Testing.training.volumes import PerfectPredictor, volumes_of_liver
 from Training.volume_measures.cases import Case, cases_of
-from Training.volume_measures.clicking import measure_learning_clicks
+from Training.volume_measures.clicking import measure_guided_clicks, measure_learning_clicks
 from Training.volume_measures.learning import measure_learning, spread_over
 
 
@@ -80,3 +80,37 @@ def test_the_user_has_it_learn_whenever_twice_as_many_slices_are_accepted(case: 
     assert lessons == [1, 2]
     assert measured["learned"] == 2  # once it has learned from two slices, it finds the others
     assert measured["learned_dice"] > 0.9
+
+
+class HalfPredictor(BlindPredictor):
+    """By its class it finds the upper half of the liver; a click shows it everything."""
+
+    def __init__(self) -> None:
+        self.sessions: list[tuple[str | None, bool]] = []
+
+    def segment(self, image: Any, *, cls: str | None = None, reference: Any = None) -> Any:
+        if cls is None:
+            return super().segment(image, reference=reference)
+        probability = np.where(image.pixels > 125, 0.99, 0.01).astype(np.float32)
+        probability[11:] = 0.01
+        return SimpleNamespace(mask=probability > 0.5, probability=probability)
+
+    def session(self, image: Any, *, reference: Any = None, mask: Any = None, **more: Any) -> Any:
+        if "cls" in more:  # the imagined user's; what is carried along asks without
+            self.sessions.append((more["cls"], mask is not None))
+        return super().session(image, reference=reference, mask=mask)
+
+
+def test_a_guided_user_begins_with_what_the_class_gives_and_clicks_with_it(case: Case, lessons: list[int]) -> None:
+    predictor = HalfPredictor()
+    measured = measure_guided_clicks(predictor, case)  # type: ignore[arg-type]
+    assert predictor.sessions == [("liver", False)]
+    assert measured["guided"] == 2  # the other takes away what was carried too far
+    assert measured["guided_dice"] > 0.9
+    assert lessons == [1, 2]
+
+
+def test_where_the_class_is_right_a_guided_user_never_clicks(case: Case, lessons: list[int]) -> None:
+    assert measure_guided_clicks(PerfectPredictor(), case)["guided"] == 0  # type: ignore[arg-type]
+    unknown = measure_guided_clicks(PerfectPredictor(), replace(case, cls="spleen"))  # type: ignore[arg-type]
+    assert unknown == {"guided": None, "guided_dice": None}

@@ -77,6 +77,7 @@ def test_every_part_of_every_case_is_measured_and_summed_up(
         ("learning", "learned_1"),
         ("clicks", "least_certain"),
         ("learning_clicks", "learned"),
+        ("guided_clicks", "guided"),
         ("retrieval", "percentile"),
     )
     for part, name in names:

@@ -74,27 +74,48 @@ def measure_learning_clicks(predictor: Predictor, case: Case) -> dict[str, Any]:
     return {"learned": spent, "learned_dice": reached}
 
 
+def measure_guided_clicks(predictor: Predictor, case: Case) -> dict[str, Any]:
+    """``guided``: as ``learned``, but nothing begins from nothing, nor is clicked without the class.
+
+    The first slice begins with what the class gives in it, as does any other that nothing was carried to, and clicks
+    are guided by the class, as they are in Slicer when one is chosen. None where the model does not know the class.
+    """
+    cls = class_called(case.cls, predictor.classes)
+    if cls is None:
+        return {"guided": None, "guided_dice": None}
+    user = _User(predictor, USERS[""], cls)
+    slices = EncodedStack(predictor, case.stack, window=WINDOW, memory=1)
+    first, clicks = user.correct(slices.image(case.middle), None, case.truth[case.middle])
+    spent, reached = _least_certain(user, case, first, clicks, cls=cls, learns=True)
+    return {"guided": spent, "guided_dice": reached}
+
+
 #: Clicks, and the volume Dice that was reached; None where it cannot be tried.
 _Way = tuple[int, float] | tuple[None, None]
 
 
 @dataclass(frozen=True)
 class _User:
-    """Clicks into the largest error of a slice until its Dice is ``done``."""
+    """Clicks into the largest error of a slice until its Dice is ``done``, guided by a class or not."""
 
     predictor: Predictor
     done: float
+    cls: str | None = None
 
     def correct(self, image: EncodedImage | None, mask: Mask | None, truth: Mask) -> tuple[Mask, int]:
         """What becomes of a slice, and the clicks it takes."""
         current = np.zeros_like(truth) if mask is None else mask
         if not truth.any():
             return np.zeros_like(truth), int(current.any())
+        from_class = mask is None and self.cls is not None
+        if from_class and image is not None:
+            current = self.predictor.segment(image, cls=self.cls).mask
         if image is None or dice(current, truth) >= self.done:
             return current, 0
         # Clicks refine the mask alone: with the references they change less than the user wants. What comes of them is
         # the network's alone, as in the paper's tables.
-        session = self.predictor.session(image, mask=current if current.any() else None, honour=False)
+        given = current if current.any() and not from_class else None
+        session = self.predictor.session(image, cls=self.cls, mask=given, honour=False)
         best, clicks = current, 0
         while clicks < CLICKS_PER_SLICE and dice(current, truth) < self.done:
             click = next_click(current, truth)

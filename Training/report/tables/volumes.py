@@ -74,6 +74,13 @@ _PARTS: Mapping[str, tuple[str, Mapping[str, tuple[str, bool]]]] = MappingProxyT
                 "learned_dice": ("Dice (%) reached", True),
             },
         ),
+        "guided_clicks": (
+            "The same, every slice beginning with what the class gives or was carried to it, and clicks guided by it",
+            {
+                "guided": ("told the class: least certain", False),
+                "guided_dice": ("Dice (%) reached", True),
+            },
+        ),
         "retrieval": (
             "References from a library, Dice (%) of the middle slice",
             {
