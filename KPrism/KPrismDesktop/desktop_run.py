@@ -64,7 +64,14 @@ class DesktopRun:
         self._controller.ask(Request(target, Guide(class_name), anew=True))
 
     def through_volume(
-        self, target: Target, stack: SliceStack, pieces: Pieces, count: int, record: WrittenSlices | None = None
+        self,
+        target: Target,
+        stack: SliceStack,
+        pieces: Pieces,
+        count: int,
+        record: WrittenSlices | None = None,
+        *,
+        advise: Callable[[], str] = str,
     ) -> None:
         """Write a volume slice by slice.
 
@@ -74,6 +81,7 @@ class DesktopRun:
             pieces: what to write.
             count: how many slices there will be at most.
             record: what earlier runs wrote.
+            advise: asked at the end of a run that came to its end for what the user could do better, or "".
 
         Raises:
             InvalidImage: the nodes are in no scene.
@@ -88,7 +96,7 @@ class DesktopRun:
                 self._end("Done: in this range there was nothing left to segment.")
             elif error is None:
                 done = f"{'Stopped' if self._cancelled else 'Done'}: {run.done} slices written."
-                self._end(f"{done} {run.remark}".rstrip())
+                self._end(" ".join(filter(None, (done, run.remark, "" if self._cancelled else advise()))))
             elif isinstance(error, NoLongerWanted) and _is_deleted(target):
                 # Its slices read as empty, which looks like an undo to whoever wrote them.
                 self._end("The segment was deleted; the rest was not segmented.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from KPrismDesktop.desktop_run import DesktopRun
 from KPrismDesktop.effect_editor import EffectEditor
 from KPrismDesktop.qt_pump import QtPump
+from KPrismDesktop.run_progress import advice
 from KPrismLib.errors import KPrismError
 from KPrismLogic.runner import ThreadRunner
 from KPrismLogic.segment_propagation import SegmentPropagation
@@ -105,7 +106,7 @@ class EffectPropagation:
         self._options.progress.show(True)
         self._options.confidence.show(run)
         active.say("propagating …")
-        self._run.through_volume(target, run.stack, pieces, last - first + 1, run.record)
+        self._run.through_volume(target, run.stack, pieces, last - first + 1, run.record, advise=lambda: advice(run))
 
     def cancel(self) -> None:
         """End the run now; what is written stays."""

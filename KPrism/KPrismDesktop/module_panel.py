@@ -13,7 +13,7 @@ from KPrismDesktop.confidence_view import ConfidenceView
 from KPrismDesktop.desktop_run import DesktopRun
 from KPrismDesktop.model_section import ModelSection
 from KPrismDesktop.qt_pump import QtPump
-from KPrismDesktop.run_progress import RunProgress
+from KPrismDesktop.run_progress import RunProgress, advice
 from KPrismDesktop.scene_link import SceneLink
 from KPrismDesktop.slice_range import SliceRange
 from KPrismDesktop.slice_views import shown_slice
@@ -120,7 +120,8 @@ class ModulePanel:
             first, last = self._slices.chosen(run.stack)
             run.check_open(first, last)
             pieces = run.through(first, last, learn=self.ui.learnCheckBox.checked)
-            self._begin().through_volume(target, run.stack, pieces, last - first + 1, run.record)
+            count = last - first + 1
+            self._begin().through_volume(target, run.stack, pieces, count, run.record, advise=lambda: advice(run))
             self._show_confidence()
 
     def _on_class_volume(self) -> None:

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Any
 from KPrismLogic.lesson import Lesson
 
 if TYPE_CHECKING:
+    from KPrismLogic.segment_propagation import SegmentPropagation
     from KPrismLogic.volume_run import Step
+
+_LEARN = 'The model does not know this structure here; "Learn from the kept slices first" finds more of it.'
 
 
 class RunProgress:
@@ -45,3 +48,8 @@ class RunProgress:
         """``done`` of at most ``count`` slices are written, or steps of learning are taken."""
         self._bar.setMaximum(max(count, 1))
         self._bar.setValue(done)
+
+
+def advice(run: SegmentPropagation) -> str:
+    """How the next run could find more than this one, which has ended; or ""."""
+    return "" if run.guided else _LEARN

@@ -39,6 +39,11 @@ class EnginePropagation:
         """Whether it is for this model and class."""
         return self._predictor is predictor and self._cls == cls
 
+    @property
+    def guided(self) -> bool:
+        """As ``KPrismLib.volumes.Propagation.guided``."""
+        return self._run.guided
+
     def steps(
         self, accepted: Mapping[int, Mask], first: int, last: int, *, learn: bool
     ) -> Iterator[Lesson | SliceResult]:

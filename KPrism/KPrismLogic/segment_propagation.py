@@ -249,6 +249,11 @@ class SegmentPropagation:
         self._accepted[index], self._planes[index] = mask, plane
         self._confidence.pop(index, None)
 
+    @property
+    def guided(self) -> bool:
+        """Whether the last run was told more than by its slices: by a class that finds them, or by what it learned."""
+        return self._engine is not None and self._engine.guided
+
     def least_certain(self) -> int | None:
         """The written slice to look at next, where most pixels are in doubt, or None."""
         return most_in_doubt(self._confidence, self._areas)

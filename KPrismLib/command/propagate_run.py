@@ -131,7 +131,7 @@ def run(
     facts = {
         **file_facts(request, image, outputs),
         **facts_of(result, volume, predictor),
-        "propagation": {"learned": carry.learn, **_propagation_facts(propagation)},
+        "propagation": {"learned": carry.learn, "guided": propagation.guided, **_propagation_facts(propagation)},
     }
     if as_json:
         print_json(facts)
@@ -210,5 +210,7 @@ def _tell(facts: Mapping[str, Any], output: Path) -> None:
     if facts["warning"]:
         say(facts["warning"])
     if carried["least_certain"] is not None:
+        if not carried["guided"]:
+            say("The model does not know this structure here; --learn finds more of it.")
         say(f"Least certain: slice {carried['least_certain']}; look at it first.")
     say(f"Wrote {output} ({facts['milliseconds']:.0f} ms on {facts['device']}, window {facts['window']['rule']}).")

@@ -117,6 +117,11 @@ class Propagation:
         return self._ends
 
     @property
+    def guided(self) -> bool:
+        """Whether a class or what was learned had a say in any of the :attr:`results`, beside references."""
+        return any(known.basis is not None and known.basis.semantic for known in self._known)
+
+    @property
     def slices(self) -> EncodedStack:
         """The encoded slices, for others to reuse: ``predictor.session(run.slices.image(index))``."""
         return self._slices

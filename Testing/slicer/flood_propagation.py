@@ -28,6 +28,8 @@ class FloodResult:
 class FloodPropagation:
     """As ``KPrismLib.volumes.Propagation``."""
 
+    guided = True  # or the end of a run comes with advice
+
     def __init__(self, predictor, stack, *, window, cls=None):
         self.cls = cls
         self._predictor, self._stack, self._window = predictor, stack, window

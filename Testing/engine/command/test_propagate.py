@@ -96,7 +96,10 @@ def test_drawn_slices_are_learned_from_first(propagate, volume, volume_mask, wei
     _, plain, without = propagate(*drawn)
     result, facts, labels = propagate(*drawn, "--learn")
     assert result.status == 0, result.err
-    assert (plain["propagation"]["learned"], facts["propagation"]["learned"]) == (False, True)
+    for fact in ("learned", "guided"):
+        assert (plain["propagation"][fact], facts["propagation"][fact]) == (False, True)
+    assert "--learn finds more" in propagate(*drawn[:-1])[0].err
+    assert "--learn finds more" not in propagate(*drawn[:-1], "--learn")[0].err
     seeds = {index: _slice_of_mask(volume, volume_mask, index) for index in (2, 3)}
     np.testing.assert_array_equal(labels, _expected(volume, weights, seeds, learn=True)[1])
     assert not np.array_equal(labels, without)

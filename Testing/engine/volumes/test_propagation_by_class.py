@@ -23,6 +23,7 @@ def test_a_class_that_means_something_else_here_is_not_asked(learned: int, helps
     predictor = ScriptedPredictor(learned=lambda index: learned)
     run = start(predictor, cls="liver")
     list(run.propagate())
+    assert run.guided == helps
     assert predictor.by_class[0] == (4, "liver")
     assert len(predictor.by_class) == (9 if helps else 1)
     if not helps:

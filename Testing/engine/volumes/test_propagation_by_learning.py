@@ -68,6 +68,20 @@ def test_what_was_learned_has_a_say_in_every_slice_that_grows_with_the_accepted_
     assert 8 < few < found_rows(run)[5]
 
 
+def test_it_tells_whether_more_than_slices_guided_what_it_found(school: School) -> None:
+    run = start(ScriptedPredictor())
+    assert not run.guided
+    list(run.propagate(3, 5))
+    assert not run.guided
+    list(run.learn())
+    assert not run.guided  # nothing was found with it yet
+    list(run.propagate(3, 5))
+    assert run.guided
+    run.unlearn()
+    list(run.propagate(3, 5))
+    assert not run.guided
+
+
 @pytest.mark.parametrize(("accepted", "share"), [((4,), 1.0), ((4, 6), 1.5), ((4, 6, 7), 5 / 3)])
 def test_its_share_is_two_less_one_by_the_number_of_slices(
     school: School, accepted: tuple[int, ...], share: float

@@ -10,6 +10,7 @@ from KPrismLib.errors import OutOfMemory
 from KPrismLib.specialist import STEPS
 from KPrismLogic.model import shared_model
 from Testing.slicer.desktop.strict_effect import settle, show_layer, timers, widget_named, written
+from Testing.slicer.flood_propagation import FloodPropagation
 from Testing.slicer.scenes import LIVER, SPLEEN, draw_layers, fill
 
 pytestmark = pytest.mark.usefixtures("flood_propagation")
@@ -102,6 +103,32 @@ def test_the_effect_learns_tells_how_far_it_is_and_then_writes_in_one_undo_state
     desktop.logic.Undo()
     assert np.array_equal(written(desktop), both)
     assert not desktop.logic.CanUndo()
+
+
+def test_what_slices_alone_told_comes_with_the_advice_to_learn(desktop, lessons, monkeypatch):
+    monkeypatch.setattr(FloodPropagation, "guided", False)
+    _propagate()
+    settle()
+    assert "slices written. The model does not know this structure here" in _status()
+    assert '"Learn from the kept slices first" finds more' in _status()
+    monkeypatch.setattr(FloodPropagation, "guided", True)
+    widget_named("KPrismLearn").setChecked(True)
+    _propagate()
+    settle()
+    assert "slices written" in _status()
+    assert "does not know" not in _status()
+
+
+def test_a_run_that_was_stopped_is_not_commented_on(desktop, lessons, monkeypatch):
+    monkeypatch.setattr(FloodPropagation, "guided", False)
+    widget_named("KPrismLearn").setChecked(True)
+    lessons.hold(3)
+    _propagate()
+    _until(lessons.reached)
+    widget_named("KPrismCancel").click()
+    lessons.open()
+    settle()
+    assert _status().endswith("Stopped: 0 slices written.")
 
 
 def test_unticking_it_gives_what_there_was_without(desktop, lessons):
@@ -203,7 +230,8 @@ def test_what_goes_wrong_while_it_learns_stands_in_the_status_line(desktop, effe
 
 
 @pytest.mark.parametrize("learn", [False, True])
-def test_the_panel_learns_on_request(panel, learn):
+def test_the_panel_learns_on_request(panel, learn, monkeypatch):
+    monkeypatch.setattr(FloodPropagation, "guided", learn)
     draw_layers(panel.bench, 7)
     panel.red.SetSliceToRASByNTP(0, 0, 1, -1, 0, 0, *panel.bench.ras(7, 6, 7), 0)
     panel.ui.planeBox.setCurrentIndex(0)
@@ -217,6 +245,7 @@ def test_the_panel_learns_on_request(panel, learn):
     assert lessons.begun == [{7: LIVER[7].sum()}] * learn
     assert lessons.seen[:2][1:] == [(f"Learning what was segmented: step 1 of {STEPS} …", STEPS)] * learn
     assert panel.ui.statusLabel.text.startswith("Done: ")
+    assert ("does not know this structure" in panel.ui.statusLabel.text) != learn
     assert np.array_equal(panel.bench.array(), LIVER)
     panel.widget.cleanup()
 
