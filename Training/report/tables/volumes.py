@@ -79,6 +79,8 @@ _PARTS: Mapping[str, tuple[str, Mapping[str, tuple[str, bool]]]] = MappingProxyT
             {
                 "guided": ("told the class: least certain", False),
                 "guided_dice": ("Dice (%) reached", True),
+                "careful_guided": ("slices corrected to 95 %", False),
+                "careful_guided_dice": ("Dice (%) reached", True),
             },
         ),
         "retrieval": (
