@@ -29,6 +29,9 @@ class OptionsListener(PropagationListener, Protocol):
     def onAddReference(self) -> None:
         """The shown slice is to become a reference."""
 
+    def onFindReferences(self) -> None:
+        """References are to be found in other volumes."""
+
     def onRemoveReference(self, index: int) -> None:
         """A reference is not wanted any more."""
 
@@ -95,10 +98,17 @@ class EffectOptions(OptionRows):
         self.add_reference.objectName = "KPrismAddReference"
         self.add_reference.setToolTip("Take this slice with the selected segment as an example; up to nine.")
         self._connect(self.add_reference, "clicked()", listener.onAddReference)
+        self.find_references = qt.QPushButton("Find")
+        self.find_references.objectName = "KPrismFindReferences"
+        self.find_references.setToolTip(
+            "Take the slices that suit this one best from the scene's other volumes in which a segment of the same "
+            "name is drawn, in place of those that were found before."
+        )
+        self._connect(self.find_references, "clicked()", listener.onFindReferences)
         self.remove_reference = qt.QPushButton("Remove")
         self.remove_reference.objectName = "KPrismRemoveReference"
         self._connect(self.remove_reference, "clicked()", self._on_remove)
-        self._reference_row = side_by_side(self.add_reference, self.remove_reference)
+        self._reference_row = side_by_side(self.add_reference, self.find_references, self.remove_reference)
         effect.addOptionsWidget(self.references)
         effect.addOptionsWidget(self._reference_row)
 

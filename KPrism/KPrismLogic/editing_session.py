@@ -11,12 +11,15 @@ from KPrismLib.errors import InvalidPrompt, KPrismError
 from KPrismLogic.guide import Guide, ReferenceSlice
 from KPrismLogic.matrices import Vector, array_from_matrix, inverse, transformed, triple, world_from_volume
 from KPrismLogic.prompt_states import PromptStates
+from KPrismLogic.scene_library import Known, known_elsewhere
 from KPrismLogic.segment_editing import Editor
 from KPrismLogic.segments import apply_term
 from KPrismLogic.slice_controller import Request, SliceController, Stroke
 from KPrismLogic.slice_engine import Answer, SliceEngine
+from KPrismLogic.slice_image import cut
 from KPrismLogic.slice_origin import SliceOrigin
 from KPrismLogic.slice_plane import SlicePlane
+from KPrismLogic.slice_source import SliceSource
 from KPrismLogic.target import Target
 
 if TYPE_CHECKING:
@@ -101,6 +104,18 @@ class EditingSession:
         place = target.volume, target.segmentation, target.segment_id
         origin = SliceOrigin.of(*place, target.plane.point, target.plane.normal)
         return ReferenceSlice.of_segment(*place, target.plane), origin
+
+    def known_elsewhere(self, view: slicer.vtkMRMLSliceNode) -> tuple[SliceSource, list[Known]]:
+        """The shown slice, and slices of other volumes that could be its references.
+
+        Raises:
+            InvalidPrompt: no volume or segment is selected.
+            InvalidReference: no other volume has such a segment.
+            InvalidImage: the view shows nothing of the volume.
+        """
+        target = self.target(view)
+        source = SliceSource.of(target.volume, cut(target.volume, target.plane))
+        return source, known_elsewhere(target.volume, target.segmentation, target.segment_id, target.plane)
 
     def markers(self, view: slicer.vtkMRMLSliceNode) -> list[tuple[Vector, bool]]:
         """Where the clicks and scribbles of the shown slice lie in the view, (N, 2) each, and whether they add."""

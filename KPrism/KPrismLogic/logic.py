@@ -22,12 +22,15 @@ from KPrismLogic.editor_undo import KeepState, keep_state
 from KPrismLogic.guide import Guide, ReferenceSlice
 from KPrismLogic.model import Model
 from KPrismLogic.runner import DirectRunner
+from KPrismLogic.scene_library import TAKEN, known_elsewhere
 from KPrismLogic.segment_editing import LogicEditor
 from KPrismLogic.segment_propagation import SegmentPropagation
 from KPrismLogic.segments import find_or_add_segment, find_segment
 from KPrismLogic.slice_controller import Request, SliceController
 from KPrismLogic.slice_engine import Answer, SliceEngine, shared_engine
+from KPrismLogic.slice_image import cut
 from KPrismLogic.slice_plane import SlicePlane
+from KPrismLogic.slice_source import SliceSource
 from KPrismLogic.slice_stack import SliceStack
 from KPrismLogic.target import Target
 from KPrismLogic.temporary_editor import check_editable, check_readable, temporary_editor
@@ -58,6 +61,7 @@ class KPrismLogic:
         >>> logic.segmentSlice(ct, segmentation, "Cyst", clicks=[(-31.5, 12.0, -120.0)])   # doctest: +SKIP
         >>> known = logic.referenceSlice(ct, segmentation, "Liver", offset=-120.0)         # doctest: +SKIP
         >>> logic.segmentSlice(ct, segmentation, "Liver", offset=-115.0, reference=[known])  # doctest: +SKIP
+        >>> best = logic.findReferences(ct, segmentation, "Liver", offset=-115.0)          # doctest: +SKIP
         >>> result = logic.propagate(ct, segmentation, "Liver", offsets=[-120.0])          # doctest: +SKIP
         >>> result.leastCertain                                                            # doctest: +SKIP
         >>> logic.segmentVolume(ct, segmentation, ["liver", "spleen"])                     # doctest: +SKIP
@@ -156,6 +160,39 @@ class KPrismLogic:
         if segment_id is None:
             raise InvalidMask(f"{segmentationNode.GetName()} has no segment {segment!r}.")
         return ReferenceSlice.of_segment(volumeNode, segmentationNode, segment_id, where)
+
+    def findReferences(
+        self,
+        volumeNode: slicer.vtkMRMLVolumeNode,
+        segmentationNode: slicer.vtkMRMLSegmentationNode,
+        segment: str,
+        *,
+        plane: str | SlicePlane | slicer.vtkMRMLSliceNode = "axial",
+        offset: float | None = None,
+        count: int = TAKEN,
+    ) -> list[ReferenceSlice]:
+        """The slices of other volumes that suit a slice best, best first; arguments as for :meth:`segmentSlice`.
+
+        They come from all volumes of the scene in which a segment of the same name is drawn.
+
+        Args:
+            volumeNode, segmentationNode, segment, plane, offset: the slice and the structure, whose segment may be
+                empty.
+            count: how many at most.
+
+        Raises:
+            InvalidReference: no other volume has such a segment.
+            InvalidConfig: ``count`` below 1.
+            InvalidMask: no such segment.
+        """
+        check_nodes(volumeNode, segmentationNode, segment)
+        where = plane_of(volumeNode, plane, offset)
+        segment_id = find_segment(segmentationNode, segment)
+        if segment_id is None:
+            raise InvalidMask(f"{segmentationNode.GetName()} has no segment {segment!r}.")
+        source = SliceSource.of(volumeNode, cut(volumeNode, where))
+        known = [reference for reference, _ in known_elsewhere(volumeNode, segmentationNode, segment_id, where)]
+        return self.engine.best_references(source, known, count)
 
     def propagate(
         self,

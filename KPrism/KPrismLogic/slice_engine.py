@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -122,6 +122,32 @@ class SliceEngine:
         with self.model.in_use:
             return work(self._ready())
 
+    def best_references(
+        self, source: SliceSource, references: Sequence[ReferenceSlice], count: int
+    ) -> list[ReferenceSlice]:
+        """Those of some references that suit a slice best, best first.
+
+        Args:
+            source: the slice.
+            references: at least one; where some are known to be of the slice's kind of image, others are left out.
+            count: how many at most.
+
+        Raises:
+            KPrismError: whatever is wrong with an image or the weights, in a sentence.
+        """
+        with self.model.in_use:
+            from KPrismLib.volumes import LibrarySlice, ReferenceLibrary
+
+            predictor = self._ready()
+            library, kind = ReferenceLibrary(), self._kind(source)
+            kinds = [self._kind(one.source) for one in references]
+            for number, one in enumerate(references):
+                (part,) = self._reference(predictor, one).parts
+                library.add(LibrarySlice("", number, "", kinds[number]), part)
+            image = self._image(predictor, source)
+            best = library.suggest(image, "", modality=kind if kind in kinds else None, count=count)
+            return [references[suggestion.slice.index] for suggestion in best]
+
     def window_of(self, stack: SliceStack) -> IntensityWindow:
         """The intensity window of a volume, the same as for a click in one of its slices."""
         return self._window(stack.content, stack.grid.voxels, stack.modality)
@@ -158,13 +184,15 @@ class SliceEngine:
 
     def _foreign(self, question: Question) -> str:
         """A sentence when a reference is of another modality than the slice; else ""."""
-        from KPrismLib.imaging.kinds import foreign_reference, kind_of
+        from KPrismLib.imaging.kinds import foreign_reference
 
-        def kind(source: SliceSource) -> str | None:
-            return kind_of(source.modality, self._window_for(source), colour=source.pixels.ndim == 3)
+        references = [self._kind(one.source) for one in question.guide.references]
+        return foreign_reference(self._kind(question.source), references) if references else ""
 
-        references = question.guide.references
-        return foreign_reference(kind(question.source), [kind(one.source) for one in references]) if references else ""
+    def _kind(self, source: SliceSource) -> str | None:
+        from KPrismLib.imaging.kinds import kind_of
+
+        return kind_of(source.modality, self._window_for(source), colour=source.pixels.ndim == 3)
 
     def _ready(self) -> Predictor:
         predictor = self.model.predictor()

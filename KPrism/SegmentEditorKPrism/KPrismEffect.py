@@ -16,8 +16,8 @@ from KPrismDesktop.qt_pump import QtPump
 if TYPE_CHECKING:
     from KPrismDesktop.active_editing import ActiveEditing
     from KPrismDesktop.effect_propagation import EffectPropagation
+    from KPrismDesktop.effect_references import EffectReferences
     from KPrismLogic.guide import Guide
-    from KPrismLogic.slice_origin import SliceOrigin
 
 _HELP = """<html>Segment the shown slice with K-Prism.<p>
 <b>Click</b> what belongs to the segment, <b>Ctrl+click</b> (Cmd on a Mac) what does not, or drag a scribble.<br>
@@ -41,7 +41,7 @@ class KPrismEffect(AbstractScriptedSegmentEditorEffect):
         # Made when the effect is chosen for the first time: Slicer makes an effect for every editor, used or not.
         self._runner: Any = None
         self._states: Any = None
-        self._shelf: Any = None
+        self._references: EffectReferences | None = None
         self._propagation: EffectPropagation | None = None
         self._pointer = Pointer(self._draw)
         self._other_tool = False
@@ -80,7 +80,7 @@ class KPrismEffect(AbstractScriptedSegmentEditorEffect):
     def activate(self) -> None:
         from KPrismDesktop.active_editing import ActiveEditing
         from KPrismDesktop.effect_propagation import EffectPropagation
-        from KPrismLogic.guide import ReferenceShelf
+        from KPrismDesktop.effect_references import EffectReferences
         from KPrismLogic.prompt_states import PromptStates
         from KPrismLogic.runner import ThreadRunner
 
@@ -88,13 +88,14 @@ class KPrismEffect(AbstractScriptedSegmentEditorEffect):
         # The editor ends other tools before it activates an effect, and does not tell effects that are not active.
         self._other_tool = False
         if self._runner is None:
-            self._runner, self._states, self._shelf = ThreadRunner(QtPump()), PromptStates(), ReferenceShelf()
+            self._runner, self._states = ThreadRunner(QtPump()), PromptStates()
         if self.options is not None:
-            if self._propagation is None:
+            if self._propagation is None or self._references is None:
+                self._references = EffectReferences(self.scriptedEffect, self.options, self._runner)
                 self._propagation = EffectPropagation(self.scriptedEffect, self.options.propagation)
             told = self._runner, self._states, self._guide_kind, self._follow, self._propagation.found
             self._active = ActiveEditing(self.scriptedEffect, self.options, *told)
-            self._recall_references(self._active)
+            self._references.recall(self._active)
         self.updateGUIFromMRML()
 
     def deactivate(self) -> None:
@@ -137,10 +138,10 @@ class KPrismEffect(AbstractScriptedSegmentEditorEffect):
         self.scriptedEffect.setParameterDefault("Erasing", 0)
 
     def sourceVolumeNodeChanged(self) -> None:
-        if self._active is not None:
+        if self._active is not None and self._references is not None:
             self._active.nodes_changed()
             # An effect may stay chosen while a scene is opened.
-            self._recall_references(self._active)
+            self._references.recall(self._active)
             self._follow()
 
     def referenceGeometryChanged(self) -> None:
@@ -181,14 +182,16 @@ class KPrismEffect(AbstractScriptedSegmentEditorEffect):
                 self._active.session.name_segment(self._parameter("Class"))
 
     def onAddReference(self) -> None:
-        if self._active is not None:
-            with self._active.telling():
-                self._shelf.add(*self._active.session.reference(self._active.shown_view()))
-            self._keep_references()
+        if self._active is not None and self._references is not None:
+            self._references.add(self._active)
+
+    def onFindReferences(self) -> None:
+        if self._active is not None and self._references is not None:
+            self._references.find(self._active)
 
     def onRemoveReference(self, index: int) -> None:
-        if self._shelf is not None:
-            self._keep_references(self._shelf.remove(index))
+        if self._references is not None:
+            self._references.remove(index)
 
     def onSegmentShownSlice(self) -> None:
         if self._active is None:
@@ -269,29 +272,4 @@ class KPrismEffect(AbstractScriptedSegmentEditorEffect):
         kind = self._guide_kind()
         if kind == "class":
             return Guide(self._parameter("Class") or None)
-        return self._shelf.guide() if kind == "reference" and self._shelf is not None else Guide()
-
-    def _recall_references(self, active: ActiveEditing) -> None:
-        """Read the references that the scene was saved with, unless there are some, of whatever scene."""
-        from KPrismLogic.reference_records import recall
-
-        parameters = self.scriptedEffect.parameterSetNode()
-        if parameters is not None and not self._shelf:
-            remark = recall(parameters, self._shelf)
-            self._show_references()
-            if remark:
-                active.say(remark)
-
-    def _keep_references(self, removed: SliceOrigin | None = None) -> None:
-        """Show what the shelf holds now, and let it be saved with the scene."""
-        from KPrismLogic.reference_records import record
-
-        if self.scriptedEffect.parameterSetNode() is not None:
-            record(self.scriptedEffect.parameterSetNode(), self._shelf, removed)
-        self._show_references()
-
-    def _show_references(self) -> None:
-        from KPrismDesktop.thumbnails import thumbnail
-
-        if self.options is not None:
-            self.options.show_references([(thumbnail(one), one.title) for one in self._shelf])
+        return self._references.guide() if kind == "reference" and self._references is not None else Guide()

@@ -147,7 +147,7 @@ def test_damaged_records_do_not_break_the_effect(desktop, prepared, tmp_path, te
 
 def test_nothing_is_read_before_the_effect_is_chosen(desktop, prepared, tmp_path, monkeypatch):
     read = []
-    monkeypatch.setattr("KPrismLogic.reference_records.recall", lambda *_: read.append(1) or "")
+    monkeypatch.setattr("KPrismDesktop.effect_references.recall", lambda *_: read.append(1) or "")
     path = save(desktop.scene, tmp_path)
     desktop.deactivate(prepared)
     _open(desktop, path)

@@ -1,0 +1,104 @@
+"""The references of the effect: added by hand or found in other volumes, shown, and saved with the scene."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
+
+from KPrismDesktop.thumbnails import thumbnail
+from KPrismLib.errors import KPrismError
+from KPrismLogic.guide import MAXIMUM_REFERENCES, Guide, ReferenceShelf, ReferenceSlice
+from KPrismLogic.reference_records import recall, record
+from KPrismLogic.scene_library import TAKEN, Known
+from KPrismLogic.slice_engine import shared_engine
+
+if TYPE_CHECKING:
+    from KPrismDesktop.active_editing import ActiveEditing
+    from KPrismDesktop.effect_options import EffectOptions
+    from KPrismLogic.runner import Runner
+    from KPrismLogic.slice_origin import SliceOrigin
+
+
+class EffectReferences:
+    """As long as the effect lives, whether it is chosen or not.
+
+    Args:
+        effect: the scripted effect, whose parameter node the scene is saved with.
+        options: where they are shown.
+        runner: runs the model.
+    """
+
+    def __init__(self, effect: Any, options: EffectOptions, runner: Runner) -> None:
+        self._effect, self._options, self._runner = effect, options, runner
+        self._shelf = ReferenceShelf()
+        self._found: list[ReferenceSlice] = []  # by the last search
+
+    def guide(self) -> Guide:
+        """All of them."""
+        return self._shelf.guide()
+
+    def add(self, active: ActiveEditing) -> None:
+        """Take the shown slice; what is wrong is said in the status line."""
+        with active.telling():
+            self._shelf.add(*active.session.reference(active.shown_view()))
+        self._keep()
+
+    def remove(self, index: int) -> None:
+        """Take one away, by its place."""
+        self._keep(self._shelf.remove(index))
+
+    def find(self, active: ActiveEditing) -> None:
+        """Look for those that suit the shown slice best in other volumes; they replace those found before."""
+        if not active.ready():
+            return
+        try:
+            source, known = active.session.known_elsewhere(active.shown_view())
+        except KPrismError as error:
+            active.say(str(error))
+            return
+        references = [reference for reference, _ in known]
+        self._runner.submit(
+            lambda: shared_engine().best_references(source, references, TAKEN),
+            functools.partial(self._on_found, active, known),
+        )
+        active.say(f"comparing {len(known)} slices of other volumes …")
+
+    def recall(self, active: ActiveEditing) -> None:
+        """Read those that the scene was saved with, unless there are some, of whatever scene."""
+        parameters = self._effect.parameterSetNode()
+        if parameters is not None and not self._shelf:
+            remark = recall(parameters, self._shelf)
+            self._show()
+            if remark:
+                active.say(remark)
+
+    def _on_found(self, active: ActiveEditing, known: Sequence[Known], done: Future[list[ReferenceSlice]]) -> None:
+        try:
+            best = done.result()
+        except (KPrismError, ImportError) as error:
+            active.say(str(error))
+            return
+        except Exception as error:
+            active.say(f"Something went wrong ({error}); the log has more.")
+            raise
+        for one in self._found:
+            if one in list(self._shelf):
+                self._keep(self._shelf.remove(list(self._shelf).index(one)))
+        origins = dict(known)
+        self._found = best[: MAXIMUM_REFERENCES - len(self._shelf)]
+        for one in self._found:
+            self._shelf.add(one, origins[one])
+        self._keep()
+        titles = ", ".join(dict.fromkeys(one.title for one in self._found))
+        active.say(f"Found {len(self._found)} references: {titles}." if titles else "There is no room; remove some.")
+
+    def _keep(self, removed: SliceOrigin | None = None) -> None:
+        """Show what there is now, and let it be saved with the scene."""
+        if self._effect.parameterSetNode() is not None:
+            record(self._effect.parameterSetNode(), self._shelf, removed)
+        self._show()
+
+    def _show(self) -> None:
+        self._options.show_references([(thumbnail(one), one.title) for one in self._shelf])

@@ -1,0 +1,147 @@
+"""References from other volumes of the scene: what is there to choose from, and that the engine chooses."""
+
+import numpy as np
+import pytest
+
+from KPrismLib.errors import InvalidConfig, InvalidMask, InvalidReference
+from KPrismLib.network import KPrism, named_config
+from KPrismLib.predictor import Predictor
+from KPrismLib.volumes import LibrarySlice, ReferenceLibrary
+from KPrismLogic.guide import ReferenceSlice
+from KPrismLogic.logic import KPrismLogic
+from KPrismLogic.model import Model
+from KPrismLogic.scene_library import MOST_SLICES, known_elsewhere
+from KPrismLogic.slice_engine import SliceEngine
+from KPrismLogic.slice_image import cut
+from KPrismLogic.slice_plane import SlicePlane
+from KPrismLogic.slice_source import SliceSource
+from Testing.slicer.scenes import LIVER, Bench, body, fill, geometry, segmentation_node, view_plane, volume_node
+
+#: Layers that hold the liver.
+LAYERS = range(3, 10)
+
+
+@pytest.fixture
+def bench(scene):
+    """A volume without anything segmented in it."""
+    return Bench.of_body(scene, "flipped")
+
+
+def _case(scene, name, *, kind="identity", segment="liver", drawn=LIVER, voxels=None):
+    """Another volume, with a segment."""
+    volume = volume_node(scene, body() if voxels is None else voxels, geometry(kind), name=name)
+    other = Bench.make(scene, volume, segmentation_node(scene, volume, [segment]), segment)
+    fill(other.editor, other.segmentation, segment, drawn)
+    return other
+
+
+def _known(bench, plane="axial"):
+    where = view_plane(plane, bench.ras(6, 6, 7))
+    return known_elsewhere(bench.volume, bench.segmentation, "Liver", where)
+
+
+def test_slices_of_other_volumes_with_a_segment_of_that_name_are_known(scene, bench):
+    fill(bench.editor, bench.segmentation, "Liver", LIVER)
+    _case(scene, "B", kind="flipped")
+    _case(scene, "C", segment="spleen")
+    other = _case(scene, "D", kind="anisotropic", segment="LIVER")
+    known = _known(bench)
+    assert [reference.title for reference, _ in known] == ["liver in B"] * 7 + ["LIVER in D"] * 7
+    for (reference, origin), k in zip(known[7:], LAYERS, strict=True):
+        assert reference.mask.sum() == LIVER[k].sum()
+        assert reference.mask.sum() == (reference.source.pixels == 100).sum()
+        assert origin.nodes_in(scene) == (other.volume, other.segmentation)
+        assert origin.point[2] == pytest.approx(other.ras(k, 0, 0)[2])
+        assert origin.normal == (0, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("plane", "axis", "normal"),
+    [("axial", 0, 2), ("coronal", 1, 1), ("sagittal", 2, 0), ("oblique", 0, 2)],
+)
+def test_they_are_parallel_to_the_anatomical_plane_that_is_nearest(scene, bench, plane, axis, normal):
+    _case(scene, "B")
+    known = _known(bench, plane)
+    assert len(known) == LIVER.any(axis=tuple({0, 1, 2} - {axis})).sum()
+    for reference, origin in known:
+        assert reference.mask.sum() == LIVER.sum() / len(known)
+        assert np.argmax(origin.normal) == normal
+
+
+def test_of_many_slices_some_are_known_evenly_spread_over_volumes(scene, bench):
+    tall = np.zeros((60, 8, 8), np.uint8)
+    tall[10:, 2:6, 2:6] = 100
+    for name in "BC":
+        _case(scene, name, voxels=tall, drawn=tall == 100)
+    known = _known(bench)
+    # The first and the last slice in front of a segment may only touch it.
+    assert MOST_SLICES - 4 <= len(known) <= MOST_SLICES
+    heights = np.array([origin.point[2] for _, origin in known]).reshape(2, -1)
+    assert np.array_equal(*heights)
+    assert np.ptp(heights[0]) > 40
+    assert set(np.diff(heights[0])) <= {3, 4}
+
+
+def test_where_there_are_none_a_sentence_says_what_is_missing(scene, bench):
+    fill(bench.editor, bench.segmentation, "Liver", LIVER)
+    _case(scene, "B", segment="spleen")
+    _case(scene, "C", drawn=np.zeros_like(LIVER))
+    detached = _case(scene, "D")
+    scene.RemoveNode(detached.volume)
+    with pytest.raises(InvalidReference, match=r"No other volume of the scene has a segment Liver .*; load"):
+        _known(bench)
+
+
+def _networked():
+    sizes = {"dim": 16, "heads": 2, "encoder_channels": (16, 16, 32), "encoder_blocks": (1, 1, 1, 1)}
+    sizes |= {"detail_channels": 8, "prompt_channels": 8, "ffn_dim": 16, "pixel_ffn_dim": 16, "mask_head_dim": 8}
+    model = Model()
+    model.use(Predictor(KPrism(named_config("small", image_size=64, classes=("liver", "spleen"), **sizes))))
+    return model
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_the_engine_takes_those_that_its_library_suggests(scene, bench):
+    noise = np.random.default_rng(0).integers(0, 40, body().shape)
+    _case(scene, "B", voxels=(body() + noise).astype(np.uint8))
+    _case(scene, "C", kind="anisotropic", voxels=(body() // 2 + noise).astype(np.uint8))
+    model = _networked()
+    engine, predictor = SliceEngine(model), model.predictor()
+    known = [reference for reference, _ in _known(bench)]
+    source = SliceSource.of(bench.volume, cut(bench.volume, view_plane("axial", bench.ras(6, 6, 7))))
+
+    def encoded(one):
+        return predictor.encode(one.pixels, window=engine._window_for(one), spacing=one.spacing)
+
+    library = ReferenceLibrary()
+    for number, one in enumerate(known):
+        part = predictor.encode_reference(encoded(one.source), one.source.pixels, one.mask)
+        library.add(LibrarySlice("case", number, "liver"), part)
+    expected = [known[best.slice.index] for best in library.suggest(encoded(source), "liver", count=3)]
+    assert engine.best_references(source, known, 3) == expected
+    assert expected != known[:3]
+
+    logic = KPrismLogic(model)
+    where = SlicePlane.of_volume(bench.volume, "axial").moved_to(bench.ras(6, 6, 7))
+    found = logic.findReferences(bench.volume, bench.segmentation, "Liver", plane=where, count=3)
+    assert [one.source.key for one in found] == [one.source.key for one in expected]
+    assert len(logic.findReferences(bench.volume, bench.segmentation, "Liver", plane=where)) == 5
+    assert logic.segmentSlice(bench.volume, bench.segmentation, "Liver", plane=where, reference=found).mask.shape
+    with pytest.raises(InvalidConfig, match="At least 1"):
+        logic.findReferences(bench.volume, bench.segmentation, "Liver", count=0)
+    with pytest.raises(InvalidMask, match="no segment 'Cyst'"):
+        logic.findReferences(bench.volume, bench.segmentation, "Cyst")
+
+
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize(("modality", "titles"), [("CT", {"liver in C"}), (None, {"liver in B", "liver in C"})])
+def test_those_of_the_same_modality_come_first(scene, bench, monkeypatch, modality, titles):
+    modalities = {"B": "MR", "C": "CT", "CT": modality}
+    monkeypatch.setattr("KPrismLogic.slice_source.modality_of", lambda volume: modalities[volume.GetName()])
+    for name in "BC":
+        _case(scene, name)
+    known = [reference for reference, _ in _known(bench)]
+    source = SliceSource.of(bench.volume, cut(bench.volume, view_plane("axial", bench.ras(6, 6, 7))))
+    found = SliceEngine(_networked()).best_references(source, known, len(known))
+    assert {one.title for one in found} == titles
+    assert all(isinstance(one, ReferenceSlice) for one in found)
