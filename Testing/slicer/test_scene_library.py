@@ -134,7 +134,10 @@ def test_the_engine_takes_those_that_its_library_suggests(scene, bench):
 
 
 @pytest.mark.usefixtures("one_thread")
-@pytest.mark.parametrize(("modality", "titles"), [("CT", {"liver in C"}), (None, {"liver in B", "liver in C"})])
+@pytest.mark.parametrize(
+    ("modality", "titles"),
+    [("CT", {"liver in C"}), (None, {"liver in B", "liver in C"}), ("US", {"liver in B", "liver in C"})],
+)
 def test_those_of_the_same_modality_come_first(scene, bench, monkeypatch, modality, titles):
     modalities = {"B": "MR", "C": "CT", "CT": modality}
     monkeypatch.setattr("KPrismLogic.slice_source.modality_of", lambda volume: modalities[volume.GetName()])
