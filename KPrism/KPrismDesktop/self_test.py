@@ -130,6 +130,7 @@ def effect() -> None:
         _check(python.prompts_in(widget) == 0, f"undo left the prompt in {name}")
     _check(not _slices(volume, segmentation, segment_id), "undo did not restore the empty segment")
     _propagate(editor, volume, segmentation, segment_id)
+    _find_references(editor.activeEffect().self())
     editor.setActiveEffectByName("")
 
 
@@ -155,13 +156,30 @@ def _propagate(editor: Any, volume: Any, segmentation: Any, segment_id: str) -> 
     _check(_slices(volume, segmentation, segment_id) == {6}, "one undo did not take the run back")
 
 
+def _find_references(python: Any) -> None:
+    """Those of another volume come, in which a segment of the same name is drawn."""
+    volume, segmentation = _box("Known")
+    segment_id = segmentation.GetSegmentation().AddEmptySegment("", "Test")
+    drawn = (slicer.util.arrayFromVolume(volume) >= 200).astype(np.uint8)
+    slicer.util.updateSegmentBinaryLabelmapFromArray(drawn, segmentation, segment_id, volume)
+    python.onGuideChosen("reference")
+    python.options.find_references.click()
+    _wait(lambda: "comparing" not in python.options.status.text)
+    said, found = python.options.status.text, python.options.references.count
+    _check(found == 5, f"{found} references were found, and the effect says: {said}")
+
+
 def _scene() -> tuple[Any, Any]:
     """An empty scene with a volume of one bright box, and an empty segmentation."""
     slicer.mrmlScene.Clear(0)
+    return _box("Box")
+
+
+def _box(name: str) -> tuple[Any, Any]:
     voxels = np.zeros((12, 40, 48), np.int16)
     voxels[3:9, 10:30, 12:36] = 200
     voxels += np.random.default_rng(0).integers(0, 40, voxels.shape).astype(np.int16)
-    volume = slicer.util.addVolumeFromArray(voxels, name="Box")
+    volume = slicer.util.addVolumeFromArray(voxels, name=name)
     volume.SetSpacing(1.0, 1.0, 3.0)
     volume.SetOrigin(-24.0, -20.0, -18.0)
     segmentation = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Segmentation")
