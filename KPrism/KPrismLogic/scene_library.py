@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from KPrismLib.errors import InvalidReference, KPrismError
+from KPrismLib.evenly import evenly
 from KPrismLogic.drawn_slices import slices_at
 from KPrismLogic.guide import ReferenceSlice
 from KPrismLogic.segments import segment_named
@@ -45,8 +46,6 @@ def known_elsewhere(
     Raises:
         InvalidReference: there are none; the sentence says what is missing.
     """
-    from KPrismLib.volumes.evenly import evenly
-
     name = segmentation.GetSegmentation().GetSegment(segment_id).GetName()
     direction = next(known for known, axis in NORMAL_AXES.items() if axis == plane.axis)
     cases = list(_cases(volume, name))

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from KPrismLib.class_names import row_of_class
 from KPrismLib.encoded_image import EncodedImage
 from KPrismLib.evaluation.dice import dice
+from KPrismLib.evenly import evenly
 from KPrismLib.predictor import Predictor
 from KPrismLib.specialist import Example, Specialist
-from KPrismLib.volumes.evenly import evenly
 
 #: A class that finds the accepted slices worse than with this mean Dice means something else here: another modality,
 #: another view, or a segment that bears its name by chance.

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from KPrismLib.errors import InvalidConfig, InvalidImage, InvalidMask
+from KPrismLib.evenly import evenly
 from KPrismLib.image_checks import checked_mask, size_text
 from KPrismLib.intensity import IntensityWindow
 from KPrismLib.predictor import MAXIMUM_REFERENCES, Predictor
@@ -22,7 +23,6 @@ from KPrismLib.volumes.confidence import confidence_from
 from KPrismLib.volumes.descriptor import similarity
 from KPrismLib.volumes.encoded_references import EncodedReferences
 from KPrismLib.volumes.encoded_stack import EncodedStack
-from KPrismLib.volumes.evenly import evenly
 from KPrismLib.volumes.known_slices import Basis, KnownSlice, KnownSlices
 from KPrismLib.volumes.reference_choice import choose_references
 from KPrismLib.volumes.slice_result import SliceResult, pixels_in_doubt
