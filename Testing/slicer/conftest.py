@@ -54,6 +54,16 @@ def flood_propagation(monkeypatch) -> None:
 
 
 @pytest.fixture
+def flood_library(monkeypatch) -> type:
+    """A library of references whose suggestions can be told in advance, instead of the engine's."""
+    from Testing.slicer.flood_library import FloodLibrary
+
+    monkeypatch.setattr("KPrismLib.volumes.ReferenceLibrary", FloodLibrary)
+    monkeypatch.setattr(FloodLibrary, "asked", [])
+    return FloodLibrary
+
+
+@pytest.fixture
 def session(bench) -> Iterator:
     """Runs through the ``bench`` of the test's module, from slice 6, in which the structure is drawn."""
     from Testing.slicer.carrying import Session

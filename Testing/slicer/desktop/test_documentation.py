@@ -11,12 +11,12 @@ from KPrismLogic.model import shared_model
 from KPrismLogic.slice_engine import shared_engine
 from Testing.slicer.desktop import strict_module
 from Testing.slicer.flood_predictor import FloodPredictor
-from Testing.slicer.scenes import Bench, segmentation_node, volume_node
+from Testing.slicer.scenes import Bench, fill, segmentation_node, volume_node
 
 GUIDE = Path(__file__).resolve().parents[3] / "Documentation" / "Slicer.md"
 
 
-def test_console_examples_run(scene, monkeypatch, capsys, flood_propagation):
+def test_console_examples_run(scene, monkeypatch, capsys, flood_propagation, flood_library):
     strict_module.install(monkeypatch, strict_module.App())
     monkeypatch.delitem(sys.modules, "KPrism", raising=False)
     voxels = np.zeros((30, 40, 40), np.uint8)
@@ -26,6 +26,9 @@ def test_console_examples_run(scene, monkeypatch, capsys, flood_propagation):
     ct = volume_node(scene, voxels, matrix, name="CT")
     organs = segmentation_node(scene, ct, ())
     organs.SetName("Organs")
+    known = volume_node(scene, voxels, matrix, name="Known")
+    other = Bench.make(scene, known, segmentation_node(scene, known, ["Liver"]))
+    fill(other.editor, other.segmentation, "Liver", voxels == 100)
     red = slicer.vtkMRMLSliceNode()
     red.SetLayoutName("Red")
     red.SetName("Red")
@@ -49,6 +52,7 @@ def test_console_examples_run(scene, monkeypatch, capsys, flood_propagation):
     liver = bench.array(content.GetSegmentIdBySegmentName("Liver"))
     assert liver[10].sum() == (voxels[10] == 100).sum()
     assert bench.array(content.GetSegmentIdBySegmentName("Spleen")).any()
+    assert [one.title for one in names["best"]] == ["Liver in Known"] * 5
     assert names["result"].leastCertain in names["result"].confidence
     assert "of at most 17" in capsys.readouterr().out
 

@@ -1,8 +1,6 @@
 """References that the effect finds in other volumes of the scene."""
 
 import threading
-from types import SimpleNamespace
-from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -13,28 +11,7 @@ from KPrismLogic.reference_records import ATTRIBUTE
 from Testing.slicer.desktop.strict_effect import settle, show_layer, widget_named, written
 from Testing.slicer.scenes import LIVER, Bench, body, fill, geometry, segmentation_node, volume_node
 
-
-class LastAdded:
-    """Instead of the engine's library: it suggests the references that were added last."""
-
-    asked: ClassVar[list] = []
-
-    def __init__(self):
-        self._slices = []
-
-    def add(self, slice_, part):
-        self._slices.append(slice_)
-
-    def suggest(self, image, structure, *, modality, count):
-        self.asked.append(image.pixels)
-        return [SimpleNamespace(slice=one) for one in reversed(self._slices[-count:])]
-
-
-@pytest.fixture(autouse=True)
-def library(monkeypatch):
-    monkeypatch.setattr("KPrismLib.volumes.ReferenceLibrary", LastAdded)
-    monkeypatch.setattr(LastAdded, "asked", [])
-    return LastAdded
+pytestmark = pytest.mark.usefixtures("flood_library")
 
 
 @pytest.fixture
@@ -64,14 +41,14 @@ def _tips():
     return [shown.item(number)._values["toolTip"] for number in range(shown.count)]
 
 
-def test_the_best_are_taken_shown_saved_and_used(desktop, guided, library):
+def test_the_best_are_taken_shown_saved_and_used(desktop, guided, flood_library):
     _add_case(desktop, "Known")
     _find()
     assert "comparing 7 slices of other volumes" in _status()
     settle()
     assert _status().endswith("Found 5 references: Liver in Known.")
     assert _tips() == ["Liver in Known"] * 5
-    assert (library.asked[0] == 100).sum() == LIVER[6].sum()
+    assert (flood_library.asked[0] == 100).sum() == LIVER[6].sum()
     references = guided.self()._guide().references
     assert [one.mask.sum() for one in references] == [LIVER[k].sum() for k in (9, 8, 7, 6, 5)]
     assert desktop.parameters.GetAttribute(ATTRIBUTE).count("normal") >= 5

@@ -1,0 +1,23 @@
+"""A library whose suggestions can be told in advance: the references that were added last, the last one first.
+
+The engine's own is tested in ``Testing/engine/volumes``; a flood predictor has no features that it could compare.
+"""
+
+from types import SimpleNamespace
+from typing import ClassVar
+
+
+class FloodLibrary:
+    """As ``KPrismLib.volumes.ReferenceLibrary``; ``asked`` has the pixels of every slice that it was asked about."""
+
+    asked: ClassVar[list] = []
+
+    def __init__(self):
+        self._slices = []
+
+    def add(self, slice_, part):
+        self._slices.append(slice_)
+
+    def suggest(self, image, structure, *, modality, count):
+        self.asked.append(image.pixels)
+        return [SimpleNamespace(slice=one) for one in reversed(self._slices[-count:])]
