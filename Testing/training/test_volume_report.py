@@ -24,7 +24,7 @@ from KPrismLib.weights import save_weights
 from Testing.engine.command.tiny_inputs import tiny_config
 from Testing.training.volumes import PerfectPredictor, volumes_of_liver
 from Training import volume_report
-from Training.volume_measures import learning
+from Training.volume_measures import clicking, learning
 from Training.volume_measures.cases import SliceStack, cases_of
 from Training.volume_measures.classing import ClassMeasure
 from Training.volume_measures.clicking import measure_clicks
@@ -66,6 +66,7 @@ def test_every_part_of_every_case_is_measured_and_summed_up(
 ) -> None:
     monkeypatch.setattr(class_guidance, "Specialist", partial(Specialist, steps=1))
     monkeypatch.setattr(learning, "GIVEN", (1,))
+    monkeypatch.setattr(clicking, "CLICKS_PER_SLICE", 2)  # this network never gets there
     output = tmp_path / "out.json"
     assert report(data, "--json", output, "--model", weights, "--device", "cpu", *SETS).exit_code == 0
     content = json.loads(output.read_text())
