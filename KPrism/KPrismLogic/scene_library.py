@@ -17,8 +17,8 @@ from KPrismLogic.slice_stack import SliceStack
 if TYPE_CHECKING:
     import slicer
 
-#: How many slices are compared at most, shared by the volumes: each is encoded once.
-MOST_SLICES = 30
+#: How many slices are compared at most, shared by the volumes; an engine remembers so many for the next search.
+MOST_SLICES = 20
 
 #: How many of them are taken: what a few have in common, one reference does not show.
 TAKEN = 5

@@ -233,8 +233,9 @@ class SliceEngine:
         return predictor.combine(parts)
 
     def _reference(self, predictor: Predictor, one: ReferenceSlice) -> ReferenceSet:
+        # By what it shows: each search of the scene cuts the same slices anew.
         return self._references.get_or_make(
-            (one, self.window),
+            (one.source.key, np.packbits(one.mask).tobytes(), self.window),
             lambda: predictor.reference(
                 [(one.source.pixels, one.mask)], window=self._window_for(one.source), spacing=one.source.spacing
             ),

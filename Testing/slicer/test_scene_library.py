@@ -79,7 +79,7 @@ def test_of_many_slices_some_are_known_evenly_spread_over_volumes(scene, bench):
     heights = np.array([origin.point[2] for _, origin in known]).reshape(2, -1)
     assert np.array_equal(*heights)
     assert np.ptp(heights[0]) > 40
-    assert set(np.diff(heights[0])) <= {3, 4}
+    assert set(np.diff(heights[0])) <= {5, 6}
 
 
 def test_where_there_are_none_a_sentence_says_what_is_missing(scene, bench):
@@ -101,7 +101,7 @@ def _networked():
 
 
 @pytest.mark.usefixtures("one_thread")
-def test_the_engine_takes_those_that_its_library_suggests(scene, bench):
+def test_the_engine_takes_those_that_its_library_suggests(scene, bench, monkeypatch):
     noise = np.random.default_rng(0).integers(0, 40, body().shape)
     _case(scene, "B", voxels=(body() + noise).astype(np.uint8))
     _case(scene, "C", kind="anisotropic", voxels=(body() // 2 + noise).astype(np.uint8))
@@ -120,6 +120,10 @@ def test_the_engine_takes_those_that_its_library_suggests(scene, bench):
     expected = [known[best.slice.index] for best in library.suggest(encoded(source), "liver", count=3)]
     assert engine.best_references(source, known, 3) == expected
     assert expected != known[:3]
+    again = [reference for reference, _ in _known(bench)]  # cut anew
+    monkeypatch.setattr(predictor, "reference", None)
+    assert engine.best_references(source, again, 3) == [again[known.index(one)] for one in expected]
+    monkeypatch.undo()
 
     logic = KPrismLogic(model)
     where = SlicePlane.of_volume(bench.volume, "axial").moved_to(bench.ras(6, 6, 7))
