@@ -10,7 +10,7 @@ from KPrismDesktop.effect_editor import EffectEditor
 from KPrismDesktop.model_settings import restore
 from KPrismDesktop.selection_watch import SelectionWatch
 from KPrismDesktop.slice_views import visible_slice_nodes
-from KPrismDesktop.status_line import StatusLine
+from KPrismDesktop.status_line import StatusLine, failure
 from KPrismDesktop.view_markers import ViewMarkers
 from KPrismDesktop.warm_up import WarmUp
 from KPrismLib.errors import InvalidPrompt, KPrismError
@@ -62,7 +62,7 @@ class ActiveEditing:
             runner,
             states=states,
             report=self._on_written,
-            fail=self._on_failed,
+            fail=self.failed,
             found=found,
         )
         self._status = StatusLine(options.show_status, engine.model, lambda: self.session.controller.busy)
@@ -156,6 +156,6 @@ class ActiveEditing:
         self._markers.refresh()
         self._warm_up.later()
 
-    def _on_failed(self, error: Exception) -> None:
-        expected = isinstance(error, (KPrismError, ImportError))
-        self.say(str(error) if expected else f"Something went wrong ({error}); the log has more.")
+    def failed(self, error: Exception) -> None:
+        """Say what kept something from being done."""
+        self.say(failure(error))

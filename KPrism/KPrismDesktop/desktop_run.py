@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from typing import TYPE_CHECKING
 
-from KPrismLib.errors import KPrismError
+from KPrismDesktop.status_line import failure
 from KPrismLogic.guide import Guide
 from KPrismLogic.segment_editing import Editor
 from KPrismLogic.slice_controller import Request, SliceController
@@ -71,7 +71,7 @@ class DesktopRun:
         count: int,
         record: WrittenSlices | None = None,
         *,
-        advise: Callable[[], str] = str,
+        advise: Callable[[], str] = lambda: "",
     ) -> None:
         """Write a volume slice by slice.
 
@@ -129,8 +129,7 @@ class DesktopRun:
         self._end(answer.remark or f"Done in {answer.milliseconds:.0f} ms.")
 
     def _on_failed(self, error: Exception) -> None:
-        expected = isinstance(error, (KPrismError, ImportError))
-        self._end(str(error) if expected else f"Something went wrong ({error}); the log has more.")
+        self._end(failure(error))
 
     def _end(self, sentence: str) -> None:
         if self._controller is not None:

@@ -53,17 +53,14 @@ class EffectReferences:
         """Look for those that suit the shown slice best in other volumes; they replace those found before."""
         if not active.ready():
             return
-        try:
+        with active.telling():
             source, known = active.session.known_elsewhere(active.shown_view())
-        except KPrismError as error:
-            active.say(str(error))
-            return
-        references = [reference for reference, _ in known]
-        self._runner.submit(
-            lambda: shared_engine().best_references(source, references, TAKEN),
-            functools.partial(self._on_found, active, known),
-        )
-        active.say(f"comparing {len(known)} slices of other volumes …")
+            references = [reference for reference, _ in known]
+            self._runner.submit(
+                lambda: shared_engine().best_references(source, references, TAKEN),
+                functools.partial(self._on_found, active, known),
+            )
+            active.say(f"comparing {len(known)} slices of other volumes …")
 
     def recall(self, active: ActiveEditing) -> None:
         """Read those that the scene was saved with, unless there are some, of whatever scene."""
@@ -77,15 +74,13 @@ class EffectReferences:
     def _on_found(self, active: ActiveEditing, known: Sequence[Known], done: Future[list[ReferenceSlice]]) -> None:
         try:
             best = done.result()
-        except (KPrismError, ImportError) as error:
-            active.say(str(error))
-            return
         except Exception as error:
-            active.say(f"Something went wrong ({error}); the log has more.")
-            raise
-        for one in self._found:
-            if one in list(self._shelf):
-                self._keep(self._shelf.remove(list(self._shelf).index(one)))
+            active.failed(error)
+            if not isinstance(error, (KPrismError, ImportError)):
+                raise  # A defect: the log gets the whole story.
+            return
+        for index in reversed([index for index, one in enumerate(self._shelf) if one in self._found]):
+            self.remove(index)
         origins = dict(known)
         self._found = best[: MAXIMUM_REFERENCES - len(self._shelf)]
         for one in self._found:

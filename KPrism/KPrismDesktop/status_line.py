@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from KPrismLib.errors import KPrismError
 from KPrismLogic.readiness import missing_packages, what_is_missing
 
 if TYPE_CHECKING:
@@ -18,6 +19,12 @@ _HINTS = {
     "class": "choose a class",
     "reference": "show a segmented slice and add it",
 }
+
+
+def failure(error: Exception) -> str:
+    """What the user is told of an error: its own sentence, or, of a defect, where to read on."""
+    expected = isinstance(error, (KPrismError, ImportError))
+    return str(error) if expected else f"Something went wrong ({error}); the log has more."
 
 
 class StatusLine:

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from KPrismLib.errors import InvalidMask, InvalidPrompt, InvalidReference, UnknownClass
+from KPrismLib.errors import InvalidPrompt, InvalidReference, UnknownClass
 from KPrismLogic.classes_through_volume import ClassesThroughVolume
 from KPrismLogic.console_arguments import (
     check_nodes,
@@ -25,7 +25,7 @@ from KPrismLogic.runner import DirectRunner
 from KPrismLogic.scene_library import TAKEN, known_elsewhere
 from KPrismLogic.segment_editing import LogicEditor
 from KPrismLogic.segment_propagation import SegmentPropagation
-from KPrismLogic.segments import find_or_add_segment, find_segment
+from KPrismLogic.segments import existing_segment, find_or_add_segment, find_segment
 from KPrismLogic.slice_controller import Request, SliceController
 from KPrismLogic.slice_engine import Answer, SliceEngine, shared_engine
 from KPrismLogic.slice_image import cut
@@ -156,9 +156,7 @@ class KPrismLogic:
         check_nodes(volumeNode, segmentationNode, segment)
         check_readable(segmentationNode)
         where = plane_of(volumeNode, plane, offset)
-        segment_id = find_segment(segmentationNode, segment)
-        if segment_id is None:
-            raise InvalidMask(f"{segmentationNode.GetName()} has no segment {segment!r}.")
+        segment_id = existing_segment(segmentationNode, segment)
         return ReferenceSlice.of_segment(volumeNode, segmentationNode, segment_id, where)
 
     def findReferences(
@@ -187,9 +185,7 @@ class KPrismLogic:
         """
         check_nodes(volumeNode, segmentationNode, segment)
         where = plane_of(volumeNode, plane, offset)
-        segment_id = find_segment(segmentationNode, segment)
-        if segment_id is None:
-            raise InvalidMask(f"{segmentationNode.GetName()} has no segment {segment!r}.")
+        segment_id = existing_segment(segmentationNode, segment)
         source = SliceSource.of(volumeNode, cut(volumeNode, where))
         known = [reference for reference, _ in known_elsewhere(volumeNode, segmentationNode, segment_id, where)]
         return self.engine.best_references(source, known, count)
@@ -233,9 +229,7 @@ class KPrismLogic:
         """
         check_nodes(volumeNode, segmentationNode, segment)
         check_editable(volumeNode, segmentationNode)
-        segment_id = find_segment(segmentationNode, segment)
-        if segment_id is None:
-            raise InvalidMask(f"{segmentationNode.GetName()} has no segment {segment!r}.")
+        segment_id = existing_segment(segmentationNode, segment)
         known = [plane_of(volumeNode, plane, offset) for offset in offsets_of(offsets)]
         if not known:
             raise InvalidReference("Give at least one slice in which the segment is segmented.")

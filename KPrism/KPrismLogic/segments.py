@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from KPrismLib.errors import InvalidMask
 from KPrismLib.terminology import term_for
 
 if TYPE_CHECKING:
@@ -21,6 +22,18 @@ def find_segment(segmentation: slicer.vtkMRMLSegmentationNode, name_or_id: str) 
     if exact is None and content.GetSegment(name_or_id) is not None:
         return name_or_id
     return exact or segment_named(segmentation, name_or_id)
+
+
+def existing_segment(segmentation: slicer.vtkMRMLSegmentationNode, name_or_id: str) -> str:
+    """As :func:`find_segment`, for a segment that must be there.
+
+    Raises:
+        InvalidMask: there is no such segment.
+    """
+    segment_id = find_segment(segmentation, name_or_id)
+    if segment_id is None:
+        raise InvalidMask(f"{segmentation.GetName()} has no segment {name_or_id!r}.")
+    return segment_id
 
 
 def segment_named(segmentation: slicer.vtkMRMLSegmentationNode, name: str) -> str | None:

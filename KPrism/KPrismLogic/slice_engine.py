@@ -139,13 +139,12 @@ class SliceEngine:
             from KPrismLib.volumes import LibrarySlice, ReferenceLibrary
 
             predictor = self._ready()
-            library, kind = ReferenceLibrary(), self._kind(source)
-            kinds = [self._kind(one.source) for one in references]
+            library = ReferenceLibrary()
             for number, one in enumerate(references):
                 (part,) = self._reference(predictor, one).parts
-                library.add(LibrarySlice("", number, "", kinds[number]), part)
+                library.add(LibrarySlice("", number, "", self._kind(one.source)), part)
             image = self._image(predictor, source)
-            best = library.suggest(image, "", modality=kind if kind in kinds else None, count=count)
+            best = library.suggest(image, "", preferred=self._kind(source), count=count)
             return [references[suggestion.slice.index] for suggestion in best]
 
     def window_of(self, stack: SliceStack) -> IntensityWindow:

@@ -45,7 +45,6 @@ class BestReferences:
 
     def choose(self, image: EncodedImage, *, kind: str | None) -> tuple[ReferenceSet, Sequence[LibrarySlice]]:
         """The support set for a slice, and what is in it, best first; of its own kind of image where there are any."""
-        known = kind is not None and any(slice_.modality == kind for slice_ in self._parts)
-        best = self._library.suggest(image, _STRUCTURE, modality=kind if known else None, count=self._count)
+        best = self._library.suggest(image, _STRUCTURE, preferred=kind, count=self._count)
         chosen = [suggestion.slice for suggestion in best]
         return self._predictor.combine([self._parts[slice_] for slice_ in chosen]), chosen

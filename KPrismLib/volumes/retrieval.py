@@ -90,6 +90,7 @@ class ReferenceLibrary:
         structure: str,
         *,
         modality: str | None = None,
+        preferred: str | None = None,
         without: str | None = None,
         count: int = 5,
     ) -> list[Suggestion]:
@@ -99,6 +100,7 @@ class ReferenceLibrary:
             image: the new slice, encoded.
             structure: what is to be segmented.
             modality: only slices of this modality, or, where there are none, of an unknown one.
+            preferred: only slices of this modality, where there are any; all of them otherwise.
             without: a case that is left out, the new slice's own say.
             count: how many at most.
 
@@ -109,6 +111,8 @@ class ReferenceLibrary:
         if count < 1:
             raise InvalidConfig(f"At least 1 reference must be asked for, not {count}.")
         candidates = self._candidates(structure, modality, without)
+        if preferred is not None:
+            candidates = [known for known in candidates if known.modality == preferred] or candidates
         query = image.features.maps.s16[0].flatten(1).float()
         with torch.inference_mode():
             compared = [_compare(self._kept[candidate], query) for candidate in candidates]

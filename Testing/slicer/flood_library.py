@@ -18,6 +18,6 @@ class FloodLibrary:
     def add(self, slice_, part):
         self._slices.append(slice_)
 
-    def suggest(self, image, structure, *, modality, count):
+    def suggest(self, image, structure, *, preferred, count):
         self.asked.append(image.pixels)
         return [SimpleNamespace(slice=one) for one in reversed(self._slices[-count:])]

@@ -18,7 +18,6 @@ from KPrismLogic.matrices import matrix_from_array
 from KPrismLogic.model import Model
 from KPrismLogic.segment_propagation import SegmentPropagation
 from KPrismLogic.target import NoLongerWanted
-from KPrismLogic.volume_run import LEFT_GPU
 from Testing.slicer.flood_predictor import FloodPredictor
 from Testing.slicer.scenes import LIVER, SPLEEN, Bench, draw_layers, fill, geometry
 
@@ -31,15 +30,6 @@ BOTH = {6: int(LIVER[6].sum()), 8: int(SPLEEN[8].sum())}
 @pytest.fixture
 def bench(scene):
     return Bench.of_body(scene, "flipped")
-
-
-@pytest.fixture
-def cpu(bench, monkeypatch):
-    """The predictor of the CPU, while that of the bench is of a GPU."""
-    bench.predictor.device = "cuda:0"
-    model, predictor = bench.engine.model, FloodPredictor()
-    monkeypatch.setattr(model, "choose", lambda name, device: model.use({"cpu": predictor}[device]))
-    return predictor
 
 
 @pytest.fixture
@@ -244,37 +234,6 @@ def test_what_goes_wrong_while_it_learns_is_told_and_nothing_is_written(bench, s
     bench.predictor.before_lesson = None
     session.start(learn=True).wait()
     assert len(session.lessons) == STEPS
-
-
-def test_a_full_gpu_is_left_for_the_cpu_where_the_lessons_begin_anew(bench, session, cpu):
-    def fill_the_memory(lesson):
-        if lesson == 2:
-            raise OutOfMemory("The device cuda:0 is out of memory.")
-
-    bench.predictor.before_lesson = fill_the_memory
-    session.start(learn=True).wait()
-    assert session.ends == [None]
-    assert [lesson for lesson, _, _ in session.lessons] == [1, 2, *range(1, STEPS + 1)]
-    assert cpu.lessons == bench.predictor.lessons
-    assert np.array_equal(bench.array(), LIVER)
-    assert session.run.remark == LEFT_GPU
-
-
-def test_slices_that_a_full_gpu_had_found_are_found_again_on_the_cpu(bench, session, cpu):
-    def fill_the_memory():
-        if len(session.written) == 3:
-            raise OutOfMemory("The device cuda:0 is out of memory.")
-
-    bench.predictor.before_prediction = fill_the_memory
-    session.start().wait()
-    assert session.ends == [None]
-    assert cpu.predictions == len(set(session.written)) > 3
-    assert session.written[:3] == session.written[3:6]  # in the same order
-    assert session.run.done == len(set(session.written))
-    assert np.array_equal(bench.array(), LIVER)
-    assert session.run.remark == LEFT_GPU
-    bench.editor.logic.Undo()  # all of it
-    assert not bench.editor.logic.CanUndo()
 
 
 def test_a_range_without_a_known_slice_is_refused_before_anything_is_learned(bench, session):

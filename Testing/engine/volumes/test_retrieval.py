@@ -84,6 +84,8 @@ def test_structure_modality_and_own_case_narrow_the_choice(predictor: Predictor,
     image = predictor.encode(picture())
     assert names(library, image, "spleen") == ["c"]
     assert names(library, image, modality="MR") == ["d"]
+    assert names(library, image, preferred="MR") == ["d"]
+    assert names(library, image, preferred="US") == names(library, image, preferred=None)  # better than none
     assert sorted(names(library, image, without="a")) == ["b", "d"]
     assert len(names(library, image, count=2)) == 2
 
