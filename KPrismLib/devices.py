@@ -36,9 +36,9 @@ def choose_device(name: str | torch.device) -> torch.device:
     if name.startswith("cuda"):
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if int(match[2] or 0) >= count:
-            raise DeviceUnavailable(f"There is no device {name} (CUDA devices found: {count}); use --device cpu.")
+            raise DeviceUnavailable(f"There is no device {name} (CUDA devices found: {count}); choose the device cpu.")
     if name == "mps" and not torch.backends.mps.is_available():
-        raise DeviceUnavailable("There is no MPS device on this computer; use --device cpu.")
+        raise DeviceUnavailable("There is no MPS device on this computer; choose the device cpu.")
     return torch.device("cuda", int(match[2])) if match[2] else torch.device(name)
 
 
@@ -50,7 +50,7 @@ def memory_guard(device: torch.device) -> Iterator[None]:
     except OutOfMemory:
         raise  # a guard further inside knew more
     except torch.cuda.OutOfMemoryError as error:  # also torch.OutOfMemoryError, a name that PyTorch 2.2 lacks
-        raise OutOfMemory(f"The device {device} is out of memory; close other programs or use --device cpu.") from error
+        raise OutOfMemory(f"The device {device} is out of memory; close other programs or choose cpu.") from error
     except MemoryError as error:
         raise OutOfMemory("The computer is out of memory; close other programs or segment a smaller image.") from error
     except RuntimeError as error:

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
+#: What the user should know once the GPU was left for the CPU.
+LEFT_GPU = "The GPU was out of memory; the CPU went on."
+
 _KEPT_SESSIONS = 16
 _KEPT_WINDOWS = 32
 
@@ -117,15 +120,26 @@ class SliceEngine:
         """Whether a question about the slice would cost the decoder only."""
         return self._generation == self.model.generation and (source.key, self.window) in self._images
 
-    def lend(self, work: Callable[[Predictor], Result]) -> Result:
-        """Let somebody work with the predictor, alone, for the length of one call."""
+    def lend(self, work: Callable[[Predictor], Result], *, anew: Callable[[Predictor], Result] | None = None) -> Result:
+        """Let somebody work with the predictor, alone, for the length of one call; a full GPU is left for the CPU.
+
+        Args:
+            work: what is done.
+            anew: what is done on the CPU instead, after the GPU was full; None for the same.
+        """
         with self.model.in_use:
-            return work(self._ready())
+            try:
+                return work(self._ready())
+            except OutOfMemory:
+                if self.model.device == "cpu":
+                    raise
+            self.model.choose(self.model.name, "cpu")
+            return (anew or work)(self._ready())
 
     def best_references(
         self, source: SliceSource, references: Sequence[ReferenceSlice], count: int
     ) -> list[ReferenceSlice]:
-        """Those of some references that suit a slice best, best first.
+        """Those of some references that suit a slice best, best first; a full GPU is left for the CPU.
 
         Args:
             source: the slice.
@@ -135,17 +149,7 @@ class SliceEngine:
         Raises:
             KPrismError: whatever is wrong with an image or the weights, in a sentence.
         """
-        with self.model.in_use:
-            from KPrismLib.volumes import LibrarySlice, ReferenceLibrary
-
-            predictor = self._ready()
-            library = ReferenceLibrary()
-            for number, one in enumerate(references):
-                (part,) = self._reference(predictor, one).parts
-                library.add(LibrarySlice("", number, "", self._kind(one.source)), part)
-            image = self._image(predictor, source)
-            best = library.suggest(image, "", preferred=self._kind(source), count=count)
-            return [references[suggestion.slice.index] for suggestion in best]
+        return self.lend(lambda predictor: self._best_references(predictor, source, references, count))
 
     def window_of(self, stack: SliceStack) -> IntensityWindow:
         """The intensity window of a volume, the same as for a click in one of its slices."""
@@ -157,24 +161,26 @@ class SliceEngine:
         Raises:
             KPrismError: whatever is wrong with image, class, references, prompts or weights, in a sentence.
         """
-        with self.model.in_use:
-            try:
-                return self._answer(question, "")
-            except OutOfMemory:
-                if not self.leave_gpu():
-                    raise
-                return self._answer(question, "The GPU is out of memory; continuing on the CPU.")
+        return self.lend(
+            lambda predictor: self._answer(predictor, question, ""),
+            anew=lambda predictor: self._answer(predictor, question, LEFT_GPU),
+        )
 
-    def leave_gpu(self) -> bool:
-        """Choose the CPU for the model; -> whether it was elsewhere."""
-        if self.model.device == "cpu":
-            return False
-        self.model.choose(self.model.name, "cpu")
-        return True
+    def _best_references(
+        self, predictor: Predictor, source: SliceSource, references: Sequence[ReferenceSlice], count: int
+    ) -> list[ReferenceSlice]:
+        from KPrismLib.volumes import LibrarySlice, ReferenceLibrary
 
-    def _answer(self, question: Question, remark: str) -> Answer:
+        library = ReferenceLibrary()
+        for number, one in enumerate(references):
+            (part,) = self._reference(predictor, one).parts
+            library.add(LibrarySlice("", number, "", self._kind(one.source)), part)
+        image = self._image(predictor, source)
+        best = library.suggest(image, "", preferred=self._kind(source), count=count)
+        return [references[suggestion.slice.index] for suggestion in best]
+
+    def _answer(self, predictor: Predictor, question: Question, remark: str) -> Answer:
         began = time.perf_counter()
-        predictor = self._ready()
         session = self._session(predictor, question)
         mask = session.mask
         spent = (time.perf_counter() - began) * 1000

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from KPrismLib.errors import InvalidImage, KPrismError, OutOfMemory
+from KPrismLib.errors import InvalidImage, KPrismError
 from KPrismLogic.grid_coverage import LEFT_OUT, nothing_covered, pixels_outside
 from KPrismLogic.labelmaps import Mask, grid_key
 from KPrismLogic.lesson import Lesson
 from KPrismLogic.oblique_voxels import ObliqueVoxels
 from KPrismLogic.segment_editing import Editor, write_voxels
+from KPrismLogic.slice_engine import LEFT_GPU
 from KPrismLogic.slice_voxels import SliceVoxels, layers_in, voxels_in
 from KPrismLogic.target import NoLongerWanted
 from KPrismLogic.volume_piece import Piece
@@ -50,9 +51,6 @@ class _Change:
 
 #: Voxels, which of them shall belong to a segment, and which do.
 _Wanted = tuple[SliceVoxels, Mask, Mask]
-
-#: What the user should know of a run that the GPU could not hold.
-LEFT_GPU = "The GPU was out of memory; the CPU went on."
 
 #: Something to write, or a lesson before it.
 Step = Piece | Lesson
@@ -136,21 +134,15 @@ class VolumeRun:
             self._end(None)
 
     def _first(self) -> Step | None:
-        return self._on_gpu_or_cpu(self._begin)
+        return self._engine.lend(self._begin, anew=self._begin_on_cpu)
 
     def _next(self) -> Step | None:
-        return self._on_gpu_or_cpu(self._go_on)
+        return self._engine.lend(self._go_on, anew=self._begin_on_cpu)
 
-    def _on_gpu_or_cpu(self, step: Callable[[Predictor], Step | None]) -> Step | None:
-        """A full GPU is left for the CPU, where the run begins anew: what it found before is found again."""
-        try:
-            return self._engine.lend(step)
-        except OutOfMemory:
-            self._iterator = None  # What it holds on the GPU is worth nothing elsewhere.
-            if not self._engine.leave_gpu():
-                raise
-            self._left_gpu = True
-            return self._engine.lend(self._begin)
+    def _begin_on_cpu(self, predictor: Predictor) -> Step | None:
+        """Once more from the start: what the run holds on the GPU is worth nothing here, and is found again."""
+        self._left_gpu = True
+        return self._begin(predictor)
 
     def _begin(self, predictor: Predictor) -> Step | None:
         if not self._running or self._pieces is None:

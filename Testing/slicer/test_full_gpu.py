@@ -1,13 +1,16 @@
-"""Runs through a volume that the GPU cannot hold: they begin anew on the CPU."""
+"""What the GPU cannot hold: searches and runs through a volume begin anew on the CPU."""
 
 import numpy as np
 import pytest
 
 from KPrismLib.errors import OutOfMemory
 from KPrismLib.specialist import STEPS
-from KPrismLogic.volume_run import LEFT_GPU
+from KPrismLogic.guide import ReferenceSlice
+from KPrismLogic.slice_engine import LEFT_GPU
+from KPrismLogic.slice_image import cut
+from KPrismLogic.slice_source import SliceSource
 from Testing.slicer.flood_predictor import FloodPredictor
-from Testing.slicer.scenes import LIVER, Bench
+from Testing.slicer.scenes import LIVER, Bench, draw_layers, view_plane
 
 pytestmark = pytest.mark.usefixtures("flood_propagation")
 
@@ -57,3 +60,18 @@ def test_slices_that_were_found_are_found_again(bench, session, cpu):
     assert session.run.remark == LEFT_GPU
     bench.editor.logic.Undo()  # all of it
     assert not bench.editor.logic.CanUndo()
+
+
+@pytest.mark.usefixtures("flood_library")
+def test_references_are_compared_on_the_cpu(bench, cpu, monkeypatch):
+    def full(*_, **__):
+        raise OutOfMemory("The device cuda:0 is out of memory.")
+
+    monkeypatch.setattr(bench.predictor, "reference", full)
+    draw_layers(bench, 5, 6, 8)
+    layers = [view_plane("axial", bench.ras(layer, 6, 7)) for layer in (5, 6, 8)]
+    known = [ReferenceSlice.of_segment(bench.volume, bench.segmentation, "Liver", layer) for layer in layers]
+    source = SliceSource.of(bench.volume, cut(bench.volume, layers[0]))
+    assert bench.engine.best_references(source, known, 2) == [known[2], known[1]]
+    assert bench.engine.model.predictor() is cpu
+    assert len(cpu.encoded) == 1

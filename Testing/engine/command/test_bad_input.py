@@ -176,7 +176,7 @@ def test_unknown_choices(refused, picture, volume) -> None:
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="has a CUDA device")
 def test_missing_gpu(refused, picture) -> None:
-    assert "use --device cpu" in refused(picture, "--class", "liver", "--device", "cuda")
+    assert "choose the device cpu" in refused(picture, "--class", "liver", "--device", "cuda")
 
 
 def test_corrupt_and_foreign_weights(refused, picture, weights, tmp_path) -> None:

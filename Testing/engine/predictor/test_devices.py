@@ -36,7 +36,7 @@ def test_auto_takes_the_fastest_there_is(computer: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("computer")
 @pytest.mark.parametrize("name", ["cuda", "cuda:0", "cuda:3", "mps"])
 def test_a_missing_device_is_told_with_the_way_out(name: str) -> None:
-    with pytest.raises(DeviceUnavailable, match="use --device cpu"):
+    with pytest.raises(DeviceUnavailable, match="choose the device cpu"):
         choose_device(name)
 
 
