@@ -37,6 +37,11 @@ def checked_pixels(pixels: Pixels) -> Pixels:
     return pixels
 
 
+def is_blank(pixels: NDArray[np.generic]) -> bool:
+    """Whether all pixels are equal, as those of padding are: there is nothing to see."""
+    return bool(pixels.size) and bool((pixels == pixels.flat[0]).all())
+
+
 def checked_mask(mask: NDArray[Any]) -> NDArray[np.bool_]:
     """Where a mask of any shape is not zero, as a new bool array.
 

@@ -15,7 +15,7 @@ from KPrismLib.command.console import say
 from KPrismLib.command.slices import choose_plane
 from KPrismLib.encoded_image import ReferenceSet
 from KPrismLib.errors import InvalidConfig, InvalidReference
-from KPrismLib.image_checks import size_text
+from KPrismLib.image_checks import is_blank, size_text
 from KPrismLib.imaging.geometry import same_grid
 from KPrismLib.imaging.kinds import kind_of
 from KPrismLib.imaging.labels import LabelVolume, binary_mask, listed_labels, read_label_volume
@@ -25,7 +25,6 @@ from KPrismLib.imaging.volume import Volume
 from KPrismLib.intensity import window_for
 from KPrismLib.network import EncodedReference
 from KPrismLib.predictor import Predictor
-from KPrismLib.volumes.encoded_stack import is_blank
 
 _Value = TypeVar("_Value")
 

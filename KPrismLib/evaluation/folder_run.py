@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from KPrismLib.dataset import DatasetItem, Slice, SliceRecord, class_mask, classes_of
 from KPrismLib.evaluation.dice import VolumeDice, counts
 from KPrismLib.evaluation.journal import Journal, Place
@@ -17,7 +20,8 @@ from KPrismLib.evaluation.predictor import Predictor, together
 from KPrismLib.evaluation.references import ReferencePool
 from KPrismLib.evaluation.report import EvaluationReport
 from KPrismLib.evaluation.settings import Mode
-from KPrismLib.evaluation.trial import Question, Trial, run_trials
+from KPrismLib.evaluation.trial import Question, Trial, blind_trial, run_trials
+from KPrismLib.image_checks import is_blank
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ class _Task:
 
 @dataclass(frozen=True, eq=False)
 class _Case:
-    """A slice with what is asked of it."""
+    """A slice with what is asked of it; ``image`` is None where nothing is, or where there is nothing to see."""
 
     record: SliceRecord
     piece: Slice
@@ -125,7 +129,8 @@ class FolderRun:
             pieces = self._pieces(item, [record.index for record in slices])
             for record, piece in zip(slices, pieces, strict=True):
                 tasks = [task for task in self._tasks(record) if task.possible]
-                yield _Case(record, piece, tasks, self._predictor.encode(piece.pixels) if tasks else None)
+                seen = bool(tasks) and not is_blank(piece.pixels)
+                yield _Case(record, piece, tasks, self._predictor.encode(piece.pixels) if seen else None)
 
     def _pieces(self, item: DatasetItem, indices: Sequence[int]) -> Iterable[Slice]:
         """Slices of an item; a volume that can only be read as a whole is kept until another one is read."""
@@ -176,10 +181,16 @@ class FolderRun:
         trials: dict[tuple[int, _Task], Trial] = {}
         for mode in self._settings.modes:
             asked = [(number, task) for number, case in enumerate(cases) for task in case.tasks if task.mode is mode]
-            questions = [self._question(cases[number], task) for number, task in asked]
+            seen = [(number, task) for number, task in asked if cases[number].image is not None]
+            questions = [self._question(cases[number], task) for number, task in seen]
             trials |= zip(
-                asked, run_trials(self._together, questions, mode=mode, clicks=self._settings.clicks), strict=True
+                seen, run_trials(self._together, questions, mode=mode, clicks=self._settings.clicks), strict=True
             )
+            trials |= {
+                (number, task): blind_trial(self._target(cases[number], task), mode=mode, clicks=self._settings.clicks)
+                for number, task in asked
+                if cases[number].image is None
+            }
         for number, case in enumerate(cases):
             rows = [self._measured(case, task, trials[number, task]) for task in case.tasks]
             yield self._settle(case.record, rows)
@@ -194,7 +205,10 @@ class FolderRun:
             if key not in self._encoded:
                 self._encoded[key] = self._predictor.reference(self._pool.load(task.name, task.references))
             reference = self._encoded[key]
-        return Question(case.image, class_mask(case.piece.labels, self._classes[task.name]), task.name, reference)
+        return Question(case.image, self._target(case, task), task.name, reference)
+
+    def _target(self, case: _Case, task: _Task) -> NDArray[np.bool_]:
+        return class_mask(case.piece.labels, self._classes[task.name])
 
     def _settle(self, record: SliceRecord, rows: Sequence[SliceMeasurement]) -> SliceRecord:
         if self._journal is not None and not self._known(record):
@@ -204,7 +218,6 @@ class FolderRun:
 
     def _measured(self, case: _Case, task: _Task, trial: Trial) -> SliceMeasurement:
         present = task.name in case.record.present
-        target = class_mask(case.piece.labels, self._classes[task.name])
         return SliceMeasurement(
             dataset=case.piece.dataset,
             item=case.piece.item,
@@ -217,7 +230,7 @@ class FolderRun:
             found=bool(trial.mask.any()),
             milliseconds=trial.milliseconds,
             clicks=trial.clicks,
-            pixels=counts(trial.mask, target),
+            pixels=counts(trial.mask, self._target(case, task)),
         )
 
     def _record_volumes(self, item: DatasetItem, rows: Sequence[SliceMeasurement]) -> None:

@@ -78,6 +78,12 @@ def run_trial(
     return run_trials(together(predictor, batch=1), asked, mode=mode, clicks=clicks)[0]
 
 
+def blind_trial(target: NDArray[np.bool_], *, mode: Mode, clicks: int) -> Trial:
+    """The trial on an image in which there is nothing to see: no model is asked, and the mask stays empty."""
+    mask = np.zeros_like(target)
+    return Trial((dice(mask, target),) * (clicks + 1 if mode.uses_clicks else 1), mask, 0.0)
+
+
 def run_trials(model: Together, questions: Sequence[Question], *, mode: Mode, clicks: int) -> list[Trial]:
     """Many trials in one mode, each as :func:`run_trial` would do it; clicks are made on all images in turn.
 

@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 
 from KPrismLib.class_names import row_of_class
 from KPrismLib.errors import InvalidConfig, InvalidImage, InvalidPrompt
-from KPrismLib.image_checks import size_text
+from KPrismLib.image_checks import is_blank, size_text
 from KPrismLib.intensity import IntensityWindow
 from KPrismLib.predictor import Predictor
 from KPrismLib.volumes.confidence import expected_dice
-from KPrismLib.volumes.encoded_stack import is_blank
 from KPrismLib.volumes.merging import merge
 from KPrismLib.volumes.stack import Stack
 from KPrismLib.volumes.stray_pieces import without_stray_pieces

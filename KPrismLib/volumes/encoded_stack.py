@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from KPrismLib.encoded_image import EncodedImage
 from KPrismLib.errors import InvalidConfig, InvalidImage
+from KPrismLib.image_checks import is_blank
 from KPrismLib.intensity import IntensityWindow
 from KPrismLib.network import EncodedReference
 from KPrismLib.predictor import Predictor
@@ -79,8 +80,3 @@ class EncodedStack:
 def _encode(predictor: Predictor, stack: Stack, window: IntensityWindow, index: int) -> EncodedImage | None:
     pixels = stack.pixels(index)
     return None if is_blank(pixels) else predictor.encode(pixels, window=window, spacing=stack.spacing)
-
-
-def is_blank(pixels: NDArray[np.generic]) -> bool:
-    """Whether all pixels are equal, as those of padding are."""
-    return bool(pixels.size) and bool((pixels == pixels.flat[0]).all())

@@ -181,6 +181,29 @@ def test_volumes_are_scored_as_a_whole_too(tmp_path: Path) -> None:
     assert predictor.encoded == 6
 
 
+def test_where_there_is_nothing_to_see_nothing_is_found_and_no_model_asked(tmp_path: Path) -> None:
+    """Padding around a volume, say; models refuse it. Whatever is labelled there is missed, clicks or not."""
+    labels = np.zeros((6, 4, 3), dtype=np.uint8)
+    labels[0:2, 0, 1:] = 1
+    image = labels * 100
+    image[..., 2] = 0
+    items = [listed("v", suffix=".nii.gz", patient="p")]
+    path = write_folder(tmp_path, describe(items, name="Padded"), mask_v=labels, image_v=image)
+    predictor = ThresholdPredictor({"liver": 100})
+    modes = ["semantic", "interactive"]
+    report = evaluate(predictor, [DatasetFolder.open(path)], modes=modes, clicks=2)
+    assert predictor.encoded == 1
+    found = {(row.index, row.mode): (row.curve, row.found, row.pixels) for row in report.slices}
+    assert found == {
+        (0, Mode.SEMANTIC): ((), False, (0, 0, 0)),
+        (1, Mode.SEMANTIC): ((1.0,), True, (2, 2, 2)),
+        (1, Mode.INTERACTIVE): ((0.0, 4 / 8, 4 / 7), True, (2, 5, 2)),
+        (2, Mode.SEMANTIC): ((0.0,), False, (0, 0, 2)),
+        (2, Mode.INTERACTIVE): ((0.0, 0.0, 0.0), False, (0, 0, 2)),
+    }
+    assert report.summary()["datasets"]["Padded"]["semantic"]["false_positive_rate"]["liver"] == 0.0
+
+
 def test_a_class_that_a_volume_does_not_show_has_no_dice_there(tmp_path: Path) -> None:
     """Zero for a single false pixel would say little; that is what the false positives are counted for."""
     everywhere = ThresholdPredictor({"liver": 100, "spleen": 100})

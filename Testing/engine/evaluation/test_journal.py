@@ -42,6 +42,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> list[DatasetFolder]:
     volume = np.zeros((9, 8, 3), dtype=np.uint8)
     volume[2:5, 1:4, 1:] = 1
     shown = np.where(draw.random(volume.shape) < 0.2, 0, volume * 100).astype(np.uint8)
+    shown[8, 7] = 50  # no slice is blank
     volumes = write_folder(
         path / "b",
         describe([listed(f"v{n}", suffix=".nii.gz", patient=f"q{n}") for n in range(2)], name="Volumes"),
