@@ -6,7 +6,7 @@ Run as ``python -m Training.model_card``; ``--help`` lists what it needs.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +17,7 @@ from KPrismLib.errors import InvalidConfig
 from KPrismLib.imaging.atomic_file import write_atomically
 from KPrismLib.training.config import TrainingConfig
 from KPrismLib.weights import load_weights
+from Training.report.sets import with_patients_of
 
 #: Number of the paper's Tables 2 and 3 (K-Prism rows, Dice in %) for the set that each folder stands for.
 PAPER: Mapping[str, tuple[str, float, float]] = {
@@ -182,6 +183,16 @@ def parse_mean(text: str) -> tuple[str, dict[int, float]]:
         raise InvalidConfig(f"A mean is given as 5=3:0.6,4:0.4, not as {text!r}.") from error
 
 
+def left_out(datasets: Iterable[str], trained: Collection[str]) -> str:
+    """Which sets are new to the weights, and which are so in name only."""
+    shared = {name: sorted(with_patients_of(name).intersection(trained)) for name in sorted(set(datasets) - {*trained})}
+    unseen = ", ".join(name for name, sets in shared.items() if not sets)
+    known = [
+        f"{name} is no part of training, but shares patients with {', '.join(s)}." for name, s in shared.items() if s
+    ]
+    return " ".join([f"Not trained on at all: {unseen or '-'}.", *known])
+
+
 def card(
     *,
     stages: Mapping[str, TrainingConfig],
@@ -194,7 +205,6 @@ def card(
 ) -> str:
     """The card's text; ``stages`` are the configurations by the names of their files, in the order they were run."""
     folders = [Path(d) for d in dict.fromkeys(d for config in stages.values() for d in config.datasets)]
-    unseen = sorted(set(datasets) - {f.name for f in folders})
     return f"""# K-Prism `{next(iter(stages.values())).network}`
 
 **Research use only.** Not a medical device; not for diagnosis or treatment. Several of the sets below allow research
@@ -211,7 +221,7 @@ Classes: {", ".join(classes)}.
 
 {notes.get("training", "")}
 
-Only the `train` splits were used; test and external items never. Not trained on at all: {", ".join(unseen) or "-"}.
+Only the `train` splits were used; test and external items never. {left_out(datasets, {f.name for f in folders})}
 
 To train it again, with the sets below in one folder:
 

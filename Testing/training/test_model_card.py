@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from KPrismLib.errors import InvalidConfig
-from Training.model_card import click_table, parse_mean, training_commands
+from Training.model_card import click_table, left_out, parse_mean, training_commands
 
 
 def test_each_stage_begins_from_the_one_before_or_from_the_mean_that_is_named() -> None:
@@ -22,6 +22,13 @@ def test_each_stage_begins_from_the_one_before_or_from_the_mean_that_is_named() 
         "    kprism export RUN3/checkpoint.pt -o stage-3.safetensors",
         "    kprism export RUN2/checkpoint.pt RUN3/checkpoint.pt --shares 0.25,0.75 -o small.safetensors",
     ]
+
+
+def test_a_set_whose_patients_were_trained_on_is_not_called_new() -> None:
+    assert left_out(["B", "LITS_LIVER", "A"], {"LITS_LIVER"}) == "Not trained on at all: A, B."
+    assert left_out(["IRCAD_LIVER_MINI"], {"LITS_LIVER"}) == (
+        "Not trained on at all: -. IRCAD_LIVER_MINI is no part of training, but shares patients with LITS_LIVER."
+    )
 
 
 def test_a_mean_of_what_is_not_there_yet_is_refused() -> None:

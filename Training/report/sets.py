@@ -95,6 +95,22 @@ PAPER_SETS: Mapping[str, PaperSet] = MappingProxyType(
 )
 
 
+#: Sets with patients in common: what was trained on one of them has seen patients of the others.
+_SAME_PATIENTS = (
+    frozenset({"LiTS", "LITS_LIVER", "IRCAD_LIVER_MINI"}),  # volumes 28 to 47 of LiTS are 3D-IRCADb
+    frozenset({"BTCV", "BTCV_SYNAPSE18"}),
+    frozenset({"KiTS", "KITS19_TUMOUR"}),
+    frozenset({"Breast Cancer", "BUSI"}),
+    frozenset({"Chest X-ray", "CXR_LUNG"}),
+    frozenset({"ISIC", "ISIC2017_SUBSET"}),
+)
+
+
+def with_patients_of(name: str) -> frozenset[str]:
+    """The names of the sets that have patients of a dataset folder, its own included."""
+    return frozenset({name}).union(*(names for names in _SAME_PATIENTS if name in names))
+
+
 def in_group(group: Group) -> tuple[str, ...]:
     """The names of a group's sets, in the paper's order."""
     return tuple(name for name, paper in PAPER_SETS.items() if paper.group is group)

@@ -9,7 +9,7 @@ from KPrismLib.evaluation.measurements import SliceMeasurement, VolumeMeasuremen
 from KPrismLib.evaluation.settings import Mode
 from Training.report.comparability import few
 from Training.report.results import Facts, Part, Results
-from Training.report.sets import PAPER_SETS, Group, StandIn, names_for
+from Training.report.sets import PAPER_SETS, Group, StandIn, names_for, with_patients_of
 
 TRAINED_MARK = " †"
 
@@ -40,8 +40,8 @@ class Measured:
 
     @property
     def was_trained_on(self) -> bool:
-        """Whether the weights say that they learned from the folder's training split."""
-        return self.dataset in self.part.facts.trained_on
+        """Whether the weights say that they learned from the folder, or from another one with patients of it."""
+        return not with_patients_of(self.dataset).isdisjoint(self.part.facts.trained_on)
 
     @property
     def is_external(self) -> bool:

@@ -111,6 +111,14 @@ def test_table_3_does_not_call_external_what_was_trained_on(results: Results, vi
     assert (unseen["in-context: ours [95 %]"], unseen["paper1"]) == ("20.0", "22.20")
 
 
+def test_no_set_is_external_whose_patients_were_trained_on_under_another_name(results: Results, view: View) -> None:
+    store(results, [measured("IRCAD_LIVER_MINI", SEMANTIC, 0.5)], trained_on=["LITS_LIVER"])
+    section = table3(view)
+    assert section is not None
+    assert _row(section, "BTCV")["measured on"] == "IRCAD_LIVER_MINI †"
+    assert any("another set with patients of this one" in note for note in section.notes)
+
+
 def test_means_over_sets_of_different_effort_are_told(results: Results, view: View) -> None:
     for name, limit in (("BUSI", 3), ("CXR_LUNG", 3), ("KITS19_TUMOUR", None)):
         store(results, [measured(name, SEMANTIC, 0.5)], limit=limit)

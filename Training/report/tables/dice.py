@@ -15,8 +15,8 @@ from Training.report.statistics import dice_after, false_positives, mean, sample
 from Training.report.view import Measured, View, remarks, where
 
 TRAINED_NOTE = (
-    "† The weights learned from this set's training split: it is no external set here, and no mean of external sets "
-    "counts it."
+    "† The weights learned from this set's training split, or from another set with patients of this one: it is no "
+    "external set here, and no mean of external sets counts it."
 )
 _AVERAGE_NOTE = "Means over sets count every set the same; the paper's are recomputed over the same sets."
 _TITLES = {"table2": "", "table3": "External sets", "table3_unseen": "Unseen classes"}
