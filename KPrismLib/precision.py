@@ -23,13 +23,20 @@ def choose_precision(name: str, device: torch.device, config: NetworkConfig) -> 
     too; logits and masks are float32.
 
     Raises:
-        InvalidConfig: no such name.
+        InvalidConfig: no such name, or a PyTorch that cannot have it on this device.
     """
     if name not in CHOICES:
         raise InvalidConfig(f"There is no precision {name!r}; choose one of {', '.join(CHOICES)}.")
     if name == "auto":
         return torch.bfloat16 if config.dim >= LARGE_DIM and multiplies_bfloat16(device) else torch.float32
-    return torch.bfloat16 if name == "bfloat16" else torch.float32
+    if name == "float32":
+        return torch.float32
+    try:
+        multiplying(torch.bfloat16, device)
+    except RuntimeError as error:
+        kind = device.type.upper()
+        raise InvalidConfig(f"This PyTorch has no bfloat16 on {kind}; choose float32, or update PyTorch.") from error
+    return torch.bfloat16
 
 
 def multiplying(dtype: torch.dtype, device: torch.device) -> AbstractContextManager[object]:
@@ -45,7 +52,8 @@ def multiplying(dtype: torch.dtype, device: torch.device) -> AbstractContextMana
 def multiplies_bfloat16(device: torch.device) -> bool:
     """Whether the device has bfloat16 multipliers, so that they save time."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
+        # PyTorch's own is_bf16_supported counts what older GPUs only emulate, and speaks of the current one.
+        return torch.version.hip is not None or torch.cuda.get_device_capability(device)[0] >= 8
     if device.type == "cpu" and hasattr(torch.cpu, "get_capabilities"):
         found = torch.cpu.get_capabilities()
         return bool(found.get("avx512_bf16") or found.get("amx_bf16"))

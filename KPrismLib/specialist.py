@@ -152,10 +152,11 @@ class Specialist:
         self, network: KPrism, example: Example, mask: NDArray[np.bool_], generator: np.random.Generator
     ) -> Tensor:
         canvas = example.image.canvas
-        with torch.no_grad(), multiplying(self._model.dtype, self._model.device):
+        with torch.no_grad():
             image = self._model.on_canvas(example.pixels, example.image.window, canvas)
             target = canvas.place_mask(mask).to(self._model.device)
             changed, its_target = varied(image, target, canvas.content, generator)
+        with torch.no_grad(), multiplying(self._model.dtype, self._model.device):
             its_features = network.encode_image(normalise(changed).contiguous(memory_format=torch.channels_last))
             features = ImageFeatures.join([its_features, example.image.features])
         with multiplying(self._model.dtype, self._model.device):

@@ -46,9 +46,12 @@ def test_what_is_asked_is_taken_wherever_it_runs(processor: dict[str, bool]) -> 
 
 
 def test_gpus_are_asked_and_others_are_not_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
-    for answer in (True, False):
-        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda answer=answer: answer)
-        assert multiplies_bfloat16(torch.device("cuda")) is answer
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: {0: (8, 0), 1: (7, 5)}[device.index])
+    monkeypatch.setattr(torch.version, "hip", None)
+    assert multiplies_bfloat16(torch.device("cuda:0"))
+    assert not multiplies_bfloat16(torch.device("cuda:1"))  # a Turing GPU would emulate it
+    monkeypatch.setattr(torch.version, "hip", "6.0")
+    assert multiplies_bfloat16(torch.device("cuda:1"))
     assert not multiplies_bfloat16(torch.device("mps"))
     monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
     assert not multiplies_bfloat16(CPU)  # an older PyTorch cannot tell
@@ -62,6 +65,8 @@ def test_a_mac_with_an_older_pytorch_is_asked_for_no_autocast(monkeypatch: pytes
         raise RuntimeError(f"User specified an unsupported autocast device_type {device_type!r}")
 
     monkeypatch.setattr(torch, "autocast", before_2_5)
+    with pytest.raises(InvalidConfig, match="no bfloat16 on MPS; choose float32"):
+        choose_precision("bfloat16", predictor.device, tiny_config())
     with predictor.computing():
         assert torch.is_inference_mode_enabled()
 

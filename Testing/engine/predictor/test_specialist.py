@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from KPrismLib.network import MaskPrediction
 from KPrismLib.predictor import Predictor
 from KPrismLib.specialist import STEPS, TUNED, Example, Specialist
 from KPrismLib.training.losses import prediction_loss
+from KPrismLib.variation import varied
 from Testing.engine.predictor.tiny_predictor import disk, picture, tiny_predictor
 
 
@@ -133,6 +135,20 @@ def test_a_structure_thinner_than_a_canvas_pixel_is_still_learned(monkeypatch: p
     areas = torch.cat(targets).sum((1, 2, 3)) * 8**2  # changed and as it is
     assert areas.min() > 0.5 * vessel.sum()
     assert areas.max() < 2 * vessel.sum()
+
+
+def test_examples_are_changed_at_full_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rounded positions would be off by a pixel."""
+    products = []
+
+    def noted(*given: Any) -> Any:
+        products.append((torch.ones(1, 1) @ torch.ones(1, 1)).dtype)
+        return varied(*given)
+
+    monkeypatch.setattr(module, "varied", noted)
+    predictor = Predictor(tiny_predictor().network, precision="bfloat16")
+    learned(predictor, example(predictor, 0.0), steps=2)
+    assert products == [torch.float32] * 2
 
 
 def test_every_example_has_its_turn_before_one_comes_again(monkeypatch: pytest.MonkeyPatch) -> None:
