@@ -182,13 +182,14 @@ class Trainer:
                 record["seconds"] = time.perf_counter() - started
                 if self.fabric.is_global_zero:
                     log.step(self.step, record)
-                if self.step == last or (self.step % self.config.checkpoint_every == 0 and self.watch.calm):
-                    log.flush()
-                    self.save()
+                # Before the checkpoint: what is killed on the way is validated when the run goes on.
                 if self.validation_sampler and (self.step % self.config.validate_every == 0 or self.step == last):
                     if self.fabric.is_global_zero:
                         log.validation(self.step, self.validate())
                     self.fabric.barrier()
+                if self.step == last or (self.step % self.config.checkpoint_every == 0 and self.watch.calm):
+                    log.flush()
+                    self.save()
 
     def train_step(self, parts: Sequence[Batch] | None = None) -> dict[str, Any]:
         """One optimiser step; advances ``self.step``.

@@ -26,13 +26,14 @@ def dice_loss(logits: Tensor, target: Tensor) -> Tensor:
 
 
 def mask_loss(logits: Tensor, target: Tensor) -> Tensor:
-    """L = L_ce + L_dice (A.2) in float32."""
-    logits = logits.float()
+    """L = L_ce + L_dice (A.2) in float32; mixed precision rounds targets too, and would round their sums."""
+    logits, target = logits.float(), target.float()
     return F.binary_cross_entropy_with_logits(logits, target) + dice_loss(logits, target)
 
 
 def prediction_loss(prediction: MaskPrediction, target: Tensor, layer_weight: float) -> Tensor:
     """Loss of the final mask plus the mean over the decoder layers' masks, whose targets are area fractions."""
+    target = target.float()
     loss = mask_loss(prediction.logits, target)
     if prediction.layer_logits and layer_weight > 0:
         layers = [
@@ -45,6 +46,6 @@ def prediction_loss(prediction: MaskPrediction, target: Tensor, layer_weight: fl
 def hard_dice(logits: Tensor, target: Tensor) -> Tensor:
     """Dice of the thresholded masks, (B, 1, H, W) -> (B,); 1 where both are empty."""
     predicted = (logits >= 0).flatten(1).float()
-    target = target.flatten(1)
+    target = target.flatten(1).float()
     total = predicted.sum(1) + target.sum(1)
     return torch.where(total > 0, 2 * (predicted * target).sum(1) / total.clamp_min(1), 1.0)

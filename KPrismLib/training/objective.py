@@ -111,6 +111,8 @@ class Objective(nn.Module):
         logits: Tensor | None = None
         for _ in range(int(shared.integers(self.config.warm_up_clicks + 1))):
             logits = self._refine(features, None, None, user, logits, batch.mask).logits
+        # PyTorch before 2.11 keeps weights that autocast rounded here, without gradients, for the passes that follow.
+        torch.clear_autocast_cache()
         return logits
 
     def _refine(

@@ -269,8 +269,11 @@ def _appearing(target: Path, name: str) -> Iterator[Path]:
         partial.mkdir()
         try:
             yield partial
-            if not target.exists():  # another run may have been quicker
+            try:
                 partial.rename(target)
+            except OSError:
+                if not target.is_dir():  # else another run was quicker
+                    raise
         finally:
             shutil.rmtree(partial, ignore_errors=True)
     except CannotWrite:

@@ -65,6 +65,14 @@ class TestLosses:
         assert loss.dtype == torch.float32
         assert loss.item() == pytest.approx(40 + 1 - 1 / 3, rel=1e-4)
 
+    def test_targets_of_half_precision_are_summed_in_single(self) -> None:
+        target = torch.ones(1, 1, 19, 27)  # 513 pixels, which bfloat16 cannot count
+        logits = torch.where(torch.arange(27) < 20, 3.0, -3.0).expand_as(target)
+        half = target.bfloat16()
+        prediction = MaskPrediction(logits, [logits[..., :9, :9]])
+        assert hard_dice(logits, half) == hard_dice(logits, target)
+        assert prediction_loss(prediction, half, 0.5) == prediction_loss(prediction, target, 0.5)
+
     def test_layers_are_judged_at_their_own_scale_by_area(self) -> None:
         target = torch.zeros(1, 1, 4, 4)
         target[..., :2, :3] = 1
@@ -203,6 +211,18 @@ def test_warm_up_clicks_precede_those_that_are_judged(monkeypatch: pytest.Monkey
         assert len(passes.losses) == 2
         counts.append(len(passes.given) - 2)
     assert set(counts) == {0, 1, 2}
+
+
+def test_warm_up_clicks_cut_nothing_off_from_the_loss_in_mixed_precision() -> None:
+    def reached(warm_up: int) -> set[str]:
+        step = objective(interactive_passes=1, scribble_probability=0.0, warm_up_clicks=warm_up)
+        with torch.autocast("cpu", torch.bfloat16):
+            loss, _ = step(batch(Mode.INTERACTIVE, step=warm))
+        loss.backward()
+        return {name for name, parameter in step.named_parameters() if parameter.grad is not None}
+
+    warm = next(number for number in range(9) if np.random.default_rng((0, number, 3)).integers(3) > 0)
+    assert reached(2) == reached(0)
 
 
 def test_the_number_of_passes_is_the_same_on_all_ranks_and_varies_by_step(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -232,6 +232,22 @@ def test_a_pack_that_was_interrupted_is_never_used(
     assert [path.name for path in (tmp_path / "packed").iterdir()] == [again.path.parent.name]
 
 
+def test_of_two_runs_that_pack_the_same_one_is_quicker_and_serves_both(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, real = write_dataset(tmp_path / "d", patients=2), packing.pack_folder
+
+    def overtaken(*arguments: Any, **options: Any) -> None:
+        real(*arguments, **options)
+        monkeypatch.setattr(packing, "pack_folder", real)
+        open_pack([folder], tmp_path / "packed", split="train", long_side=48)
+
+    monkeypatch.setattr(packing, "pack_folder", overtaken)
+    (dataset,) = open_pack([folder], tmp_path / "packed", split="train", long_side=48)
+    assert len(dataset.slices) == 4
+    assert list((tmp_path / "packed").iterdir()) == [dataset.path.parent]
+
+
 def test_what_a_killed_run_left_is_cleared_away_when_nobody_can_be_writing_it(tmp_path: Path) -> None:
     folder = write_dataset(tmp_path / "d", patients=2)
     for name, age in ((".packing-old", 3 * 86400), (".packing-new", 60)):

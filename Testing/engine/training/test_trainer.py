@@ -318,6 +318,24 @@ class TestValidation:
         assert {"semantic", "interactive", "semantic/Tiny"} <= names
         assert all(0 <= float(r["dice"]) <= 1 for r in found)
 
+    def test_one_that_was_cut_off_is_made_up_for(self, dataset: Path, tmp_path: Path) -> None:
+        config = tiny_config(dataset, holdout=0.25, validate_every=2, checkpoint_every=1)
+        cut = trainer(config, tmp_path / "run")
+        validate = cut.validate
+
+        def killed() -> dict[str, float]:
+            if cut.step == 4:
+                raise KeyboardInterrupt
+            return validate()
+
+        cut.validate = killed  # type: ignore[method-assign]
+        with pytest.raises(KeyboardInterrupt):
+            run(cut)
+        again = trainer(config, tmp_path / "run")
+        assert again.resume()
+        run(again)
+        assert [r["step"] for r in rows(again.folder / "validation.csv") if r["name"] == "semantic"] == ["2", "4", "6"]
+
     def test_a_set_of_weight_0_is_not_validated_on(self, dataset: Path, tmp_path: Path) -> None:
         """All held-out patients belong to it: the run goes without validation, as one of few patients does."""
         whole = write_dataset(tmp_path / "Whole", name="Whole", patients=1)
