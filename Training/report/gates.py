@@ -46,7 +46,7 @@ class GateRecord:
 
     def add(self, gate: str, weights: Tensor) -> None:
         """Count one pass; ``weights`` (B, n, M) add up to 1 over the experts."""
-        rows = weights.detach().double().flatten(0, -2).cpu().numpy()
+        rows = weights.detach().flatten(0, -2).cpu().double().numpy()  # on the CPU: MPS has no float64
         self.sums[gate] = self.sums.get(gate, np.zeros(rows.shape[1])) + rows.sum(axis=0)
         self.tokens[gate] = self.tokens.get(gate, 0) + len(rows)
 
