@@ -17,17 +17,37 @@ if TYPE_CHECKING:
     from KPrismLogic.slice_stack import SliceStack
 
 
+#: How far rounding may put a voxel beside the slice that shows it, as a part of the way from layer to layer.
+_ROUNDING = 1e-3
+
+
 def drawn_slices(stack: SliceStack, segmentation: slicer.vtkMRMLSegmentationNode, segment_id: str) -> dict[int, Mask]:
     """The slices that hold a segment, ascending, each with what :func:`segment_in_slice` sees of it."""
     masks = {
         index: segment_in_slice(stack.image(index), segmentation, segment_id)
-        for index in slices_at(stack, segmentation, segment_id)
+        for index in slices_through(stack, segmentation, segment_id)
     }
     return {index: mask for index, mask in masks.items() if mask.any()}
 
 
+def slices_through(stack: SliceStack, segmentation: slicer.vtkMRMLSegmentationNode, segment_id: str) -> list[int]:
+    """The slices that pass through voxels of a segment, ascending, found without cutting any.
+
+    Of a stack that is parallel to the segment's grid these are the slices that show it; of a tilted one also some that
+    pass it by.
+    """
+    return _slices_within(stack, segmentation, segment_id, 0)
+
+
 def slices_at(stack: SliceStack, segmentation: slicer.vtkMRMLSegmentationNode, segment_id: str) -> list[int]:
-    """The slices in front of voxels of a segment, ascending; of hundreds a segment is drawn in a few as a rule."""
+    """As :func:`slices_through`, with those between which voxels lie, as of a grid that is finer than the volume."""
+    return _slices_within(stack, segmentation, segment_id, stack.step / 2)
+
+
+def _slices_within(
+    stack: SliceStack, segmentation: slicer.vtkMRMLSegmentationNode, segment_id: str, margin: float
+) -> list[int]:
+    """The slices at most so many mm away from voxels of a segment; of hundreds it is drawn in a few as a rule."""
     labelmap, value = labelmap_of(segmentation, segment_id)
     if labelmap is None:
         return []
@@ -41,12 +61,14 @@ def slices_at(stack: SliceStack, segmentation: slicer.vtkMRMLSegmentationNode, s
     if len(layers) == 0:
         return []
     heights = normal @ (world[:3, :3] @ middle + world[:3, 3]) + rise[across] * (layers - middle[across])
-    tilt = sum(abs(rise[axis]) * (extent[axis, 1] - middle[axis]) for axis in range(3) if axis != across)
-    reach = tilt + abs(rise[across]) / 2 + stack.step / 2
+    tilt = sum(abs(rise[axis]) * (extent[axis, 1] + 0.5 - middle[axis]) for axis in range(3) if axis != across)
+    reach = tilt + abs(rise[across]) * (0.5 + _ROUNDING) + margin
     return [index for index, plane in enumerate(stack.planes) if np.abs(heights - normal @ plane.point).min() <= reach]
 
 
 def _occupied(labelmap: slicer.vtkOrientedImageData, value: int, across: int) -> npt.NDArray[np.intp]:
     """The layers along an axis (0 for i, ...) that hold a value, counted from the first of the labelmap."""
-    layers = np.moveaxis(voxels_of(labelmap), 2 - across, 0)
-    return np.array([number for number, layer in enumerate(layers) if (layer == value).any()], dtype=np.intp)
+    others = tuple(axis for axis in range(3) if axis != 2 - across)
+    # In one go through the memory: layer by layer along i, each voxel would be fetched with all of its row.
+    found: npt.NDArray[np.intp] = np.flatnonzero((voxels_of(labelmap) == value).any(axis=others))
+    return found

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from KPrismLib.errors import InvalidReference, KPrismError
 from KPrismLib.evenly import evenly
-from KPrismLogic.drawn_slices import slices_at
+from KPrismLogic.drawn_slices import slices_through
 from KPrismLogic.guide import ReferenceSlice
 from KPrismLogic.segments import segment_named
 from KPrismLogic.slice_origin import SliceOrigin
@@ -26,6 +29,9 @@ TAKEN = 5
 #: A reference and where it is from.
 Known = tuple[ReferenceSlice, SliceOrigin]
 
+#: A volume, a segmentation of it, and the ID of a segment.
+_Case = tuple["slicer.vtkMRMLVolumeNode", "slicer.vtkMRMLSegmentationNode", str]
+
 
 def known_elsewhere(
     volume: slicer.vtkMRMLVolumeNode,
@@ -35,8 +41,9 @@ def known_elsewhere(
 ) -> list[Known]:
     """Slices in which a segment of the same name is drawn, of all volumes of the scene but one.
 
-    A segmentation belongs to the volume that its geometry was taken from. Of each volume the slices are evenly spread,
-    and parallel to the anatomical plane that is nearest to ``plane``.
+    A segmentation belongs to the volume that its geometry was taken from. Of each volume the slices are evenly spread
+    over those that show the segment, and parallel to the anatomical plane that is nearest to ``plane``. What cannot be
+    cut is left out.
 
     Args:
         volume: the volume in which the structure is looked for.
@@ -49,19 +56,21 @@ def known_elsewhere(
     name = segmentation.GetSegmentation().GetSegment(segment_id).GetName()
     direction = next(known for known, axis in NORMAL_AXES.items() if axis == plane.axis)
     cases = list(_cases(volume, name))
+    chosen = evenly(cases, MOST_SLICES)
+    # The others fill the places of those that show nothing.
+    cases = [*chosen, *(case for case in cases if case not in chosen)]
     found: list[Known] = []
-    for other, drawing, known_id in cases:
+    skipped: list[KPrismError] = []
+    for number, case in enumerate(cases):
+        if len(found) == MOST_SLICES:
+            break
+        share = math.ceil((MOST_SLICES - len(found)) / (len(cases) - number))
         try:
-            stack = SliceStack.through(other, SlicePlane.of_volume(other, direction))
-        except KPrismError:
-            continue  # warped by a transform, or without voxels: nothing to show
-        for index in evenly(slices_at(stack, drawing, known_id), max(1, MOST_SLICES // len(cases))):
-            where = stack.planes[index]
-            try:
-                reference = ReferenceSlice.of_segment(other, drawing, known_id, where)
-            except InvalidReference:
-                continue  # the segment ends between this slice and the next
-            found.append((reference, SliceOrigin.of(other, drawing, known_id, where.point, where.normal)))
+            found += _spread(case, direction, share)
+        except KPrismError as error:
+            skipped.append(error)  # warped by a transform, or without voxels: nothing to show
+    if not found and skipped:
+        raise InvalidReference(str(skipped[0]))
     if not found:
         raise InvalidReference(
             f"No other volume of the scene has a segment {name} that was drawn on it; load a segmented case, or add "
@@ -70,9 +79,33 @@ def known_elsewhere(
     return found
 
 
-def _cases(
-    volume: slicer.vtkMRMLVolumeNode, name: str
-) -> Iterator[tuple[slicer.vtkMRMLVolumeNode, slicer.vtkMRMLSegmentationNode, str]]:
+def _spread(case: _Case, direction: str, most: int) -> list[Known]:
+    """At most so many slices of a case in an anatomical direction, evenly spread over those that show its segment.
+
+    Each is the middle one of its share of them, so that a single one is the middle one of all.
+
+    Raises:
+        KPrismError: nodes that cannot be cut.
+    """
+    volume, segmentation, segment_id = case
+    stack = SliceStack.through(volume, SlicePlane.of_volume(volume, direction))
+    showing = slices_through(stack, segmentation, segment_id)
+    count = min(most, len(showing))
+    found = []
+    for share in np.array_split(showing, count) if count else ():
+        middle = share[len(share) // 2]
+        for index in sorted(share, key=lambda index: abs(index - middle)):
+            where = stack.planes[index]
+            try:
+                reference = ReferenceSlice.of_segment(*case, where)
+            except InvalidReference:
+                continue  # of a tilted grid: it passes the segment by
+            found.append((reference, SliceOrigin.of(*case, where.point, where.normal)))
+            break
+    return found
+
+
+def _cases(volume: slicer.vtkMRMLVolumeNode, name: str) -> Iterator[_Case]:
     """Other volumes with a segmentation that has a segment of this name, and its ID."""
     import slicer
 

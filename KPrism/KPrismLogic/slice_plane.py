@@ -82,15 +82,19 @@ class SlicePlane:
             offset: S, A or R coordinate in mm, where the slice passes the middle of the volume; None for its middle.
 
         Raises:
-            InvalidImage: no such plane.
+            InvalidImage: no such plane, or no voxels.
+            GeometryMismatch: a non-linear parent transform.
         """
         if plane not in NORMAL_AXES:
             raise InvalidImage(f"There is no plane {plane!r}; choose one of {', '.join(NORMAL_AXES)}.")
+        image = volume.GetImageData()
+        if image is None:
+            raise InvalidImage(f"{volume.GetName()} holds no voxels.")
         world = world_from_volume(volume)
         axis, across = NORMAL_AXES[plane], _voxel_axis(world, NORMAL_AXES[plane])
         first, second = (world[:3, other] for other in range(3) if other != across)
         # The middle voxel, not the middle of the box: of an even number of slices one must be chosen.
-        point = transformed(world, [extent // 2 for extent in volume.GetImageData().GetDimensions()])
+        point = transformed(world, [extent // 2 for extent in image.GetDimensions()])
         if offset is not None:
             point[axis] = offset
         # Of an oblique volume another axis may be nearer, but this one is asked for.

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import vtk
 
 from KPrismLib.errors import InvalidConfig, InvalidMask, InvalidReference
 from KPrismLib.network import KPrism, named_config
@@ -74,12 +75,55 @@ def test_of_many_slices_some_are_known_evenly_spread_over_volumes(scene, bench):
     for name in "BC":
         _case(scene, name, voxels=tall, drawn=tall == 100)
     known = _known(bench)
-    # The first and the last slice in front of a segment may only touch it.
-    assert MOST_SLICES - 4 <= len(known) <= MOST_SLICES
-    heights = np.array([origin.point[2] for _, origin in known]).reshape(2, -1)
+    heights = np.array([origin.point[2] for _, origin in known]).reshape(2, MOST_SLICES // 2)
     assert np.array_equal(*heights)
-    assert np.ptp(heights[0]) > 40
-    assert set(np.diff(heights[0])) <= {5, 6}
+    assert list(heights[0] - geometry("identity")[2, 3]) == [*range(12, 60, 5)]  # the middle ones of 10-14, 15-19, ...
+
+
+@pytest.mark.parametrize("plane", ["axial", "sagittal"])
+@pytest.mark.parametrize(("count", "shares"), [(3, {7, 6}), (12, {1, 2}), (MOST_SLICES, {1})])
+def test_all_volumes_have_about_the_same_share_of_as_many_slices_as_are_compared(scene, bench, plane, count, shares):
+    for number in range(count):
+        _case(scene, str(number), kind="flipped")
+    titles = [reference.title for reference, _ in _known(bench, plane)]
+    assert len(titles) == MOST_SLICES
+    assert len(set(titles)) == count
+    assert {titles.count(title) for title in titles} == shares
+
+
+def test_of_more_volumes_than_slices_are_compared_some_show_their_middle_slice(scene, bench):
+    for number in range(MOST_SLICES + 9):
+        _case(scene, str(number), kind="flipped", drawn=LIVER * (number > 0))
+    known = _known(bench)
+    assert len(known) == len({reference.title for reference, _ in known}) == MOST_SLICES
+    assert {origin.point[2] for _, origin in known} == {bench.ras(6, 0, 0)[2]}
+    # The first shows nothing, and another one is there in its place.
+    assert "liver in 28" in [reference.title for reference, _ in known]
+
+
+@pytest.mark.parametrize("warped", ["volume", "segmentation"])
+def test_what_a_transform_warps_is_left_out(scene, bench, warped):
+    transform = scene.AddNewNodeByClass("vtkMRMLTransformNode", "Warp")
+    transform.SetAndObserveTransformToParent(vtk.vtkThinPlateSplineTransform())
+    bent = _case(scene, "B")
+    getattr(bent, warped).SetAndObserveTransformNodeID(transform.GetID())
+    with pytest.raises(InvalidReference, match="under the non-linear transform Warp; harden"):
+        _known(bench)
+    empty = _case(scene, "C")
+    empty.volume.SetAndObserveImageData(None)
+    _case(scene, "D")
+    assert {reference.title for reference, _ in _known(bench)} == {"liver in D"}
+
+
+def test_of_a_segmentation_with_a_tilted_grid_only_slices_that_show_the_segment_are_known(scene, bench):
+    volume = volume_node(scene, body(), geometry("identity"), name="B")
+    tilted = segmentation_node(scene, volume, ["liver"], grid=geometry("tilted"))
+    tilted.SetNodeReferenceID(tilted.GetReferenceImageGeometryReferenceRole(), volume.GetID())
+    other = Bench.make(scene, volume, tilted, "liver")
+    fill(other.editor, tilted, "liver", LIVER)
+    known = _known(bench)
+    assert len(known) > 5
+    assert all(reference.mask.any() for reference, _ in known)
 
 
 def test_where_there_are_none_a_sentence_says_what_is_missing(scene, bench):
