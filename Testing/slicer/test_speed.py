@@ -9,8 +9,10 @@ import time
 import numpy as np
 import pytest
 
+from KPrismLogic.drawn_slices import slices_at
 from KPrismLogic.runner import ThreadRunner
 from KPrismLogic.slice_plane import SlicePlane
+from KPrismLogic.slice_stack import SliceStack
 from Testing.slicer.scenes import Bench, fill, segmentation_node, view_plane, volume_node
 
 pytestmark = pytest.mark.slow
@@ -65,6 +67,16 @@ def test_click_to_written_mask(bench, plane):
     assert not bench.failures
     assert statistics.median(whole for whole, _ in times[1:]) < 60
     assert statistics.median(asking for _, asking in times[1:]) < 50
+
+
+def test_slices_with_a_segment_are_found_as_quickly_across_as_along_its_memory(bench):
+    seconds = {}
+    for plane in ("axial", "sagittal"):
+        stack = SliceStack.through(bench.volume, SlicePlane.of_volume(bench.volume, plane))
+        began = time.thread_time()
+        assert len(slices_at(stack, bench.segmentation, NAMES[1])) >= 200
+        seconds[plane] = time.thread_time() - began
+    assert seconds["sagittal"] < 3 * seconds["axial"]
 
 
 def test_memory_is_bounded_by_the_setting(bench):
