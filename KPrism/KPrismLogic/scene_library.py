@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from KPrismLib.errors import InvalidReference, KPrismError
 from KPrismLib.evenly import evenly
 from KPrismLogic.drawn_slices import slices_through
+from KPrismLogic.drawn_volume import volume_of
 from KPrismLogic.guide import ReferenceSlice
 from KPrismLogic.segments import segment_named
 from KPrismLogic.slice_origin import SliceOrigin
@@ -41,9 +41,8 @@ def known_elsewhere(
 ) -> list[Known]:
     """Slices in which a segment of the same name is drawn, of all volumes of the scene but one.
 
-    A segmentation belongs to the volume that its geometry was taken from. Of each volume the slices are evenly spread
-    over those that show the segment, and parallel to the anatomical plane that is nearest to ``plane``. What cannot be
-    cut is left out.
+    Of each volume they are evenly spread over those that show the segment, and parallel to the anatomical plane that is
+    nearest to ``plane``. What cannot be cut is left out.
 
     Args:
         volume: the volume in which the structure is looked for.
@@ -55,12 +54,11 @@ def known_elsewhere(
     """
     name = segmentation.GetSegmentation().GetSegment(segment_id).GetName()
     direction = next(known for known, axis in NORMAL_AXES.items() if axis == plane.axis)
-    cases = list(_cases(volume, name))
+    cases, skipped = _cases(volume, segmentation, name)
     chosen = evenly(cases, MOST_SLICES)
     # The others fill the places of those that show nothing.
     cases = [*chosen, *(case for case in cases if case not in chosen)]
     found: list[Known] = []
-    skipped: list[KPrismError] = []
     for number, case in enumerate(cases):
         if len(found) == MOST_SLICES:
             break
@@ -105,14 +103,24 @@ def _spread(case: _Case, direction: str, most: int) -> list[Known]:
     return found
 
 
-def _cases(volume: slicer.vtkMRMLVolumeNode, name: str) -> Iterator[_Case]:
-    """Other volumes with a segmentation that has a segment of this name, and its ID."""
-    import slicer
-
-    scene = volume.GetScene()
-    kind, role = "vtkMRMLSegmentationNode", slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
+def _cases(
+    volume: slicer.vtkMRMLVolumeNode, segmentation: slicer.vtkMRMLSegmentationNode, name: str
+) -> tuple[list[_Case], list[KPrismError]]:
+    """Other volumes with a segmentation that has a segment of a name, and why others are left out."""
+    scene, kind = volume.GetScene(), "vtkMRMLSegmentationNode"
+    cases: list[_Case] = []
+    skipped: list[KPrismError] = []
     for number in range(scene.GetNumberOfNodesByClass(kind)):
         drawing = scene.GetNthNodeByClass(number, kind)
-        other, known_id = drawing.GetNodeReference(role), segment_named(drawing, name)
-        if known_id and isinstance(other, slicer.vtkMRMLVolumeNode) and other is not volume:
-            yield other, drawing, known_id
+        known_id = segment_named(drawing, name)
+        if known_id is None:
+            continue
+        try:
+            other = volume_of(drawing, known_id)
+        except InvalidReference as error:
+            if drawing is not segmentation:  # which is the volume's, whatever its geometry is
+                skipped.append(error)
+            continue
+        if other is not volume:
+            cases.append((other, drawing, known_id))
+    return cases, skipped

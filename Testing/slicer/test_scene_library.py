@@ -130,10 +130,25 @@ def test_where_there_are_none_a_sentence_says_what_is_missing(scene, bench):
     fill(bench.editor, bench.segmentation, "Liver", LIVER)
     _case(scene, "B", segment="spleen")
     _case(scene, "C", drawn=np.zeros_like(LIVER))
-    detached = _case(scene, "D")
-    scene.RemoveNode(detached.volume)
     with pytest.raises(InvalidReference, match=r"No other volume of the scene has a segment Liver .*; load"):
         _known(bench)
+
+
+def test_a_segmentation_without_its_volume_is_named_where_there_is_nothing_else(scene, bench):
+    detached = _case(scene, "B")
+    scene.RemoveNode(detached.volume)
+    detached.segmentation.SetName("Old")
+    with pytest.raises(InvalidReference, match=r"^Old has the segment liver, but no volume of .*; load"):
+        _known(bench)
+    _case(scene, "C", kind="anisotropic")
+    assert {reference.title for reference, _ in _known(bench)} == {"liver in C"}
+
+
+def test_the_edited_segmentation_is_that_of_the_shown_volume_whatever_its_grid_is(scene, bench):
+    own = segmentation_node(scene, bench.volume, grid=geometry("tilted"))
+    _case(scene, "B")
+    known = known_elsewhere(bench.volume, own, "Liver", view_plane("axial", bench.ras(6, 6, 7)))
+    assert {reference.title for reference, _ in known} == {"liver in B"}
 
 
 def _networked():
