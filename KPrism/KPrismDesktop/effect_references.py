@@ -8,9 +8,10 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from KPrismDesktop.thumbnails import thumbnail
-from KPrismLib.errors import KPrismError
-from KPrismLogic.guide import MAXIMUM_REFERENCES, Guide, ReferenceShelf, ReferenceSlice
+from KPrismLib.errors import InvalidReference, KPrismError
+from KPrismLogic.guide import FULL, MAXIMUM_REFERENCES, Guide, ReferenceShelf, ReferenceSlice
 from KPrismLogic.reference_records import recall, record
+from KPrismLogic.reference_search import ReferenceSearch
 from KPrismLogic.scene_library import TAKEN, Known
 from KPrismLogic.slice_engine import shared_engine
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from KPrismDesktop.effect_options import EffectOptions
     from KPrismLogic.runner import Runner
     from KPrismLogic.slice_origin import SliceOrigin
+    from KPrismLogic.target import Target
 
 
 class EffectReferences:
@@ -34,6 +36,7 @@ class EffectReferences:
         self._effect, self._options, self._runner = effect, options, runner
         self._shelf = ReferenceShelf()
         self._found: list[ReferenceSlice] = []  # by the last search
+        self._search: ReferenceSearch | None = None
 
     def guide(self) -> Guide:
         """All of them."""
@@ -54,13 +57,21 @@ class EffectReferences:
         if not active.ready():
             return
         with active.telling():
+            self._check_room()
+            target = active.session.target(active.shown_view())
             source, known = active.session.known_elsewhere(active.shown_view())
-            references = [reference for reference, _ in known]
-            self._runner.submit(
-                lambda: shared_engine().best_references(source, references, TAKEN),
-                functools.partial(self._on_found, active, known),
+            if self._search is not None:
+                self._search.end()
+            self._search = ReferenceSearch(
+                shared_engine(),
+                self._runner,
+                source,
+                [reference for reference, _ in known],
+                TAKEN,
+                progress=functools.partial(self._on_progress, active, target, len(known)),
+                finished=functools.partial(self._on_found, active, known),
             )
-            active.say(f"comparing {len(known)} slices of other volumes …")
+            self._search.start()
 
     def recall(self, active: ActiveEditing) -> None:
         """Read those that the scene was saved with, unless there are some, of whatever scene."""
@@ -71,9 +82,17 @@ class EffectReferences:
             if remark:
                 active.say(remark)
 
+    def _on_progress(self, active: ActiveEditing, target: Target, count: int, encoded: int) -> bool:
+        if not active.session.is_selected(target):
+            active.say("Another volume or segment was selected; the search was ended.")
+            return False
+        active.say(f"comparing {min(encoded + 1, count)} of {count} slices of other volumes …")
+        return True
+
     def _on_found(self, active: ActiveEditing, known: Sequence[Known], done: Future[list[ReferenceSlice]]) -> None:
         try:
             best = done.result()
+            self._check_room()
         except Exception as error:
             active.failed(error)
             if not isinstance(error, (KPrismError, ImportError)):
@@ -87,7 +106,16 @@ class EffectReferences:
             self._shelf.add(one, origins[one])
         self._keep()
         titles = ", ".join(dict.fromkeys(one.title for one in self._found))
-        active.say(f"Found {len(self._found)} references: {titles}." if titles else "There is no room; remove some.")
+        active.say(f"Found {len(self._found)} references: {titles}.")
+
+    def _check_room(self) -> None:
+        """See to it that there is room for what is found, in place of what was found before.
+
+        Raises:
+            InvalidReference: there is none.
+        """
+        if len([one for one in self._shelf if one not in self._found]) >= MAXIMUM_REFERENCES:
+            raise InvalidReference(FULL)
 
     def _keep(self, removed: SliceOrigin | None = None) -> None:
         """Show what there is now, and let it be saved with the scene."""

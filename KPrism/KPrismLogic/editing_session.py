@@ -158,6 +158,13 @@ class EditingSession:
         """
         return Target(*self._chosen(), SlicePlane.of_view(view))
 
+    def is_selected(self, target: Target) -> bool:
+        """Whether volume, segmentation and segment of a target are the selected ones, in whatever slice."""
+        try:
+            return self._chosen() == (target.volume, target.segmentation, target.segment_id)
+        except InvalidPrompt:
+            return False
+
     def _chosen(self) -> tuple[slicer.vtkMRMLVolumeNode, slicer.vtkMRMLSegmentationNode, str]:
         node = self._parameters()
         volume = node.GetSourceVolumeNode() if node is not None else None
@@ -183,18 +190,12 @@ class EditingSession:
         def current() -> bool:
             if not self._open or view.GetScene() is None:
                 return False
-            try:
-                now = self.target(view)
-            except InvalidPrompt:
+            if not self.is_selected(target):
                 return False
-            same = (now.volume, now.segmentation, now.segment_id) == (
-                target.volume,
-                target.segmentation,
-                target.segment_id,
-            )
             # Zoomed or panned is still the same slice.
-            apart = abs(float(target.plane.normal @ (now.plane.point - target.plane.point)))
-            return same and apart < 1e-3 and np.allclose(now.plane.normal, target.plane.normal, atol=1e-5)
+            plane = SlicePlane.of_view(view)
+            apart = abs(float(target.plane.normal @ (plane.point - target.plane.point)))
+            return apart < 1e-3 and np.allclose(plane.normal, target.plane.normal, atol=1e-5)
 
         return current
 

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 #: As many as there are keys 1-9, and as the paper studies.
 MAXIMUM_REFERENCES = 9
 
+#: What is said where there is no room for another.
+FULL = f"There are {MAXIMUM_REFERENCES} references already; remove one first."
+
 
 @dataclass(frozen=True, eq=False)
 class ReferenceSlice:
@@ -115,7 +118,7 @@ class ReferenceShelf:
         ):
             return
         if len(self._slices) >= MAXIMUM_REFERENCES:
-            raise InvalidReference(f"There are {MAXIMUM_REFERENCES} references already; remove one first.")
+            raise InvalidReference(FULL)
         self._slices.append(reference)
         self._origins.append(origin)
 

@@ -116,6 +116,14 @@ class SliceEngine:
         with self.model.in_use:
             self._image(self._ready(), source)
 
+    def encode_reference(self, reference: ReferenceSlice) -> None:
+        """Encode a reference ahead of its first use; a full GPU is left for the CPU.
+
+        Raises:
+            KPrismError: whatever is wrong with the image or the weights, in a sentence.
+        """
+        self.lend(lambda predictor: self._reference(predictor, reference))
+
     def is_encoded(self, source: SliceSource) -> bool:
         """Whether a question about the slice would cost the decoder only."""
         return self._generation == self.model.generation and (source.key, self.window) in self._images

@@ -72,6 +72,9 @@ def test_references_are_compared_on_the_cpu(bench, cpu, monkeypatch):
     layers = [view_plane("axial", bench.ras(layer, 6, 7)) for layer in (5, 6, 8)]
     known = [ReferenceSlice.of_segment(bench.volume, bench.segmentation, "Liver", layer) for layer in layers]
     source = SliceSource.of(bench.volume, cut(bench.volume, layers[0]))
+    bench.engine.encode_reference(known[0])
+    assert bench.engine.model.predictor() is cpu
+    bench.engine.model.use(bench.predictor)
     assert bench.engine.best_references(source, known, 2) == [known[2], known[1]]
     assert bench.engine.model.predictor() is cpu
     assert len(cpu.encoded) == 1

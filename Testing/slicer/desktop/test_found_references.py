@@ -1,6 +1,8 @@
 """References that the effect finds in other volumes of the scene."""
 
 import threading
+import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ import pytest
 from KPrismLib.errors import OutOfMemory
 from KPrismLogic.model import shared_model
 from KPrismLogic.reference_records import ATTRIBUTE
-from Testing.slicer.desktop.strict_effect import settle, show_layer, widget_named, written
+from Testing.slicer.desktop.strict_effect import settle, show_layer, widget_named, written, xy_of
 from Testing.slicer.scenes import LIVER, Bench, body, fill, geometry, segmentation_node, volume_node
 
 pytestmark = pytest.mark.usefixtures("flood_library")
@@ -44,7 +46,7 @@ def _tips():
 def test_the_best_are_taken_shown_saved_and_used(desktop, guided, flood_library):
     _add_case(desktop, "Known")
     _find()
-    assert "comparing 7 slices of other volumes" in _status()
+    assert "comparing 1 of 7 slices of other volumes …" in _status()
     settle()
     assert _status().endswith("Found 5 references: Liver in Known.")
     assert _tips() == ["Liver in Known"] * 5
@@ -86,9 +88,22 @@ def test_a_full_shelf_says_so(desktop, guided):
         widget_named("KPrismAddReference").click()
     _add_case(desktop, "Known")
     _find()
-    settle()
+    assert "9 references already; remove one first" in _status()
+    assert not guided.self()._runner.busy
     assert set(_tips()) == {"Liver in CT"}
-    assert "remove some" in _status()
+
+
+def test_a_shelf_that_was_filled_during_the_search_stays_as_it_is(desktop, guided):
+    fill(desktop.bench.editor, desktop.bench.segmentation, "Liver", body() > 0)
+    _add_case(desktop, "Known")
+    with shared_model().in_use:
+        _find()
+        for layer in range(3, 12):
+            show_layer(desktop, guided, layer)
+            widget_named("KPrismAddReference").click()
+    settle()
+    assert _tips() == ["Liver in CT"] * 9
+    assert "remove one first" in _status()
 
 
 def test_without_another_case_it_says_what_to_load(desktop, guided):
@@ -112,12 +127,101 @@ def test_what_goes_wrong_stands_in_the_status_line(desktop, guided, monkeypatch)
     assert _tips() == []
 
 
-def test_leaving_the_effect_ends_the_search(desktop, guided):
+@pytest.fixture
+def encoding(monkeypatch):
+    """The pixels of the references that are encoded; the second one waits for ``go``."""
+    predictor = shared_model().predictor()
+    encode, seen = predictor.reference, SimpleNamespace(pixels=[], reached=threading.Event(), go=threading.Event())
+
+    def waiting(pairs, **how):
+        seen.pixels.append(pairs[0][0])
+        if len(seen.pixels) == 2:
+            seen.reached.set()
+            assert seen.go.wait(20)
+        return encode(pairs, **how)
+
+    monkeypatch.setattr(predictor, "reference", waiting, raising=False)
+    return seen
+
+
+def _until_the_second(guided, encoding):
+    """Let the search go on until its second slice is being encoded."""
+    deadline = time.monotonic() + 20
+    while not encoding.reached.wait(0.01):
+        assert time.monotonic() < deadline
+        guided.self()._runner.deliver()
+
+
+def test_a_click_waits_for_one_slice_of_a_search_at_most(desktop, guided, encoding):
     _add_case(desktop, "Known")
-    with shared_model().in_use:
-        _find()
-        desktop.deactivate(guided)
+    _find()
+    _until_the_second(guided, encoding)
+    assert "comparing 2 of 7" in _status()
+    desktop.click(guided, xy_of(desktop, 6, 6, 7))
+    encoding.go.set()
+    while guided.self().busy:
+        guided.self()._runner.deliver()
+    assert np.array_equal(written(desktop)[6], LIVER[6])
+    assert len(encoding.pixels) < 7
+    settle()
+    assert len(encoding.pixels) == 7
+    assert len(_tips()) == 5
+
+
+def test_leaving_the_effect_ends_the_search(desktop, guided, encoding):
+    _add_case(desktop, "Known")
+    _find()
+    _until_the_second(guided, encoding)
+    desktop.deactivate(guided)
+    encoding.go.set()
     settle()
     desktop.activate(guided)
+    settle()
+    assert len(encoding.pixels) == 2
     assert _tips() == []
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("K-Prism")]
+
+
+@pytest.mark.parametrize("what", ["segment", "volume", "segmentation"])
+def test_selecting_something_else_ends_the_search(desktop, guided, encoding, what):
+    other = _add_case(desktop, "Known")
+    _find()
+    _until_the_second(guided, encoding)
+    if what == "segment":
+        desktop.parameters.SetSelectedSegmentID("Other")
+    elif what == "volume":
+        desktop.parameters.SetAndObserveSourceVolumeNode(other.volume)
+    else:
+        desktop.parameters.SetAndObserveSegmentationNode(other.segmentation)
+    encoding.go.set()
+    settle()
+    assert len(encoding.pixels) == 2
+    assert _tips() == []
+    assert _status().endswith("Another volume or segment was selected; the search was ended.")
+
+
+def test_another_segment_during_the_comparison_is_no_place_for_its_result(desktop, guided, flood_library, monkeypatch):
+    _add_case(desktop, "Known")
+    suggest = flood_library.suggest
+
+    def selecting(*given, **how):
+        desktop.parameters.SetSelectedSegmentID("Other")
+        return suggest(*given, **how)
+
+    monkeypatch.setattr(flood_library, "suggest", selecting)
+    _find()
+    settle()
+    assert _tips() == []
+    assert "the search was ended" in _status()
+
+
+def test_a_second_search_takes_the_place_of_the_first(desktop, guided, encoding):
+    _add_case(desktop, "Known")
+    _find()
+    _until_the_second(guided, encoding)
+    _add_case(desktop, "Later")
+    _find()
+    encoding.go.set()
+    settle()
+    assert _tips() == ["Liver in Later"] * 5
+    assert len(encoding.pixels) == 14  # each once
