@@ -8,8 +8,8 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from KPrismDesktop.thumbnails import thumbnail
-from KPrismLib.errors import InvalidReference, KPrismError
-from KPrismLogic.guide import FULL, MAXIMUM_REFERENCES, Guide, ReferenceShelf, ReferenceSlice
+from KPrismLib.errors import KPrismError
+from KPrismLogic.guide import Guide, ReferenceShelf, ReferenceSlice
 from KPrismLogic.reference_records import recall, record
 from KPrismLogic.reference_search import ReferenceSearch
 from KPrismLogic.scene_library import TAKEN, Known
@@ -35,7 +35,6 @@ class EffectReferences:
     def __init__(self, effect: Any, options: EffectOptions, runner: Runner) -> None:
         self._effect, self._options, self._runner = effect, options, runner
         self._shelf = ReferenceShelf()
-        self._found: list[ReferenceSlice] = []  # by the last search
         self._search: ReferenceSearch | None = None
 
     def guide(self) -> Guide:
@@ -57,11 +56,10 @@ class EffectReferences:
         if not active.ready():
             return
         with active.telling():
-            self._check_room()
+            self._shelf.check_room()
             target = active.session.target(active.shown_view())
             source, known = active.session.known_elsewhere(active.shown_view())
-            if self._search is not None:
-                self._search.end()
+            self.rest()
             self._search = ReferenceSearch(
                 shared_engine(),
                 self._runner,
@@ -72,6 +70,12 @@ class EffectReferences:
                 finished=functools.partial(self._on_found, active, known),
             )
             self._search.start()
+
+    def rest(self) -> None:
+        """The effect is left: nothing is searched any more."""
+        if self._search is not None:
+            self._search.end()
+            self._search = None  # It holds the voxels of all volumes that it compares.
 
     def recall(self, active: ActiveEditing) -> None:
         """Read those that the scene was saved with, unless there are some, of whatever scene."""
@@ -84,43 +88,35 @@ class EffectReferences:
 
     def _on_progress(self, active: ActiveEditing, target: Target, count: int, encoded: int) -> bool:
         if not active.session.is_selected(target):
+            self.rest()
             active.say("Another volume or segment was selected; the search was ended.")
             return False
         active.say(f"comparing {min(encoded + 1, count)} of {count} slices of other volumes …")
         return True
 
     def _on_found(self, active: ActiveEditing, known: Sequence[Known], done: Future[list[ReferenceSlice]]) -> None:
+        self.rest()
         try:
             best = done.result()
-            self._check_room()
+            self._shelf.check_room()
         except Exception as error:
             active.failed(error)
             if not isinstance(error, (KPrismError, ImportError)):
                 raise  # A defect: the log gets the whole story.
             return
-        for index in reversed([index for index, one in enumerate(self._shelf) if one in self._found]):
-            self.remove(index)
         origins = dict(known)
-        self._found = best[: MAXIMUM_REFERENCES - len(self._shelf)]
-        for one in self._found:
-            self._shelf.add(one, origins[one])
-        self._keep()
-        titles = ", ".join(dict.fromkeys(one.title for one in self._found))
-        active.say(f"Found {len(self._found)} references: {titles}.")
+        gone = self._shelf.replace_found([(one, origins[one]) for one in best])
+        self._keep(*gone)
+        taken = [one for one in self._shelf if one in best]
+        titles = ", ".join(dict.fromkeys(one.title for one in taken))
+        active.say(
+            f"Found {len(taken)} references: {titles}." if taken else "The best ones are among the references already."
+        )
 
-    def _check_room(self) -> None:
-        """See to it that there is room for what is found, in place of what was found before.
-
-        Raises:
-            InvalidReference: there is none.
-        """
-        if len([one for one in self._shelf if one not in self._found]) >= MAXIMUM_REFERENCES:
-            raise InvalidReference(FULL)
-
-    def _keep(self, removed: SliceOrigin | None = None) -> None:
+    def _keep(self, *removed: SliceOrigin | None) -> None:
         """Show what there is now, and let it be saved with the scene."""
         if self._effect.parameterSetNode() is not None:
-            record(self._effect.parameterSetNode(), self._shelf, removed)
+            record(self._effect.parameterSetNode(), self._shelf, *removed)
         self._show()
 
     def _show(self) -> None:

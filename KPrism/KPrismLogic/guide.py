@@ -14,7 +14,7 @@ from KPrismLogic.slice_source import SliceSource
 from KPrismLogic.slice_voxels import segment_in_slice
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import slicer
 
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 #: As many as there are keys 1-9, and as the paper studies.
 MAXIMUM_REFERENCES = 9
 
-#: What is said where there is no room for another.
-FULL = f"There are {MAXIMUM_REFERENCES} references already; remove one first."
+_FULL = f"There are {MAXIMUM_REFERENCES} references already; remove one first."
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,56 +83,83 @@ class Guide:
         return self.cls is not None or bool(self.references)
 
 
+@dataclass(frozen=True, eq=False)
+class _Held:
+    """A reference on a shelf; its origin is beside it, because other threads hold and drop references, never nodes."""
+
+    reference: ReferenceSlice
+    origin: SliceOrigin | None
+    found: bool
+
+
 class ReferenceShelf:
-    """Up to nine references, in the order in which they were added."""
+    """Up to nine references, in the order in which they were added: by somebody, or found by a search."""
 
     def __init__(self) -> None:
-        self._slices: list[ReferenceSlice] = []
-        # Beside the references, which other threads hold and drop: nodes are for the main thread.
-        self._origins: list[SliceOrigin | None] = []
+        self._held: list[_Held] = []
 
     def __len__(self) -> int:
-        return len(self._slices)
+        return len(self._held)
 
     def __iter__(self) -> Iterator[ReferenceSlice]:
-        return iter(tuple(self._slices))
+        return iter([one.reference for one in self._held])
 
     @property
-    def origins(self) -> list[SliceOrigin]:
-        """Where the references were taken, as far as that is known."""
-        return [origin for origin in self._origins if origin is not None]
+    def origins(self) -> list[tuple[SliceOrigin, bool]]:
+        """Where the references were taken, as far as that is known, and whether they were found."""
+        return [(one.origin, one.found) for one in self._held if one.origin is not None]
 
-    def add(self, reference: ReferenceSlice, origin: SliceOrigin | None = None) -> None:
+    def add(self, reference: ReferenceSlice, origin: SliceOrigin | None = None, *, found: bool = False) -> bool:
         """Add a reference; the same slice with the same mask only once.
 
         Args:
             reference: the reference.
             origin: where it was taken; None for one that cannot be found again.
+            found: whether a search found it, which the next one replaces.
+
+        Returns:
+            Whether it was not there yet.
 
         Raises:
             InvalidReference: nine are there already.
         """
-        if any(
-            one.source.key == reference.source.key and np.array_equal(one.mask, reference.mask) for one in self._slices
-        ):
-            return
-        if len(self._slices) >= MAXIMUM_REFERENCES:
-            raise InvalidReference(FULL)
-        self._slices.append(reference)
-        self._origins.append(origin)
+        if any(one.source.key == reference.source.key and np.array_equal(one.mask, reference.mask) for one in self):
+            return False
+        if len(self) >= MAXIMUM_REFERENCES:
+            raise InvalidReference(_FULL)
+        self._held.append(_Held(reference, origin, found))
+        return True
+
+    def check_room(self) -> None:
+        """See to it that there is room for what a search finds, in place of what was found before.
+
+        Raises:
+            InvalidReference: nine were added by somebody.
+        """
+        if sum(not one.found for one in self._held) >= MAXIMUM_REFERENCES:
+            raise InvalidReference(_FULL)
+
+    def replace_found(self, found: Sequence[tuple[ReferenceSlice, SliceOrigin]]) -> list[SliceOrigin]:
+        """Take away what was found before, and add as much of what is found now as there is room for.
+
+        Returns:
+            Where those of before were taken, as far as that is known.
+        """
+        gone = [one.origin for one in self._held if one.found and one.origin is not None]
+        self._held = [one for one in self._held if not one.found]
+        for reference, origin in found:
+            if len(self) < MAXIMUM_REFERENCES:
+                self.add(reference, origin, found=True)
+        return gone
 
     def remove(self, index: int) -> SliceOrigin | None:
         """Take the reference at a position away, if there is one; -> where it was taken, if that is known."""
-        if not 0 <= index < len(self._slices):
-            return None
-        del self._slices[index]
-        return self._origins.pop(index)
+        return self._held.pop(index).origin if 0 <= index < len(self._held) else None
 
     def clear(self) -> None:
         """Take all away."""
-        self._slices.clear()
-        self._origins.clear()
+        self._held.clear()
 
     def guide(self) -> Guide:
         """All of them as a guide."""
-        return Guide(references=tuple(self._slices))
+        return Guide(references=tuple(self))

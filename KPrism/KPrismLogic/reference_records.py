@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from KPrismLib.errors import InvalidReference, KPrismError
@@ -39,6 +39,7 @@ class _Record:
         segment_id: the segment.
         point: a point of the plane, RAS mm.
         normal: unit normal, RAS.
+        found: whether a search found it; of two records of one place, that of the shelf counts.
     """
 
     volume: slicer.vtkMRMLVolumeNode | None
@@ -46,11 +47,12 @@ class _Record:
     segment_id: str
     point: Triple
     normal: Triple
+    found: bool = field(default=False, compare=False)
 
     @classmethod
-    def of(cls, origin: SliceOrigin, scene: slicer.vtkMRMLScene) -> _Record:
+    def of(cls, origin: SliceOrigin, scene: slicer.vtkMRMLScene, *, found: bool = False) -> _Record:
         """Of a reference that was taken somewhere."""
-        return cls(*origin.nodes_in(scene), origin.segment_id, origin.point, origin.normal)
+        return cls(*origin.nodes_in(scene), origin.segment_id, origin.point, origin.normal, found)
 
     def is_whole(self) -> bool:
         """Whether nodes and segment are in the scene."""
@@ -78,9 +80,7 @@ class _Record:
         return reference, SliceOrigin.of(*place, self.point, self.normal)
 
 
-def record(
-    parameters: slicer.vtkMRMLSegmentEditorNode, shelf: ReferenceShelf, removed: SliceOrigin | None = None
-) -> None:
+def record(parameters: slicer.vtkMRMLSegmentEditorNode, shelf: ReferenceShelf, *removed: SliceOrigin | None) -> None:
     """Let the parameter node of an editor have records of the references on a shelf.
 
     Those whose nodes or segment are not in its scene have none, because they could not be read again.
@@ -88,13 +88,13 @@ def record(
     Args:
         parameters: the parameter node.
         shelf: the references.
-        removed: where one was taken that was on the shelf until now.
+        removed: where those were taken that were on the shelf until now, as far as that is known.
     """
     scene = parameters.GetScene()
-    own = dict.fromkeys(_Record.of(origin, scene) for origin in shelf.origins)
-    gone = None if removed is None else _Record.of(removed, scene)
+    own = dict.fromkeys(_Record.of(origin, scene, found=found) for origin, found in shelf.origins)
+    gone = {_Record.of(origin, scene) for origin in removed if origin is not None}
     # References of an earlier scene on the shelf keep those of this one from being read; these must not be lost.
-    unread = [one for one in _saved(parameters) if one not in own and one != gone]
+    unread = [one for one in _saved(parameters) if one not in own and one not in gone]
     whole = [one for one in (*unread, *own) if one.is_whole()]
     _save(parameters, whole[-MAXIMUM_REFERENCES:])
 
@@ -114,7 +114,7 @@ def recall(parameters: slicer.vtkMRMLSegmentEditorNode, shelf: ReferenceShelf) -
     saved, reasons = _saved(parameters), []
     for one in saved:
         try:
-            shelf.add(*one.read())
+            shelf.add(*one.read(), found=one.found)
         except KPrismError as error:
             # What to do about it is said behind a semicolon, to somebody who has that slice before them.
             reasons.append(str(error).split(";")[0].rstrip("."))
@@ -130,7 +130,9 @@ def _roles(number: int) -> tuple[str, str]:
 
 
 def _save(parameters: slicer.vtkMRMLSegmentEditorNode, records: list[_Record]) -> None:
-    words = [{"segment": one.segment_id, "point": one.point, "normal": one.normal} for one in records]
+    words = [
+        {"segment": one.segment_id, "point": one.point, "normal": one.normal, "found": one.found} for one in records
+    ]
     # As Slicer does with parameters of effects: the editor would update itself, and shows nothing of this.
     disabled = parameters.GetDisableModifiedEvent()
     parameters.SetDisableModifiedEvent(1)
@@ -160,13 +162,13 @@ def _saved(parameters: slicer.vtkMRMLSegmentEditorNode) -> list[_Record]:
     except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError):
         return []
     return [
-        _Record(*_nodes(parameters, number), segment_id, point, normal)
-        for number, (segment_id, point, normal) in enumerate(words)
+        _Record(*_nodes(parameters, number), segment_id, point, normal, found)
+        for number, (segment_id, point, normal, found) in enumerate(words)
     ]
 
 
-def _words(one: Any) -> tuple[str, Triple, Triple]:
-    """Segment, point and normal of a record.
+def _words(one: Any) -> tuple[str, Triple, Triple, bool]:
+    """Segment, point and normal of a record, and whether a search found it, which older ones do not say.
 
     Raises:
         ValueError, TypeError, LookupError, ArithmeticError: it is damaged.
@@ -175,7 +177,7 @@ def _words(one: Any) -> tuple[str, Triple, Triple]:
     segment_id.encode()  # VTK ends the process over text that cannot be encoded.
     if abs(math.hypot(*normal) - 1) > _UNIT_TOLERANCE:
         raise ValueError("no unit normal")
-    return segment_id, point, normal
+    return segment_id, point, normal, one.get("found") is True
 
 
 def _triple(values: Any) -> Triple:

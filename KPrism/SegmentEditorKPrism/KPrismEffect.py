@@ -101,8 +101,9 @@ class KPrismEffect(AbstractScriptedSegmentEditorEffect):
     def deactivate(self) -> None:
         self._pointer.cancel()
         if self._active is not None:
-            if self._propagation is not None:
+            if self._propagation is not None and self._references is not None:
                 self._propagation.rest()
+                self._references.rest()
             self._active.close()
             self._active = None
 

@@ -185,6 +185,18 @@ def test_the_segment_is_read_as_it_is_now(scene, bench):
     assert found.mask.sum() == SPLEEN[6].sum() != LIVER[6].sum()
 
 
+def test_records_that_do_not_say_whether_a_search_found_them_are_somebodys(scene, bench):
+    shelf, found = _shelf(bench, 4), _shelf(bench, 6)
+    shelf.replace_found([(next(iter(found)), found.origins[0][0])])
+    record(bench.parameters, shelf)
+    words = json.loads(bench.parameters.GetAttribute(ATTRIBUTE))
+    assert [one.pop("found") for one in words["references"]] == [False, True]
+    bench.parameters.SetAttribute(ATTRIBUTE, json.dumps(words))
+    read = ReferenceShelf()
+    assert recall(bench.parameters, read) == ""
+    assert [found for _, found in read.origins] == [False, False]
+
+
 _GOOD = {"segment": "Liver", "point": [0, 0, 0], "normal": [0, 0, 1]}
 
 

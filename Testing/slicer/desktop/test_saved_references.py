@@ -75,6 +75,23 @@ def test_they_are_there_again_and_segment(desktop, prepared, tmp_path):
     assert np.array_equal(written(desktop, "Other")[7], body()[7] == 200)
 
 
+@pytest.mark.usefixtures("flood_library")
+def test_those_that_were_found_are_replaced_by_the_next_search_also_after_that(desktop, prepared, tmp_path):
+    known = volume_node(desktop.scene, body(), geometry("flipped"), name="Known")
+    other = Bench.make(desktop.scene, known, segmentation_node(desktop.scene, known))
+    fill(other.editor, other.segmentation, "Liver", SPLEEN)
+    prepared.self().options.find_references.click()
+    settle()
+    assert _tips(prepared) == ["Liver in CT"] * 2 + ["Liver in Known"] * 5
+    effect = _started_again(desktop, prepared, tmp_path)
+    assert _tips(effect) == ["Liver in CT"] * 2 + ["Liver in Known"] * 5
+    desktop.scene.GetFirstNodeByName("Known").SetName("Later")
+    effect.self().options.find_references.click()
+    settle()
+    assert _tips(effect) == ["Liver in CT"] * 2 + ["Liver in Later"] * 5
+    assert len(json.loads(desktop.parameters.GetAttribute(ATTRIBUTE))["references"]) == 7
+
+
 def test_removed_ones_stay_away(desktop, prepared, tmp_path):
     kept = _references(prepared)[1]
     prepared.self().options.references.setCurrentRow(0)
