@@ -33,7 +33,7 @@ class OptionsListener(PropagationListener, Protocol):
         """References are to be found in other volumes."""
 
     def onRemoveReference(self, index: int) -> None:
-        """A reference is not wanted any more."""
+        """The reference in a place, counted from 0, is not wanted any more; -1 where none is selected."""
 
     def onSegmentShownSlice(self) -> None:
         """Class or references are to segment the shown slice."""
@@ -161,7 +161,8 @@ class EffectOptions(OptionRows):
         self.classes.blockSignals(blocked)
 
     def show_references(self, pictures: Sequence[tuple[Any, str]]) -> None:
-        """Show references: icon and title of each."""
+        """Show references: icon and title of each; the selected place, or the last one, stays selected."""
+        selected = self.references.currentRow
         self.references.clear()
         for number, (icon, title) in enumerate(pictures, 1):
             # Made by the list: an item made here goes with its Python object in older versions of PythonQt.
@@ -169,6 +170,7 @@ class EffectOptions(OptionRows):
             item = self.references.item(number - 1)
             item.setIcon(icon)
             item.setToolTip(title)
+        self.references.setCurrentRow(min(selected, len(pictures) - 1))
 
     def show_status(self, sentence: str, installable: bool) -> None:
         """Say how things are."""
@@ -188,5 +190,4 @@ class EffectOptions(OptionRows):
             self._listener.onClassChosen(self.classes.itemText(index))
 
     def _on_remove(self) -> None:
-        if self.references.currentRow >= 0:
-            self._listener.onRemoveReference(self.references.currentRow)
+        self._listener.onRemoveReference(self.references.currentRow)

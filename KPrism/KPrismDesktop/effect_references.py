@@ -44,11 +44,13 @@ class EffectReferences:
     def add(self, active: ActiveEditing) -> None:
         """Take the shown slice; what is wrong is said in the status line."""
         with active.telling():
-            self._shelf.add(*active.session.reference(active.shown_view()))
+            added = self._shelf.add(*active.session.reference(active.shown_view()))
+            active.say("" if added else "This slice is among the references already.")
         self._keep()
 
-    def remove(self, index: int) -> None:
-        """Take one away, by its place."""
+    def remove(self, active: ActiveEditing, index: int) -> None:
+        """Take one away, by its place; there may be none."""
+        active.say("" if 0 <= index < len(self._shelf) else "Select a reference first.")
         self._keep(self._shelf.remove(index))
 
     def find(self, active: ActiveEditing) -> None:

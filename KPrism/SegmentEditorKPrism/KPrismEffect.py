@@ -191,8 +191,8 @@ class KPrismEffect(AbstractScriptedSegmentEditorEffect):
             self._references.find(self._active)
 
     def onRemoveReference(self, index: int) -> None:
-        if self._references is not None:
-            self._references.remove(index)
+        if self._active is not None and self._references is not None:
+            self._references.remove(self._active, index)
 
     def onSegmentShownSlice(self) -> None:
         if self._active is None:
