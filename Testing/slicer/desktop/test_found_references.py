@@ -106,6 +106,21 @@ def test_a_shelf_that_was_filled_during_the_search_stays_as_it_is(desktop, guide
     assert "remove one first" in _status()
 
 
+def test_what_somebody_added_already_is_not_found_again(desktop, guided):
+    other = _add_case(desktop, "Known")
+    for bench, layers in ((other, range(3, 10)), (desktop.bench, ())):
+        desktop.parameters.SetAndObserveSourceVolumeNode(bench.volume)
+        desktop.parameters.SetAndObserveSegmentationNode(bench.segmentation)
+        for k in layers:
+            node = desktop.views["Red"].mrmlSliceNode()
+            node.SetSliceToRASByNTP(0, 0, 1, -1, 0, 0, *bench.ras(k, 6, 7), 0)
+            widget_named("KPrismAddReference").click()
+    _find()
+    settle()
+    assert _tips() == ["Liver in Known"] * 7
+    assert _status().endswith("The best ones are among the references already.")
+
+
 def test_without_another_case_it_says_what_to_load(desktop, guided):
     _find()
     assert "No other volume of the scene has a segment Liver" in _status()
