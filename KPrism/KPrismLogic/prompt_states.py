@@ -10,7 +10,7 @@ import itertools
 import uuid
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from KPrismLib.prompts import Prompt
 from KPrismLogic.guide import Guide
@@ -20,10 +20,24 @@ from KPrismLogic.recently_used import RecentlyUsed
 if TYPE_CHECKING:
     import slicer
 
+    from KPrismLogic.slice_plane import SlicePlane
+
 TAG = "KPrism.State"
 
 #: More than any undo list is long.
 _KEPT_STATES = 300
+
+
+class Topic(NamedTuple):
+    """What a dialogue is about; of one slice, a segmentation that is finer than the volume has several.
+
+    Attributes:
+        slice_key: of the slice's pixels.
+        layer: tells apart the voxels of the segmentation that are in front of them.
+    """
+
+    slice_key: Hashable
+    layer: Hashable
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +45,7 @@ class Dialogue:
     """What was said about one slice of a segment, and what came of it.
 
     Attributes:
+        plane: in which it was said.
         guide: class or references.
         start: bool (rows, columns), the mask that the first prompt refined; None for none.
         drawn: whether somebody drew it.
@@ -38,6 +53,7 @@ class Dialogue:
         written: fingerprint of what the segment held of the slice's voxels afterwards.
     """
 
+    plane: SlicePlane
     guide: Guide
     start: Mask | None
     drawn: bool
@@ -45,11 +61,11 @@ class Dialogue:
     written: bytes
 
 
-Dialogues = Mapping[Hashable, Dialogue]
+Dialogues = Mapping[Topic, Dialogue]
 
 
 class PromptStates:
-    """The dialogues of all segments, by slice, in every state that undo and redo can bring back."""
+    """The dialogues of all segments, by topic, in every state that undo and redo can bring back."""
 
     def __init__(self) -> None:
         # A scene that was saved holds tags of another process: the name says whose they are.
@@ -68,8 +84,8 @@ class PromptStates:
         """The dialogues of the segment in its state."""
         return self._states.get(self.name(segment)) or {}
 
-    def record(self, segment: slicer.vtkSegment, slice_key: Hashable, dialogue: Dialogue) -> None:
-        """Give the segment, just written, a new state in which a slice has a new dialogue."""
+    def record(self, segment: slicer.vtkSegment, topic: Topic, dialogue: Dialogue) -> None:
+        """Give the segment, just written, a new state in which a topic has a new dialogue."""
         name = f"{self._owner}:{next(self._numbers)}"
-        self._states.put(name, {**self.dialogues(segment), slice_key: dialogue})
+        self._states.put(name, {**self.dialogues(segment), topic: dialogue})
         segment.SetTag(TAG, name)

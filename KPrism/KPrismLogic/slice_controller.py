@@ -151,7 +151,7 @@ class SliceController:
             if not dialogues:
                 return []
             shown = self._store.slice(target.volume, target.plane)
-            if shown.source.key not in dialogues:
+            if all(topic.slice_key != shown.source.key for topic in dialogues):
                 return []  # Views ask with every step of scrolling; finding voxels would slow it down.
             dialogue = self._dialogue(target, shown, self._editor.geometry())
         except KPrismError:
@@ -169,7 +169,7 @@ class SliceController:
         found = []
         for plane in planes if dialogues else ():
             shown = self._store.slice(target.volume, plane)
-            if shown.source.key in dialogues:
+            if any(topic.slice_key == shown.source.key for topic in dialogues):
                 geometry = self._editor.geometry()
                 drawn = self._store.content(shown, target, geometry).any()
                 if drawn and self._dialogue(target, shown, geometry) is not None:
@@ -209,14 +209,14 @@ class SliceController:
         prompts = tuple(_prompt(stroke, shown.image) for stroke in request.strokes)
         earlier = self._dialogue(target, shown, geometry)
         if request.anew:
-            dialogue = Dialogue(request.guide, None, False, prompts, b"")
+            dialogue = Dialogue(target.plane, request.guide, None, False, prompts, b"")
         elif earlier is not None and earlier.guide == request.guide:
-            dialogue = Dialogue(request.guide, earlier.start, earlier.drawn, (*earlier.prompts, *prompts), b"")
+            dialogue = replace(earlier, plane=target.plane, prompts=(*earlier.prompts, *prompts), written=b"")
         else:
             # What somebody drew here, or another guide gave, is refined and not thrown away.
             start = segment_in_slice(shown.image, target.segmentation, target.segment_id) if content.any() else None
             drawn = start is not None and earlier is None and not self._found(target, voxels, content)
-            dialogue = Dialogue(request.guide, start, drawn, prompts, b"")
+            dialogue = Dialogue(target.plane, request.guide, start, drawn, prompts, b"")
         return _Asked(request, shown, voxels, dialogue, self._states.name(segment), content)
 
     def _finish(self, asked: _Asked, done: Future[Any]) -> None:
@@ -254,7 +254,7 @@ class SliceController:
             content = self._store.content(shown, target, geometry)
         said = asked.dialogue
         done = replace(said, written=voxels.fingerprint(content))
-        self._states.record(segment, shown.source.key, done)
+        self._states.record(segment, self._store.topic(shown, target, geometry), done)
         if geometry is not None and pixels_outside(shown.image, mask, target.segmentation, geometry):
             answer = replace(answer, remark=" ".join(filter(None, (answer.remark, LEFT_OUT))))
         self._report(answer)
@@ -263,7 +263,8 @@ class SliceController:
         self, target: Target, shown: ShownSlice, geometry: slicer.vtkOrientedImageData | None
     ) -> Dialogue | None:
         """What was said about the slice, if the segment is still what came of it there."""
-        dialogue = self._states.dialogues(target.segment()).get(shown.source.key)
+        dialogues = self._states.dialogues(target.segment())
+        dialogue = dialogues.get(self._store.topic(shown, target, geometry)) if dialogues else None
         if dialogue is None:
             return None
         voxels = self._store.voxels(shown, target, geometry)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy.typing as npt
 
 from KPrismLib.errors import InvalidImage
-from KPrismLogic.slice_image import SliceImage
+from KPrismLogic.slice_image import SliceImage, stack_axis
 from KPrismLogic.voxel_grid import VoxelGrid
 
 if TYPE_CHECKING:
@@ -39,11 +39,14 @@ class SliceSource:
     @classmethod
     def of(cls, volume: slicer.vtkMRMLVolumeNode, image: SliceImage) -> SliceSource:
         """What the model needs of a slice of a volume node."""
-        content = content_key(volume)
+        content, grid = content_key(volume), VoxelGrid.of(volume)
+        # A slice of voxels has the same pixels wherever in its thickness a view is.
+        whole = image.stack_index is not None
+        place = (stack_axis(grid, image.plane), image.stack_index) if whole else ()
         # In pixels, not in mm: an electron microscope's are a millionth of that.
-        places = (image.world_from_pixel / min(image.spacing)).round(5)
-        key = (content, image.shape, image.spacing, tuple(places.ravel().tolist()))
-        return cls(key, content, image.pixels, image.spacing, VoxelGrid.of(volume).voxels, modality_of(volume))
+        world = ((grid.world if whole else image.world_from_pixel) / min(image.spacing)).round(5)
+        key = (content, image.shape, image.spacing, place, tuple(world.ravel().tolist()))
+        return cls(key, content, image.pixels, image.spacing, grid.voxels, modality_of(volume))
 
 
 def content_key(volume: slicer.vtkMRMLVolumeNode) -> Hashable:

@@ -11,6 +11,7 @@ import numpy as np
 from KPrismLib.errors import InvalidImage
 from KPrismLogic.labelmaps import Mask, labelmap_of
 from KPrismLogic.matrices import world_from_image, world_from_volume
+from KPrismLogic.prompt_states import Topic
 from KPrismLogic.recently_used import RecentlyUsed
 from KPrismLogic.slice_image import SliceImage, cut
 from KPrismLogic.slice_source import SliceSource, content_key
@@ -78,6 +79,19 @@ class SliceStore:
         """
         key = _grid_key(shown, target, geometry)
         return self._voxels.get_or_make(key, lambda: voxels_in(shown.image, target.segmentation, geometry))
+
+    def topic(self, shown: ShownSlice, target: Target, geometry: slicer.vtkOrientedImageData | None) -> Topic:
+        """What prompts in a slice are about.
+
+        Raises:
+            InvalidImage: there is no grid.
+        """
+        layer = self.voxels(shown, target, geometry).key
+        if layer is None:
+            # Across a grid that is not parallel every place in the thickness of a slice has voxels of its own.
+            plane = shown.image.plane
+            layer = round(float(plane.normal @ plane.point) / min(shown.image.spacing), 5)
+        return Topic(shown.source.key, layer)
 
     def content(self, shown: ShownSlice, target: Target, geometry: slicer.vtkOrientedImageData | None) -> Mask:
         """Which of the voxels that a slice shows belong to the target's segment; not to be changed.

@@ -94,6 +94,18 @@ def test_what_a_guide_gave_is_not_drawn(scene):
     assert bench.predictor.began_with == ["found"]
 
 
+def test_a_slice_is_the_same_wherever_in_its_thickness_a_view_is(scene):
+    bench = _bench(scene)
+    middle, aside = _axial(bench, 6), _axial(bench, 6).moved_to(bench.ras(6.3, 6, 7))
+    bench.click(middle, bench.ras(6, 6, 7))
+    assert len(_said(bench, aside)) == 1
+    bench.click(aside, bench.ras(6, 6, 14))
+    assert len(_said(bench, middle)) == 2
+    assert bench.predictor.began_with == []  # what the first click gave is not taken for drawn
+    assert len(bench.predictor.encoded) == 1
+    assert _said(bench, _axial(bench, 7)) == []
+
+
 def test_prompts_of_a_saved_scene_mean_nothing(scene):
     bench, again = _bench(scene), _bench(scene)
     plane = _axial(bench, 6)

@@ -255,7 +255,7 @@ def written(desktop: Desktop, segment_id: str = "Liver") -> Any:
     return segment_array(desktop.bench.editor, desktop.bench.segmentation, segment_id)
 
 
-def xy_of(desktop: Desktop, k: int, j: int, i: int, view: str = "Red") -> tuple[int, int]:
+def xy_of(desktop: Desktop, k: float, j: int, i: int, view: str = "Red") -> tuple[int, int]:
     """Where a view shows a voxel of the desktop's volume."""
     matrix = desktop.views[view].mrmlSliceNode().GetXYToRAS()
     array = np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])
@@ -263,8 +263,8 @@ def xy_of(desktop: Desktop, k: int, j: int, i: int, view: str = "Red") -> tuple[
     return round(x), round(y)
 
 
-def show_layer(desktop: Desktop, effect: Any, k: int) -> None:
-    """Let the red view show a layer of the desktop's volume, with the pointer in it."""
+def show_layer(desktop: Desktop, effect: Any, k: float) -> None:
+    """Let the red view show a layer of the desktop's volume, in its middle or beside that, with the pointer in it."""
     node = desktop.views["Red"].mrmlSliceNode()
     node.SetSliceToRASByNTP(0, 0, 1, -1, 0, 0, *desktop.bench.ras(k, 6, 7), 0)
     effect.self().processViewNodeEvents(node, 33, desktop.views["Red"])

@@ -174,9 +174,12 @@ def test_the_least_certain_slice_is_shown_corrected_and_taken_up(desktop, effect
     assert effect.self()._propagation._propagation.accepted == tuple(sorted((layer, 6)))
 
 
-def test_slices_that_were_clicked_are_examples_and_stay(desktop, effect):
+@pytest.mark.parametrize(("keep", "aside"), [(True, 0), (False, 0), (False, 0.3)])
+def test_slices_that_were_clicked_are_examples_and_stay(desktop, effect, keep, aside):
+    """Also those that a view showed beside their middle, as after a jump."""
+    widget_named("KPrismKeepDrawn").setChecked(keep)
     for k, value in ((4, 7), (8, 14)):
-        show_layer(desktop, effect, k)
+        show_layer(desktop, effect, k + aside)
         desktop.click(effect, xy_of(desktop, k, 6, value))
         settle()
     clicked = written(desktop)
