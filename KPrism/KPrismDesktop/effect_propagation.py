@@ -87,11 +87,13 @@ class EffectPropagation:
         target = active.session.target(active.shown_view())
         editor = _RunEditor(self._effect, target)
         run = self._propagation = SegmentPropagation.continued(
-            self._propagation, target, editor.geometry(), keep_drawn=self._options.keep.checked
+            self._propagation,
+            target,
+            editor.geometry(),
+            keep_drawn=self._options.keep.checked,
+            answered=active.session.answered(target),
         )
         run.class_name = class_name
-        for plane in active.session.answered(target, run.stack.planes):
-            run.accept(plane)
         first, last = self._options.slices.chosen(run.stack)
         run.check_open(first, last)
         pieces = run.through(first, last, learn=self._options.learn.checked)

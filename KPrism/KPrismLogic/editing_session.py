@@ -129,13 +129,13 @@ class EditingSession:
             for prompt, places in prompts
         ]
 
-    def answered(self, target: Target, planes: Sequence[SlicePlane]) -> list[SlicePlane]:
-        """Those of some planes in which the segment is what clicks, a class or references made of it.
+    def answered(self, target: Target) -> list[SlicePlane]:
+        """The planes, parallel to the target's, in which the segment is what clicks, a class or references made of it.
 
         Raises:
             KPrismError: volume or segment are gone.
         """
-        return self.controller.answered(target, planes)
+        return self.controller.answered(target)
 
     def prefetch(self, view: slicer.vtkMRMLSliceNode, steps: Sequence[int] = (0, 1, -1)) -> None:
         """Make the first click in the shown slice and its neighbours quick, as long as nothing else is to do."""

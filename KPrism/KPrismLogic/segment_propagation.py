@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from KPrismLib.errors import InvalidReference
+from KPrismLogic.accepted_slices import AcceptedSlices
 from KPrismLogic.drawn_slices import slices_at
 from KPrismLogic.engine_propagation import EnginePropagation
 from KPrismLogic.grid_change import as_large, as_seen_on
@@ -51,9 +52,7 @@ class SegmentPropagation:
     def __init__(self, target: Target) -> None:
         self.target = target
         self.stack = SliceStack.through(target.volume, target.plane)
-        self._accepted: dict[int, Mask] = {}
-        self._planes: dict[int, SlicePlane] = {}  # in which the accepted masks were read
-        self._drawn: set[int] = set()  # accepted because the segment was drawn there
+        self._accepted = AcceptedSlices()
         self._confidence: dict[int, float] = {}
         self._areas: dict[int, int] = {}
         #: The class of the segment, if one was chosen for it; otherwise its name may say it.
@@ -74,6 +73,7 @@ class SegmentPropagation:
         geometry: slicer.vtkOrientedImageData | None,
         *,
         keep_drawn: bool,
+        answered: Iterable[SlicePlane] = (),
     ) -> SegmentPropagation:
         """The earlier one with the target's slice accepted and all that changed since, if it fits; else a new one.
 
@@ -81,6 +81,8 @@ class SegmentPropagation:
             earlier: of an earlier run, or None.
             target: as for the class.
             geometry: the grid on which the segment is edited.
+            answered: planes in which the segment is what clicks, a class or references made of it: their slices are
+                accepted, too.
             keep_drawn: accept every other slice, too, that holds the segment already and that no run wrote.
 
         Raises:
@@ -92,17 +94,18 @@ class SegmentPropagation:
             run = earlier
             run.accept_changed(geometry)
             run.accept(target.plane)
+        run.accept_answered(answered, target.plane)
         run.go_over_to(geometry)
         if keep_drawn:
             run.accept_drawn(geometry)
         else:
-            run.release_drawn()
+            run._accepted.release_drawn()
         return run
 
     @property
     def accepted(self) -> tuple[int, ...]:
         """The accepted slices, ascending."""
-        return tuple(sorted(self._accepted))
+        return self._accepted.numbers
 
     @property
     def confidence(self) -> Mapping[int, float]:
@@ -130,11 +133,25 @@ class SegmentPropagation:
         # A segmentation may be finer than the volume: what counts is the layer that the plane shows.
         mask = segment_in_slice(self.stack.image_in(plane), self.target.segmentation, self.target.segment_id)
         self._name = self.target.segment().GetName()
-        if not mask.any() and not self._accepted:
+        if not mask.any() and not self.accepted:
             raise InvalidReference(f"This slice holds nothing of {self._name}; show a slice in which it is segmented.")
-        self._accept(index, mask, plane)
-        self._drawn.discard(index)
+        self._accept(index, mask, plane, drawn=False)
         return index
+
+    def accept_answered(self, planes: Iterable[SlicePlane], shown: SlicePlane) -> None:
+        """Vouch for the slices that clicks, a class or references answered, each as its own plane shows it.
+
+        Args:
+            planes: any; those that have no slice in the stack are passed over.
+            shown: the plane whose slice is accepted as it is shown there.
+        """
+        here = self.stack.index_of(shown)
+        for plane in planes:
+            if not self.stack.holds(plane) or self.stack.index_of(plane) == here:
+                continue
+            mask = segment_in_slice(self.stack.image_in(plane), self.target.segmentation, self.target.segment_id)
+            if mask.any():
+                self._accept(self.stack.index_of(plane), mask, plane, drawn=False)
 
     def accept_changed(self, geometry: slicer.vtkOrientedImageData | None) -> None:
         """Vouch for the slices that somebody changed after they were written, and look again at the accepted ones.
@@ -152,7 +169,7 @@ class SegmentPropagation:
             geometry = as_large(self._grid, geometry)
         layers = {
             index: layers_in(self.stack.image(index), segmentation, geometry, self.stack.step)
-            for index in sorted({*self._accepted, *self._confidence})
+            for index in sorted({*self.accepted, *self._confidence})
         }
         written = [one for index in self._confidence for one in layers[index]]
         changed = self.record.changed((one, segment_id, one.read(segmentation, segment_id)) for one in written)
@@ -208,8 +225,7 @@ class SegmentPropagation:
             image = self.stack.image(index)
             mask = segment_in_slice(image, segmentation, segment_id)
             if mask.any():
-                self._accept(index, mask, self.stack.planes[index])
-                self._drawn.add(index)
+                self._accepted.put(index, mask, self.stack.planes[index], drawn=True)
                 continue
             # Where the grid is finer than the volume, between slices; no example, but somebody's work.
             for voxels in layers_in(image, segmentation, geometry, self.stack.step):
@@ -222,31 +238,23 @@ class SegmentPropagation:
         Raises:
             InvalidReference: every slice from ``first`` to ``last`` is accepted.
         """
-        if all(index in self._accepted for index in range(first, last + 1)):
-            raise InvalidReference(
-                "Every slice of the range is kept as it is; choose other slices, or let drawn slices be replaced."
-            )
-
-    def release_drawn(self) -> None:
-        """Vouch no longer for slices only because the segment was drawn there."""
-        for index in self._drawn & set(self._accepted):
-            del self._accepted[index]
-        self._drawn.clear()
+        self._accepted.check_open(first, last)
 
     def _accept_now(self, index: int, changed: Sequence[SliceVoxels], geometry: slicer.vtkOrientedImageData) -> None:
         """Vouch for a slice as it is now, in the layer that it shows, or in a changed one if that was not changed."""
         segmentation = self.target.segmentation
-        plane = self._planes.get(index, self.stack.planes[index])
+        plane = self._accepted.plane(index) or self.stack.planes[index]
         if changed and index in self._confidence:
             shown = voxels_in(self.stack.image(index), segmentation, geometry)
             if shown.key not in [one.key for one in changed]:
                 plane = plane.moved_to(changed[0].middle(segmentation))
         mask = segment_in_slice(self.stack.image_in(plane), segmentation, self.target.segment_id)
-        if index not in self._accepted or not np.array_equal(mask, self._accepted[index]):
+        before = self._accepted.mask(index)
+        if before is None or not np.array_equal(mask, before):
             self._accept(index, mask, plane)
 
-    def _accept(self, index: int, mask: Mask, plane: SlicePlane) -> None:
-        self._accepted[index], self._planes[index] = mask, plane
+    def _accept(self, index: int, mask: Mask, plane: SlicePlane, *, drawn: bool | None = None) -> None:
+        self._accepted.put(index, mask, plane, drawn=drawn)
         self._confidence.pop(index, None)
 
     @property
@@ -284,12 +292,12 @@ class SegmentPropagation:
         cls = class_called(self.class_name or self._name, predictor.classes)
         if self._engine is None or not self._engine.is_of(predictor, cls):
             self._engine = EnginePropagation(predictor, self.stack, window, cls)
-        accepted = dict(self._accepted)
+        accepted, planes = self._accepted.masks, self._accepted.planes
         for step in self._engine.steps(accepted, first, last, learn=learn):
             yield step if isinstance(step, Lesson) else self._piece(step)
         for index, mask in sorted(accepted.items()):
             if first <= index <= last:
-                yield Piece(index, {self.target.segment_id: mask}, accepted=self._planes[index])
+                yield Piece(index, {self.target.segment_id: mask}, accepted=planes[index])
 
     def note(self, step: Step) -> None:
         """A run went a step: a piece was written, or something was learned.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from KPrismLib.errors import InvalidPrompt, KPrismError
+from KPrismLib.errors import InvalidImage, InvalidPrompt, KPrismError
 from KPrismLib.prompts import Click, Prompt, Scribble
 from KPrismLogic.grid_coverage import LEFT_OUT, nothing_covered, pixels_outside
 from KPrismLogic.guide import Guide
@@ -159,21 +159,25 @@ class SliceController:
         prompts = dialogue.prompts if dialogue is not None else ()
         return [(prompt, [shown.image.ras_at(*point) for point in prompt.points]) for prompt in prompts]
 
-    def answered(self, target: Target, planes: Sequence[SlicePlane]) -> list[SlicePlane]:
-        """Those of some planes in which the segment still is what was made of it there.
+    def answered(self, target: Target) -> list[SlicePlane]:
+        """The planes, parallel to the target's, in which the segment still is what was made of it there.
 
         Raises:
             KPrismError: volume or segment are gone.
         """
-        dialogues = self._states.dialogues(target.segment())
+        geometry = self._editor.geometry()
         found = []
-        for plane in planes if dialogues else ():
-            shown = self._store.slice(target.volume, plane)
-            if any(topic.slice_key == shown.source.key for topic in dialogues):
-                geometry = self._editor.geometry()
+        # Of hundreds of slices a few were talked about; to cut all of them takes seconds.
+        for dialogue in self._states.dialogues(target.segment()).values():
+            if not dialogue.plane.is_parallel(target.plane):
+                continue
+            try:
+                shown = self._store.slice(target.volume, dialogue.plane)
                 drawn = self._store.content(shown, target, geometry).any()
-                if drawn and self._dialogue(target, shown, geometry) is not None:
-                    found.append(plane)
+            except InvalidImage:
+                continue  # The volume lay elsewhere then, or it was another one.
+            if drawn and self._dialogue(target, shown, geometry) is dialogue:
+                found.append(dialogue.plane)
         return found
 
     def close(self) -> None:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 #: World axis (0 R, 1 A, 2 S) along the normal of each anatomical plane.
 NORMAL_AXES = {"axial": 2, "coronal": 1, "sagittal": 0}
 
-#: Cosine of the angle to its axis up to which a plane still has that axis' name.
+#: Cosine of the angle to its axis up to which a plane still has that axis' name, and to another up to which they are
+#: parallel.
 _ALONG_AXIS = 1 - 1e-6
 
 # For each normal axis, the world directions in which columns and rows of the picture run, as radiologists hold it:
@@ -115,6 +116,10 @@ class SlicePlane:
     def offset_at(self, point: Vector) -> float:
         """Coordinate along :attr:`axis` in mm where the plane passes a point (RAS mm), straight along that axis."""
         return float(point[self.axis]) + float(self.normal @ (self.point - point)) / float(self.normal[self.axis])
+
+    def is_parallel(self, other: SlicePlane) -> bool:
+        """Whether another plane is parallel, but for rounding."""
+        return abs(float(self.normal @ other.normal)) > _ALONG_AXIS
 
     def moved_to(self, point: Sequence[float] | Vector) -> SlicePlane:
         """The parallel plane through a point, RAS mm."""

@@ -19,6 +19,9 @@ from KPrismLogic.voxel_grid import VoxelGrid
 if TYPE_CHECKING:
     import slicer
 
+#: Of a slice, with room for rounding.
+_HALF = 0.5 + 1e-6
+
 
 @dataclass(frozen=True, eq=False)
 class SliceStack:
@@ -91,7 +94,7 @@ class SliceStack:
             same = content_key(volume) == self.content and np.array_equal(world_from_volume(volume), self.grid.world)
         except KPrismError:
             return False
-        return same and abs(float(self.planes[0].normal @ plane.normal)) > 1 - 1e-6
+        return same and self.planes[0].is_parallel(plane)
 
     def image(self, index: int) -> SliceImage:
         """Slice ``index``, and where its pixels lie."""
@@ -111,16 +114,25 @@ class SliceStack:
         Raises:
             InvalidImage: the plane is not parallel, or lies outside.
         """
-        normal = self.planes[0].normal
-        if abs(float(normal @ plane.normal)) < 1 - 1e-6:
+        if not self.planes[0].is_parallel(plane):
             raise InvalidImage("Slices can only be carried to a parallel plane.")
+        index, apart = self._nearest(plane)
+        if apart > _HALF:
+            raise InvalidImage(f"The slice lies outside {self.grid.name}; scroll to where the volume is.")
+        return index
+
+    def holds(self, plane: SlicePlane) -> bool:
+        """Whether a plane has a slice, as :meth:`index_of` finds it."""
+        return self.planes[0].is_parallel(plane) and self._nearest(plane)[1] <= _HALF
+
+    def _nearest(self, plane: SlicePlane) -> tuple[int, float]:
+        """The slice nearest to a parallel plane, and how many slices they are apart."""
+        normal = self.planes[0].normal
         heights = np.array([normal @ one.point for one in self.planes])
         apart = np.abs(heights - normal @ plane.point) / self.step
         # Of two equally near the upper one, as everywhere.
         index = len(apart) - 1 - int(np.argmin(apart[::-1].round(6)))
-        if apart[index] > 0.5 + 1e-6:
-            raise InvalidImage(f"The slice lies outside {self.grid.name}; scroll to where the volume is.")
-        return index
+        return index, float(apart[index])
 
     def within(self, low: float | None, high: float | None) -> tuple[int, int]:
         """The first and the last slice between two offsets in mm, in any order; None for the end of the volume.

@@ -169,7 +169,7 @@ def test_clicks_go_on_from_earlier_ones_when_another_segment_stretches_the_grid(
     bench.click(plane, bench.ras(6, 6, 7))
     import_beyond_the_grid(bench, "identity")
     assert len(bench.controller.prompts(bench.target(plane))) == 1
-    assert bench.controller.answered(bench.target(plane), [plane]) == [plane]
+    assert bench.controller.answered(bench.target(plane)) == [plane]
 
 
 @pytest.mark.parametrize("kind", GEOMETRIES)

@@ -20,7 +20,6 @@ from Testing.slicer.scenes import (
     body,
     fill,
     geometry,
-    rotation,
     segmentation_node,
     view_plane,
     volume_node,
@@ -134,30 +133,6 @@ def test_the_layer_that_is_shown_or_was_changed_counts_not_the_middle_one(scene)
     assert _continued(bench, 6, run, keep_drawn=False).accepted == (6, 7, 8)
     assert propagate(bench, run) is None
     assert not bench.array()[8 * FINER : 9 * FINER].any()
-
-
-def test_prompts_in_two_layers_of_one_slice_stay_apart(scene):
-    bench = _bench(scene, "identity", FINER)
-    below, above = (_axial(bench, 6).moved_to(bench.ras(6 + apart, 6, 7)) for apart in (-0.35, 0.35))
-    bench.click(below, bench.ras(6, 6, 7))
-    bench.click(above, bench.ras(6, 6, 14))
-    assert np.array_equal(bench.array()[6 * FINER], LIVER[6])
-    assert np.array_equal(bench.array()[7 * FINER - 1], SPLEEN[6])
-    for plane in (below, above):
-        assert len(bench.controller.prompts(bench.target(plane))) == 1
-    assert bench.controller.prompts(bench.target(_axial(bench, 6))) == []
-    assert len(bench.predictor.encoded) == 1
-
-
-def test_prompts_in_one_slice_stay_apart_where_they_wrote_across_a_turned_grid(scene):
-    volume, turned = volume_node(scene, body(), geometry("anisotropic")), rotation(20, 10, 0)
-    turned[:3, 3] = geometry("anisotropic")[:3, 3] - (2, 2, 0)
-    bench = Bench.make(scene, volume, segmentation_node(scene, volume, grid=turned, size=(24, 24, 48)))
-    below, above = (_axial(bench, 6).moved_to(bench.ras(6 + apart, 6, 7)) for apart in (-0.4, 0.4))
-    bench.click(below, bench.ras(6, 6, 7))
-    bench.click(above, bench.ras(6, 6, 14))
-    for plane in (below, above):
-        assert len(bench.controller.prompts(bench.target(plane))) == 1
 
 
 @pytest.mark.parametrize("factor", [3, 7])

@@ -1,13 +1,15 @@
-"""What somebody drew between two slices, on a grid that is finer than the volume, is not written over."""
+"""What somebody drew or clicked between two slices, on a grid that is finer than the volume, is not written over."""
 
 import numpy as np
 import pytest
 
 from KPrismLogic.logic import KPrismLogic
 from KPrismLogic.model import Model
+from KPrismLogic.segment_propagation import SegmentPropagation
 from KPrismLogic.slice_image import cut
 from KPrismLogic.slice_plane import SlicePlane
 from KPrismLogic.slice_voxels import voxels_in
+from Testing.slicer.carrying import propagate
 from Testing.slicer.scenes import (
     LIVER,
     SIZE,
@@ -16,6 +18,7 @@ from Testing.slicer.scenes import (
     body,
     fill,
     geometry,
+    rotation,
     segmentation_node,
     volume_node,
 )
@@ -79,3 +82,36 @@ def test_a_layer_that_was_corrected_after_a_run_stays_in_the_next(bench, logic):
     fill(bench.editor, bench.segmentation, "Liver", corrected)
     logic.propagate(bench.volume, bench.segmentation, "Liver", plane=_axial(bench, 6), keepDrawn=True)
     assert np.array_equal(bench.array(), corrected)
+
+
+def test_prompts_in_two_layers_of_one_slice_stay_apart_and_both_are_kept(bench):
+    lowest, highest = (_axial(bench, 6).moved_to(bench.ras(6 + aside, 6, 7)) for aside in (-0.35, 0.35))
+    ends = [6 * FINER, 7 * FINER - 1]
+    bench.click(lowest, bench.ras(6, 6, 7))
+    bench.click(highest, bench.ras(6, 6, 14))
+    clicked = bench.array()[ends]
+    assert np.array_equal(clicked, [LIVER[6], SPLEEN[6]])
+    for plane in (lowest, highest):
+        assert len(bench.controller.prompts(bench.target(plane))) == 1
+    assert bench.controller.prompts(bench.target(_axial(bench, 6))) == []
+    assert len(bench.predictor.encoded) == 1
+
+    here = bench.target(_axial(bench, 4))
+    bench.click(here.plane, bench.ras(4, 6, 7))
+    answered = bench.controller.answered(here)
+    assert answered == [lowest, highest, here.plane]
+    run = SegmentPropagation.continued(None, here, bench.editor.geometry(), keep_drawn=False, answered=answered)
+    assert run.accepted == (4, 6)
+    assert propagate(bench, run) is None
+    assert np.array_equal(bench.array()[ends], clicked)
+
+
+def test_prompts_in_one_slice_stay_apart_where_they_wrote_across_a_turned_grid(scene):
+    volume, turned = volume_node(scene, body(), geometry("anisotropic")), rotation(20, 10, 0)
+    turned[:3, 3] = geometry("anisotropic")[:3, 3] - (2, 2, 0)
+    bench = Bench.make(scene, volume, segmentation_node(scene, volume, grid=turned, size=(24, 24, 48)))
+    below, above = (_axial(bench, 6).moved_to(bench.ras(6 + apart, 6, 7)) for apart in (-0.4, 0.4))
+    bench.click(below, bench.ras(6, 6, 7))
+    bench.click(above, bench.ras(6, 6, 14))
+    for plane in (below, above):
+        assert len(bench.controller.prompts(bench.target(plane))) == 1

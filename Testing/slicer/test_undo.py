@@ -5,8 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from KPrismLogic import slice_store
 from KPrismLogic.guide import Guide, ReferenceSlice
 from KPrismLogic.slice_controller import Request, Stroke
+from KPrismLogic.slice_image import cut
 from KPrismLogic.slice_plane import SlicePlane
 from Testing.slicer.scenes import Bench, body, fill, geometry, segmentation_node, volume_node
 
@@ -104,6 +106,25 @@ def test_a_slice_is_the_same_wherever_in_its_thickness_a_view_is(scene):
     assert bench.predictor.began_with == []  # what the first click gave is not taken for drawn
     assert len(bench.predictor.encoded) == 1
     assert _said(bench, _axial(bench, 7)) == []
+
+
+def test_what_was_answered_is_known_without_cutting_the_slices_of_the_volume(scene, monkeypatch):
+    bench = _bench(scene)
+    plane, aside = _axial(bench, 6), _axial(bench, 4).moved_to(bench.ras(4.3, 6, 7))
+    sagittal = SlicePlane.of_volume(bench.volume, "sagittal").moved_to(bench.ras(6, 6, 8))
+    for one in (plane, aside, sagittal):
+        bench.click(one, bench.ras(6, 6, 8))
+    cuts = []
+    monkeypatch.setattr(slice_store, "cut", lambda *given: cuts.append(given) or cut(*given))
+    assert bench.controller.answered(bench.target(_axial(bench, 9))) == [plane, aside]
+    assert cuts == []  # both are known yet
+    bench.undo()
+    emptied = bench.array()
+    emptied[6] = False
+    fill(bench.editor, bench.segmentation, "Liver", emptied)
+    assert bench.controller.answered(bench.target(_axial(bench, 9))) == [aside]
+    bench.volume.SetOrigin(0, 0, 500)
+    assert bench.controller.answered(bench.target(_axial(bench, 9))) == []
 
 
 def test_prompts_of_a_saved_scene_mean_nothing(scene):
