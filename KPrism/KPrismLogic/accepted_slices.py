@@ -40,6 +40,12 @@ class AcceptedSlices:
         """In which the masks were read, to keep."""
         return dict(self._planes)
 
+    def shows(self, first: int = 0, last: int | None = None) -> bool:
+        """Whether any from ``first`` to ``last``, None for the end, holds something of the segment."""
+        return any(
+            mask.any() for index, mask in self._masks.items() if first <= index and (last is None or index <= last)
+        )
+
     def mask(self, index: int) -> Mask | None:
         """Bool (rows, columns), or None of a slice that is not accepted."""
         return self._masks.get(index)

@@ -40,12 +40,14 @@ class WrittenSlices:
         """Whether nobody but a run put anything there."""
         return not content.any() or voxels.fingerprint(content) in self._left.get((voxels.key, segment_id), ())
 
-    def changed(self, holdings: Iterable[tuple[SliceVoxels, str, Mask]]) -> list[SliceVoxels]:
-        """Those of all written voxels, each with a segment and what it holds of it, that somebody changed since.
+    def told_apart(
+        self, holdings: Iterable[tuple[SliceVoxels, str, Mask]]
+    ) -> tuple[list[SliceVoxels], list[SliceVoxels]]:
+        """Those of written voxels, each with a segment and what it holds, that somebody changed, and those undone.
 
-        What holds again what a run found there was undone, if all is undone that this run changed; otherwise somebody
-        took it away. Of voxels that no run is known to have written, because the grid was another one by then, all that
-        hold something count as changed.
+        What holds again what a run found there was undone, if all is undone that this run and those after it changed;
+        otherwise somebody took it away. Of voxels that no run is known to have written, because the grid was another
+        one by then, all that hold something count as changed.
         """
         changed, back, standing = [], [], set()
         for voxels, segment_id, content in holdings:
@@ -63,7 +65,9 @@ class WrittenSlices:
                 back.append((voxels, self._changed_by.get(place, (0, b""))[0]))
             else:
                 changed.append(voxels)
-        return changed + [voxels for voxels, run in back if run in standing]
+        last = max(standing, default=0)  # undo goes backwards
+        undone = [voxels for voxels, run in back if run > last]
+        return changed + [voxels for voxels, run in back if run <= last], undone
 
     def keep(self, voxels: SliceVoxels, segment_id: str) -> None:
         """What a segment holds there is somebody else's."""

@@ -5,6 +5,7 @@ import functools
 import numpy as np
 import pytest
 
+from KPrismLib.errors import InvalidReference
 from KPrismLogic.segment_propagation import SegmentPropagation
 from KPrismLogic.target import NoLongerWanted
 from Testing.slicer.carrying import Session
@@ -16,6 +17,11 @@ pytestmark = pytest.mark.usefixtures("flood_propagation")
 @pytest.fixture
 def bench(scene):
     return Bench.of_body(scene, "flipped")
+
+
+def _continued(bench, session, k, **more):
+    place = bench.target(session.plane(k)), bench.editor.geometry()
+    return SegmentPropagation.continued(session.propagation, *place, **{"keep_drawn": False, **more})
 
 
 def test_undone_slices_are_written_again_and_nothing_is_computed_again(bench, session):
@@ -142,3 +148,62 @@ def test_a_run_that_changes_nothing_leaves_nothing_to_undo(bench, session):
     session.start().wait()
     bench.undo()
     assert not np.array_equal(bench.array(), found)  # the first run went; the second has no state of its own
+
+
+@pytest.mark.parametrize("undone", [False, True])
+def test_an_empty_slice_that_no_run_has_reached_is_no_example(bench, session, undone):
+    session.start(5, 13 if undone else 7).wait()
+    if undone:
+        bench.undo()
+    assert not bench.array()[8].any()
+    with pytest.raises(InvalidReference, match="holds nothing of Liver; show a slice"):
+        _continued(bench, session, 8)
+    assert _continued(bench, session, 6).accepted == (6,)
+    session.start().wait()
+    assert np.array_equal(bench.array(), LIVER)
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_a_slice_whose_drawing_was_undone_is_no_example_any_more(bench, session, keep):
+    session.start().wait()
+    bench.undo()
+    draw_layers(bench, 8)  # instead of slice 6
+    other = bench.array()
+    other[8, 0, 0] = True
+    fill(bench.editor, bench.segmentation, "Liver", other)
+    assert _continued(bench, session, 8, keep_drawn=keep).accepted == (8,)
+    assert not session.propagation.confidence.keys() & set(range(3, 10))
+    session.start().wait()
+    assert np.array_equal(bench.array()[:8], LIVER[:8])
+
+
+def test_a_drawing_that_is_back_since_a_run_was_undone_is_kept_on_request(bench, session):
+    drawn = bench.array()
+    drawn[8] = SPLEEN[8]
+    fill(bench.editor, bench.segmentation, "Liver", drawn)
+    session.start().wait()
+    bench.undo()
+    assert _continued(bench, session, 6, keep_drawn=True).accepted == (6, 8)
+
+
+def test_what_the_user_emptied_stays_empty_when_a_later_run_changes_all_the_rest(bench, session):
+    session.start(4, 8).wait()
+    corrected = bench.array()
+    corrected[8], corrected[6] = False, SPLEEN[6]
+    fill(bench.editor, bench.segmentation, "Liver", corrected)
+    assert _continued(bench, session, 6).accepted == (6, 8)
+    session.start(4, 8).wait()
+    assert np.array_equal(bench.array()[[5, 7]], SPLEEN[[5, 7]])
+    assert _continued(bench, session, 8).accepted == (6, 8)
+    assert not bench.array()[8].any()
+
+
+def test_an_oblique_slice_whose_drawing_was_undone_is_no_example_any_more(bench, session):
+    first, second = (bench.target(view_plane("oblique", bench.ras(k, 6, 7))) for k in (6, 9))
+    drawn = np.zeros((2, *LIVER.shape), bool)
+    drawn[[0, 1], [6, 9], 5:8, 6:9] = True
+    fill(bench.editor, bench.segmentation, "Liver", drawn[0])
+    run = SegmentPropagation(first)
+    fill(bench.editor, bench.segmentation, "Liver", drawn[1])
+    SegmentPropagation.continued(run, second, bench.editor.geometry(), keep_drawn=False)
+    assert run.accepted == (run.stack.index_of(second.plane),)
