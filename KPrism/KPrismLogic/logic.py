@@ -241,6 +241,7 @@ class KPrismLogic:
             with temporary_editor(volumeNode, segmentationNode, segment_id, editorNode) as parameters:
                 run.accept_drawn(LogicEditor(parameters, self._save_state).geometry())
             run.check_open(start, end)
+        run.check_shown(start, end)
         pieces = run.through(start, end, learn=learn)
         return ConsoleRun(self.engine, self._save_state, editorNode, progress, run.note).through_volume(
             volumeNode, segmentationNode, segment_id, run.stack, pieces, end - start + 1

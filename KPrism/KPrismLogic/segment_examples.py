@@ -191,12 +191,25 @@ class SegmentExamples:
         self._accepted.release_drawn()
 
     def check_open(self, first: int, last: int) -> None:
-        """See to it that there is something to find.
+        """As :meth:`check_shown`, and see to it that there is something to find.
 
         Raises:
-            InvalidReference: every slice from ``first`` to ``last`` is accepted.
+            InvalidReference: every slice from ``first`` to ``last`` is accepted, or none of these shows the segment.
         """
+        self.check_shown(first, last)
         self._accepted.check_open(first, last)
+
+    def check_shown(self, first: int, last: int) -> None:
+        """See to it that there is something to find more of.
+
+        Raises:
+            InvalidReference: no accepted slice from ``first`` to ``last`` shows the segment.
+        """
+        if not self._accepted.shows(first, last):
+            raise InvalidReference(
+                "The range holds no slice in which the segment is drawn; widen the range, or show a slice inside it in "
+                "which it is drawn."
+            )
 
     def _look_again(
         self,

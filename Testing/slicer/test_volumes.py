@@ -215,6 +215,20 @@ def test_drawn_slices_stay_on_request(bench, logic):
     assert np.array_equal(bench.array(), found)
 
 
+def test_a_range_without_an_example_is_said_at_once_in_words_of_the_user(bench, logic):
+    draw_layers(bench, 6)
+    with pytest.raises(InvalidReference, match="The range holds no slice in which the segment is drawn; widen"):
+        logic.propagate(
+            bench.volume,
+            bench.segmentation,
+            "Liver",
+            offsets=[_offset(bench, 6)],
+            first=_offset(bench, 7),
+            last=_offset(bench, 9),
+        )
+    assert bench.predictor.encoded == []
+
+
 def test_progress_stops_the_run_and_what_is_written_stays(bench, logic):
     draw_layers(bench, 6)
     result = logic.propagate(

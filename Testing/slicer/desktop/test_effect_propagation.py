@@ -323,7 +323,7 @@ def test_what_is_wrong_stands_in_the_status_line(desktop, effect, monkeypatch):
     monkeypatch.setattr(widget_named("KPrismRange").__class__, "setRange", lambda *_: None)
     _press("KPrismPropagate")
     settle()
-    assert "No accepted slice" in _status()
+    assert "widen the range, or show a slice inside it" in _status()
     assert not effect.self().propagating
     desktop.confirmation = 0
     _press("KPrismPropagate")
