@@ -10,6 +10,7 @@ from KPrismDesktop.desktop_run import DesktopRun
 from KPrismDesktop.effect_editor import EffectEditor
 from KPrismDesktop.qt_pump import QtPump
 from KPrismDesktop.run_progress import advice
+from KPrismDesktop.scene_watch import SceneWatch
 from KPrismLib.errors import KPrismError
 from KPrismLogic.runner import ThreadRunner
 from KPrismLogic.segment_propagation import SegmentPropagation
@@ -39,6 +40,7 @@ class EffectPropagation:
         self._runner = ThreadRunner(QtPump())
         self._run: DesktopRun | None = None
         self._propagation: SegmentPropagation | None = None
+        self._watch = SceneWatch(self._forget_scene)
 
     @property
     def busy(self) -> bool:
@@ -116,19 +118,31 @@ class EffectPropagation:
             self._run.cancel()
 
     def rest(self) -> None:
-        """The effect is left: nothing runs, and what belongs to a volume that is gone is forgotten."""
+        """The effect is left: nothing runs, and what belongs to nodes that are gone is forgotten."""
         self.cancel()
         self._runner.close()
-        if self._propagation is not None and self._propagation.target.volume.GetScene() is None:
+        self.forget_what_is_gone()
+
+    def forget_what_is_gone(self) -> None:
+        """Hold no propagation whose volume or segmentation is in no scene any more; a run ends by itself before."""
+        run = self._propagation
+        if self.busy or run is None:
+            return
+        if run.target.volume.GetScene() is None or run.target.segmentation.GetScene() is None:
             self._propagation = None
             self._options.slices.forget()
             self._options.confidence.show(None)
 
     def close(self) -> None:
         """Leave nothing behind."""
+        self._watch.end()
         self.rest()
         self._propagation = None
         self._options.slices.forget()
+
+    def _forget_scene(self) -> None:
+        self.forget_what_is_gone()
+        self._options.slices.forget()  # It may show a volume through which nothing was carried.
 
     def _on_progress(self, active: ActiveEditing, run: SegmentPropagation, step: Step, done: int, count: int) -> None:
         run.note(step)
@@ -139,6 +153,7 @@ class EffectPropagation:
         self._run = None
         self._options.progress.show(False)
         active.say(sentence)
+        self.forget_what_is_gone()
         self.follow(active)
 
 

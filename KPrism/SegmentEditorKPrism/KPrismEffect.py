@@ -93,6 +93,7 @@ class KPrismEffect(AbstractScriptedSegmentEditorEffect):
             if self._propagation is None or self._references is None:
                 self._references = EffectReferences(self.scriptedEffect, self.options, self._runner)
                 self._propagation = EffectPropagation(self.scriptedEffect, self.options.propagation)
+            self._propagation.forget_what_is_gone()
             told = self._runner, self._states, self._guide_kind, self._follow, self._propagation.found
             self._active = ActiveEditing(self.scriptedEffect, self.options, *told)
             self._references.recall(self._active)
@@ -139,6 +140,8 @@ class KPrismEffect(AbstractScriptedSegmentEditorEffect):
         self.scriptedEffect.setParameterDefault("Erasing", 0)
 
     def sourceVolumeNodeChanged(self) -> None:
+        if self._propagation is not None:
+            self._propagation.forget_what_is_gone()
         if self._active is not None and self._references is not None:
             self._active.nodes_changed()
             # An effect may stay chosen while a scene is opened.
