@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from KPrismLogic.labelmaps import Mask, labelmap_of, voxels_of
+from KPrismLogic.labelmaps import labelmap_of, voxels_of
 from KPrismLogic.matrices import world_from_image
-from KPrismLogic.slice_voxels import segment_in_slice
 
 if TYPE_CHECKING:
     import slicer
@@ -19,15 +18,6 @@ if TYPE_CHECKING:
 
 #: How far rounding may put a voxel beside the slice that shows it, as a part of the way from layer to layer.
 _ROUNDING = 1e-3
-
-
-def drawn_slices(stack: SliceStack, segmentation: slicer.vtkMRMLSegmentationNode, segment_id: str) -> dict[int, Mask]:
-    """The slices that hold a segment, ascending, each with what :func:`segment_in_slice` sees of it."""
-    masks = {
-        index: segment_in_slice(stack.image(index), segmentation, segment_id)
-        for index in slices_through(stack, segmentation, segment_id)
-    }
-    return {index: mask for index, mask in masks.items() if mask.any()}
 
 
 def slices_through(stack: SliceStack, segmentation: slicer.vtkMRMLSegmentationNode, segment_id: str) -> list[int]:
