@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ from typer.main import get_command
 
 from KPrismLib.command.app import app
 from KPrismLib.predictor import Predictor
+from KPrismLib.specialist import Specialist
+from KPrismLib.volumes import class_guidance
 from Testing.engine.command.tiny_inputs import save_volume
 from Testing.engine.predictor.tiny_predictor import disk, picture, tiny_predictor
 
@@ -28,6 +31,7 @@ COMMANDS = sorted(
 def test_the_python_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(Predictor, "load", lambda *_, **__: tiny_predictor())
+    monkeypatch.setattr(class_guidance, "Specialist", partial(Specialist, steps=2))
     voxels = np.zeros((45, 40, 56), np.int16)
     voxels[40:] = [picture(phase=number / 9) for number in range(5)]  # the others are padding, where a run ends
     save_volume(tmp_path / "ct.nii.gz", voxels)

@@ -66,7 +66,7 @@ def test_every_part_of_every_case_is_measured_and_summed_up(
 ) -> None:
     monkeypatch.setattr(class_guidance, "Specialist", partial(Specialist, steps=1))
     monkeypatch.setattr(learning, "GIVEN", (1,))
-    monkeypatch.setattr(clicking, "CLICKS_PER_SLICE", 2)  # this network never gets there
+    monkeypatch.setattr(clicking, "CLICKS_PER_SLICE", 1)  # this network never gets there
     output = tmp_path / "out.json"
     assert report(data, "--json", output, "--model", weights, "--device", "cpu", *SETS).exit_code == 0
     content = json.loads(output.read_text())
