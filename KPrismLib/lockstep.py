@@ -160,7 +160,7 @@ class Sessions:
         self._questions = questions
         self._prompts: list[tuple[Click, ...]] = [()] * len(questions)
         self._logits: list[Tensor | None] = [None] * len(questions)
-        self._masks = [np.zeros(question.image.shape, dtype=bool) for question in questions]
+        self._masks: list[NDArray[np.bool_]] = [np.zeros(question.image.shape, dtype=bool) for question in questions]
         guided = [n for n, q in enumerate(questions) if q.row is not None or q.memory is not None]
         self._take(guided, lockstep.answer([questions[number] for number in guided]))
 

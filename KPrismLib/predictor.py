@@ -121,7 +121,7 @@ class Predictor:
         if not len(images):  # an array of slices has no truth
             return []
         checked = [checked_pixels(pixels) for pixels in images]
-        sizes = {pixels.shape[:2] for pixels in checked}
+        sizes = {(pixels.shape[0], pixels.shape[1]) for pixels in checked}
         if len(sizes) != 1:
             raise InvalidImage("Images must have one size to be encoded together; encode them one by one.")
         windows = [w if isinstance(w := window, IntensityWindow) else window_for(p, rule=w or "auto") for p in checked]

@@ -150,7 +150,7 @@ def _take(grid: VoxelGrid, across: int, plane: SlicePlane) -> SliceImage:
     middle = [(voxels.shape[2 - axis] - 1) / 2 for axis in range(3)]
     offset = float(plane.normal @ (plane.point - world[:3, :3] @ middle - world[:3, 3]))
     position = middle[across] + offset / float(plane.normal @ world[:3, across])
-    exact = SlicePlane.through(plane.point, np.cross(world[:3, first], world[:3, second]))
+    exact = SlicePlane.through(plane.point, np.cross(world[:3, first], world[:3, second]).astype(np.float64))
     index = int(np.floor(position + 0.5 + ROUNDING))
     if not 0 <= index < voxels.shape[2 - across]:
         raise InvalidImage(f"The slice lies outside {grid.name}; scroll to where the volume is.")
@@ -192,7 +192,7 @@ def _reslice(grid: VoxelGrid, plane: SlicePlane, frame: Frame | None) -> SliceIm
     matrix, inside = _oblique_pixels(grid, plane, frame)
     if not inside.any():
         raise InvalidImage(f"The slice lies outside {grid.name}; scroll to where the volume is.")
-    pixels = _interpolated(grid.image(), inverse(grid.world) @ matrix, inside.shape)
+    pixels = _interpolated(grid.image(), inverse(grid.world) @ matrix, (inside.shape[0], inside.shape[1]))
     if pixels.dtype != grid.voxels.dtype:
         pixels = np.rint(pixels).astype(grid.voxels.dtype)
     if grid.voxels.ndim == 3:

@@ -99,7 +99,7 @@ class SlicePlane:
         if offset is not None:
             point[axis] = offset
         # Of an oblique volume another axis may be nearer, but this one is asked for.
-        return cls.through(point, np.cross(first, second), axis)
+        return cls.through(point, np.cross(first, second).astype(np.float64), axis)
 
     @property
     def rightwards(self) -> Vector:

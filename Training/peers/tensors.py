@@ -82,6 +82,6 @@ def _plain_numpy() -> contextlib.AbstractContextManager[None]:
     """Numbers of numpy are as plain as Python's; nnU-Net logs them into its checkpoints."""
     if not hasattr(torch.serialization, "safe_globals"):  # before torch 2.5
         return contextlib.nullcontext()
-    scalar = np.float64(0).__reduce__()[0]
+    scalar: Any = np.float64(0).__reduce__()[0]
     kinds = [type(np.dtype(kind)) for kind in (np.float32, np.float64, np.int32, np.int64, np.bool_)]
     return torch.serialization.safe_globals([scalar, np.dtype, *kinds])
