@@ -205,6 +205,7 @@ def card(
 ) -> str:
     """The card's text; ``stages`` are the configurations by the names of their files, in the order they were run."""
     folders = [Path(d) for d in dict.fromkeys(d for config in stages.values() for d in config.datasets)]
+    new = left_out(datasets, {folder.name for folder in folders})
     return f"""# K-Prism `{next(iter(stages.values())).network}`
 
 **Research use only.** Not a medical device; not for diagnosis or treatment. Several of the sets below allow research
@@ -221,7 +222,7 @@ Classes: {", ".join(classes)}.
 
 {notes.get("training", "")}
 
-Only the `train` splits were used; test and external items never. {left_out(datasets, {f.name for f in folders})}
+It learned from the `train` splits only, never from test or external items. {new}
 
 To train it again, with the sets below in one folder:
 
