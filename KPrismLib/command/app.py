@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import typer
@@ -20,6 +21,13 @@ from KPrismLib.command.info import info
 from KPrismLib.command.segment import SegmentCommand, segment
 from KPrismLib.command.train import train
 
+
+def _flowing(command: Callable[..., None]) -> str:
+    """What a command says of itself, each paragraph in one line: the terminal breaks it where it ends."""
+    paragraphs = inspect.cleandoc(command.__doc__ or "").split("\n\n")
+    return "\n\n".join(paragraph.replace("\n", " ") for paragraph in paragraphs)
+
+
 app = typer.Typer(
     name="kprism",
     cls=ExplainingGroup,
@@ -29,14 +37,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command(cls=SegmentCommand)(segment)
-app.command()(classes)
-app.command()(info)
-app.command()(bench)
-app.command()(evaluate)
-app.command()(train)
-app.command()(export)
-app.command()(demo)
+app.command(cls=SegmentCommand, help=_flowing(segment))(segment)
+for _command in (classes, info, bench, evaluate, train, export, demo):
+    app.command(help=_flowing(_command))(_command)
 
 
 def _print_version(asked: bool) -> None:
