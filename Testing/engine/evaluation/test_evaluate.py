@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -281,7 +282,7 @@ def test_cancelling_leaves_nothing_behind(tmp_path: Path) -> None:
 
 
 def test_table_and_progress_bar_show_every_dataset(tmp_path: Path) -> None:
-    console = Console(record=True, width=140, file=(tmp_path / "console.txt").open("w"))
+    console = Console(record=True, width=140, file=io.StringIO())
     modes = ["semantic", "interactive", "refine_semantic"]
     with progress_bar(console) as progress:
         report = evaluate(ThresholdPredictor(BOTH), [pictures(tmp_path)], modes=modes, limit=9, progress=progress)

@@ -85,9 +85,15 @@ def test_other_ranks_write_nothing(tmp_path: Path) -> None:
 
 class _FullDisk(io.StringIO):
     def flush(self) -> None:
+        if not self.closed:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    def close(self) -> None:
+        super().close()
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    close = flush
+    def __del__(self) -> None:
+        """Told once is enough."""
 
 
 def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
