@@ -32,7 +32,7 @@ def checked_pixels(pixels: Pixels) -> Pixels:
         raise InvalidImage(f"The image has values of type {pixels.dtype}; real numbers are needed.")
     if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
         raise InvalidImage("The image contains NaN or infinite values; replace them before segmenting.")
-    if pixels.min() == pixels.max():
+    if is_blank(pixels):
         raise InvalidImage(f"Every pixel of the image is {pixels.flat[0]}; there is nothing to see in it.")
     return pixels
 

@@ -247,5 +247,5 @@ class ModulePanel:
 @contextmanager
 def _panel_editor(target: Target) -> Iterator[LogicEditor]:
     """Writes everywhere and over nothing, and keeps its state for the Segment Editor's undo."""
-    with temporary_editor(target.volume, target.segmentation, target.segment_id, None) as parameters:
+    with temporary_editor(*target.place, None) as parameters:
         yield LogicEditor(parameters, keep_state)

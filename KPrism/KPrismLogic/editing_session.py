@@ -101,9 +101,8 @@ class EditingSession:
             InvalidReference: nothing of the segment in this slice.
         """
         target = self.target(view)
-        place = target.volume, target.segmentation, target.segment_id
-        origin = SliceOrigin.of(*place, target.plane.point, target.plane.normal)
-        return ReferenceSlice.of_segment(*place, target.plane), origin
+        origin = SliceOrigin.of(*target.place, target.plane.point, target.plane.normal)
+        return ReferenceSlice.of_segment(*target.place, target.plane), origin
 
     def known_elsewhere(self, view: slicer.vtkMRMLSliceNode) -> tuple[SliceSource, list[Known]]:
         """The shown slice, and slices of other volumes that could be its references.
@@ -115,7 +114,7 @@ class EditingSession:
         """
         target = self.target(view)
         source = SliceSource.of(target.volume, cut(target.volume, target.plane))
-        return source, known_elsewhere(target.volume, target.segmentation, target.segment_id, target.plane)
+        return source, known_elsewhere(*target.place, target.plane)
 
     def markers(self, view: slicer.vtkMRMLSliceNode) -> list[tuple[Vector, bool]]:
         """Where the clicks and scribbles of the shown slice lie in the view, (N, 2) each, and whether they add."""
@@ -161,7 +160,7 @@ class EditingSession:
     def is_selected(self, target: Target) -> bool:
         """Whether volume, segmentation and segment of a target are the selected ones, in whatever slice."""
         try:
-            return self._chosen() == (target.volume, target.segmentation, target.segment_id)
+            return self._chosen() == target.place
         except InvalidPrompt:
             return False
 

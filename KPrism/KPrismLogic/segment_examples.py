@@ -61,13 +61,7 @@ class SegmentExamples:
 
     def fits(self, target: Target) -> bool:
         """Whether a target means this segment in this stack, and the volume is still what it was."""
-        ours = self.target
-        same = (target.volume, target.segmentation, target.segment_id) == (
-            ours.volume,
-            ours.segmentation,
-            ours.segment_id,
-        )
-        return same and self.stack.fits(target.volume, target.plane)
+        return target.place == self.target.place and self.stack.fits(target.volume, target.plane)
 
     def accept(self, plane: SlicePlane) -> int:
         """Vouch for the segment in a slice as it is drawn now; -> the slice's number.
@@ -77,8 +71,7 @@ class SegmentExamples:
             InvalidImage: the plane is no slice of the stack.
         """
         index = self.stack.index_of(plane)
-        # A segmentation may be finer than the volume: what counts is the layer that the plane shows.
-        mask = segment_in_slice(self.stack.image_in(plane), self.target.segmentation, self.target.segment_id)
+        mask = self._shown_in(plane)
         self._name = self.target.segment().GetName()
         # An empty slice that no run has reached says nothing: the user has only scrolled on.
         known = index in self._accepted or index in self._confidence
@@ -96,11 +89,9 @@ class SegmentExamples:
         """
         here = self.stack.index_of(shown)
         for plane in planes:
-            if not self.stack.holds(plane) or self.stack.index_of(plane) == here:
-                continue
-            mask = segment_in_slice(self.stack.image_in(plane), self.target.segmentation, self.target.segment_id)
-            if mask.any():
-                self._accept(self.stack.index_of(plane), mask, plane, drawn=False)
+            index = self.stack.index_of(plane) if self.stack.holds(plane) else here
+            if index != here and (mask := self._shown_in(plane)).any():
+                self._accept(index, mask, plane, drawn=False)
 
     def accept_changed(self, geometry: slicer.vtkOrientedImageData | None) -> None:
         """Vouch for the slices that somebody changed after they were written, and look again at the accepted ones.
@@ -115,8 +106,7 @@ class SegmentExamples:
         if geometry is None:
             return
         # Where the grid is another one by now, what was written is looked up where it was written.
-        if self._grid is not None and grid_key(self._grid) != grid_key(geometry):
-            geometry = as_large(self._grid, geometry)
+        geometry = self._grid_before(geometry) or geometry
         layers = {
             index: layers_in(self.stack.image(index), segmentation, geometry, self.stack.step)
             for index in sorted({*self.accepted, *self._confidence})
@@ -143,8 +133,9 @@ class SegmentExamples:
         segmentation, segment_id = self.target.segmentation, self.target.segment_id
         if geometry is None:
             return
-        if self._grid is not None and grid_key(self._grid) != grid_key(geometry):
-            before = as_seen_on(as_large(self._grid, geometry), self.stack, segmentation, segment_id)
+        earlier = self._grid_before(geometry)
+        if earlier is not None:
+            before = as_seen_on(earlier, self.stack, segmentation, segment_id)
             for index in list(self._confidence):
                 layers = layers_in(self.stack.image(index), segmentation, geometry, self.stack.step)
                 held = [(one, one.read(segmentation, segment_id)) for one in layers if one.key is not None]
@@ -246,10 +237,20 @@ class SegmentExamples:
             shown = voxels_in(self.stack.image(index), segmentation, geometry)
             if shown.key not in [one.key for one in changed]:
                 plane = plane.moved_to(changed[0].middle(segmentation))
-        mask = segment_in_slice(self.stack.image_in(plane), segmentation, self.target.segment_id)
+        mask = self._shown_in(plane)
         before = self._accepted.mask(index)
         if before is None or not np.array_equal(mask, before):
             self._accept(index, mask, plane)
+
+    def _grid_before(self, geometry: slicer.vtkOrientedImageData) -> slicer.vtkOrientedImageData | None:
+        """The grid that was written on, as large as the one of now; None where it still is that one."""
+        if self._grid is None or grid_key(self._grid) == grid_key(geometry):
+            return None
+        return as_large(self._grid, geometry)
+
+    def _shown_in(self, plane: SlicePlane) -> Mask:
+        """The segment in a slice; of a segmentation finer than the volume, in the layer that the plane shows."""
+        return segment_in_slice(self.stack.image_in(plane), self.target.segmentation, self.target.segment_id)
 
     def _accept(self, index: int, mask: Mask, plane: SlicePlane, *, drawn: bool | None = None) -> None:
         self._accepted.put(index, mask, plane, drawn=drawn)

@@ -27,14 +27,8 @@ if TYPE_CHECKING:
 class SegmentPropagation(SegmentExamples):
     """Accept slices, let a :class:`~KPrismLogic.volume_run.VolumeRun` go :meth:`through`, correct, accept, go on.
 
-    A correction computes again only what depends on it.
-
-    Args:
-        target: volume, segment, and a plane of the stack; the segment in this plane is accepted.
-
-    Raises:
-        InvalidReference: the segment is not in the slice.
-        InvalidImage, GeometryMismatch: as :meth:`SliceStack.through`.
+    A correction computes again only what depends on it. Argument and errors are those of
+    :class:`~KPrismLogic.segment_examples.SegmentExamples`.
     """
 
     def __init__(self, target: Target) -> None:

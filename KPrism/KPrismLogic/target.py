@@ -33,6 +33,11 @@ class Target:
     segment_id: str
     plane: SlicePlane
 
+    @property
+    def place(self) -> tuple[slicer.vtkMRMLVolumeNode, slicer.vtkMRMLSegmentationNode, str]:
+        """Volume, segmentation and segment, in whatever slice."""
+        return self.volume, self.segmentation, self.segment_id
+
     def segment(self) -> slicer.vtkSegment:
         """The segment.
 

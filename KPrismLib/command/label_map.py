@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from KPrismLib.command.best_references import BestReferences
 from KPrismLib.encoded_image import EncodedImage, ReferenceSet, Segmentation
+from KPrismLib.image_checks import is_blank
 from KPrismLib.imaging.kinds import foreign_reference, kind_of
 from KPrismLib.imaging.planes import SlicePlacement, pixel_spacing
 from KPrismLib.imaging.segmentation_file import Segment
@@ -109,7 +110,7 @@ def predict(
     encoding = 0.0
     for place in places:
         pixels = place.extract(volume.array)
-        if len(places) > 1 and pixels.min() == pixels.max():
+        if len(places) > 1 and is_blank(pixels):
             after_slice()
             continue
         image = predictor.encode(pixels, window=window, spacing=pixel_spacing(volume, place))
