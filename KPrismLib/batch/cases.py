@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from KPrismLib.batch.manifest import recorded_files
+from KPrismLib.batch.result_files import says_it_is_a_result
+from KPrismLib.batch.results import may_hold_records, recorded_files
 from KPrismLib.errors import InvalidImage
 from KPrismLib.imaging import itk_volumes, nifti, pictures
 from KPrismLib.imaging.detached_voxels import voxel_files
@@ -21,8 +22,6 @@ from KPrismLib.imaging.reading import read_volume
 from KPrismLib.imaging.volume import Volume
 
 _IMAGE_SUFFIXES = (*pictures.SUFFIXES, *nifti.SUFFIXES, *itk_volumes.SUFFIXES)
-#: Results, not images.
-_SEGMENTATION_SUFFIXES = (".seg.nrrd",)
 _LONGEST_TITLE = 60
 
 
@@ -67,7 +66,11 @@ class Case:
 
 
 def find_cases(
-    inputs: Sequence[Path], *, leave_out: Sequence[Path] = (), after_file: Callable[[], None] = lambda: None
+    inputs: Sequence[Path],
+    *,
+    results: Sequence[Path] = (),
+    after_file: Callable[[], None] = lambda: None,
+    on_result: Callable[[Path], None] = lambda _: None,
 ) -> list[Case]:
     """Every image in ``inputs``, in a stable order, with names that differ.
 
@@ -75,14 +78,17 @@ def find_cases(
     grouped into series, also where a series lies in parts in several folders; copies of a series are cases of their
     own. DICOM pictures, which do not say where they lie in the patient, are one case each.
 
-    Files that are no images, segmentations (``.seg.nrrd``, DICOM SEG) and hidden files are passed over, and so are the
-    results of earlier runs: subfolders with a manifest, and the files that it names. What cannot be opened is not: a
-    folder is a case with a problem, and beside a damaged DICOM file so is each series, which may miss it as a slice.
+    Files that are no images and hidden files are passed over, and so are results: files that say so of themselves
+    (segmentations as ``.seg.nrrd``, DICOM SEG or NIfTI of labels; overlays and probabilities), and those that the
+    manifests in searched folders name. Who gives a file as an input means it, whatever it is. What cannot be opened is
+    not passed over: a folder is a case with a problem, and beside a damaged DICOM file so is each series, which may
+    miss it as a slice.
 
     Args:
         inputs: files and folders.
-        leave_out: folders inside them that are not searched, such as that of the results.
+        results: folders elsewhere whose manifests name results that may lie inside the inputs.
         after_file: called for each file that was looked at.
+        on_result: called with each image file that is passed over because it is a result.
 
     Raises:
         InvalidImage: an input that does not exist, or no image at all.
@@ -96,21 +102,28 @@ def find_cases(
             raise InvalidImage(f"{path.name} cannot be opened: {error.strerror or error}.") from error
     folders = [path for path in inputs if path.is_dir()]
     found: list[Case] = []
-    results: set[Path] = set().union(*(recorded_files(folder) or () for folder in leave_out))
+    with_records = list(results)
     for path in inputs:
         if path.is_dir():
             prefix = path.resolve().name if len(folders) > 1 else ""
-            found.extend(_in_folder(path, prefix, leave_out, results, after_file))
+            found.extend(_in_folder(path, prefix, with_records, after_file, on_result))
         else:
             found.append(Case(_stem(path.name), (path,)))
-    # Only now: an overlay may have been found before the manifest that names it. Who names it as an input means it.
-    found = [case for case in found if case.files[0] in inputs or case.files[0].resolve() not in results]
-    if not found:
+    # Only now: a manifest may lie behind a file that it names, and another process may be writing results.
+    named = set().union(*(recorded_files(folder) for folder in with_records))
+    images: list[Case] = []
+    for case in found:
+        path = case.files[0]
+        if path not in inputs and path.resolve() in named:
+            on_result(path)
+        else:
+            images.append(case)
+    if not images:
         raise InvalidImage(
             f"There is no image in {', '.join(str(path) for path in inputs)}; K-Prism reads pictures, NIfTI, NRRD, "
             "MetaImage and DICOM."
         )
-    return _with_own_names(_rejoined(found))
+    return _with_own_names(_rejoined(images))
 
 
 def _rejoined(cases: Sequence[Case]) -> Iterator[Case]:
@@ -140,21 +153,30 @@ def _make_one_volume(series: Sequence[Case]) -> bool:
 
 
 def _in_folder(
-    root: Path, prefix: str, leave_out: Sequence[Path], results: set[Path], after_file: Callable[[], None]
+    root: Path,
+    prefix: str,
+    with_records: list[Path],
+    after_file: Callable[[], None],
+    on_result: Callable[[Path], None],
 ) -> Iterator[Case]:
-    """The images in a folder; ``results`` takes up the files that are no images but results of earlier runs."""
+    """The images in a folder; ``with_records`` takes up the folders in it that may be of results."""
     closed: list[OSError] = []
-    for folder, names in _walk(root, leave_out, results, closed.append):
+    for folder, names in _walk(root, closed.append):
+        if may_hold_records(names):
+            with_records.append(folder)
         inside = Path(prefix) / folder.relative_to(root)
         headers: list[DicomHeader] = []
         broken: dict[Path, str] = {}
         for name in names:
+            if name.startswith("."):
+                continue
             after_file()
             path = folder / name
             lower = name.lower()
-            if lower.endswith(_SEGMENTATION_SUFFIXES):
-                continue
             if lower.endswith(_IMAGE_SUFFIXES):
+                if says_it_is_a_result(path):
+                    on_result(path)
+                    continue
                 yield Case((inside / _stem(name)).as_posix(), (path,))
                 continue
             try:
@@ -172,19 +194,15 @@ def _in_folder(
         yield Case(name, (folder,), problem=f"The folder {name} cannot be opened: {refusal.strerror or refusal}.")
 
 
-def _walk(
-    root: Path, leave_out: Sequence[Path], results: set[Path], on_closed: Callable[[OSError], None]
-) -> Iterator[tuple[Path, list[str]]]:
-    """Folders with the names of their files, both in order; not hidden ones, nor those with a manifest of ours."""
-    seen = {path.resolve() for path in leave_out}
+def _walk(root: Path, on_closed: Callable[[OSError], None]) -> Iterator[tuple[Path, list[str]]]:
+    """Folders with the names of their files, both in order, each folder once; not hidden folders."""
+    seen: set[Path] = set()
     # Links come last, so that a folder is known by its own name wherever the tree has it, and a circle has an end.
     waiting = [root]
     while waiting:
         for here, folders, files in os.walk(waiting.pop(0), onerror=on_closed):
             folder = Path(here)
-            written = recorded_files(folder)
-            results |= written or set()
-            if folder.resolve() in seen or (written is not None and folder != root):
+            if folder.resolve() in seen:
                 folders.clear()
                 continue
             seen.add(folder.resolve())
@@ -192,7 +210,7 @@ def _walk(
             links = [name for name in inside if os.path.islink(folder / name)]  # noqa: PTH114 - also where stat may not
             waiting += [folder / name for name in links]
             folders[:] = [name for name in inside if name not in links]
-            yield folder, sorted(name for name in files if not name.startswith("."))
+            yield folder, sorted(files)
 
 
 def _series(headers: Sequence[DicomHeader], broken: Mapping[Path, str], inside: Path, root_name: str) -> Iterator[Case]:

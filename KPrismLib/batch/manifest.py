@@ -17,6 +17,11 @@ from KPrismLib.errors import CannotWrite
 
 Record = dict[str, Any]
 
+#: What may be written beside a segmentation.
+SIDE_FILES = ("overlay", "probability")
+#: What a record says of a file: its name, as seen from the folder, its size and its SHA-256.
+_OF_A_FILE = ("output", "bytes", "sha256")
+
 NAME = "manifest"
 ENDING = ".jsonl"
 
@@ -98,28 +103,22 @@ def read_manifest(folder: Path) -> dict[str, Record]:
 
 
 def read_results(folder: Path) -> dict[str, Record]:
-    """The latest record of every segmentation that was written, by its name in the folder (``output``).
+    """The latest record of every file that was written, by its name as seen from the folder (``output``).
 
     Raises:
         CannotWrite: a manifest cannot be read.
     """
-    return {record["output"]: record for record in _records(folder) if isinstance(record.get("output"), str)}
+    return {name: record for one in _records(folder) for name, record in files_of(one).items()}
 
 
-def recorded_files(folder: Path) -> set[Path] | None:
-    """Every result that the manifests in ``folder`` name, wherever it lies; None for a folder that is not of results.
-
-    A manifest.jsonl of other programs makes no folder of results.
-    """
-    try:
-        records = _records(folder)
-    except CannotWrite:
-        return None
-    if not records:
-        return None
-    sides = [record[name] for record in records for name in ("overlay", "probability") if record.get(name)]
-    named = [one["output"] for one in (*records, *sides) if isinstance(one, dict) and one.get("output")]
-    return {(folder / str(name)).resolve() for name in named}
+def files_of(record: Record) -> dict[str, Record]:
+    """The files that a record tells of, by their names: each as the record of that file, with its size and hash."""
+    about = {name: value for name, value in record.items() if name not in _OF_A_FILE}
+    segmentation = {name: record[name] for name in _OF_A_FILE if name in record}
+    files = (segmentation, *(record.get(name) for name in SIDE_FILES))
+    return {
+        one["output"]: {**about, **one} for one in files if isinstance(one, dict) and isinstance(one.get("output"), str)
+    }
 
 
 def _records(folder: Path) -> list[Record]:

@@ -7,24 +7,86 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from KPrismLib.batch.fingerprint import file_fingerprint
-from KPrismLib.batch.manifest import Record, line_of, parsed
+from KPrismLib.batch.manifest import ENDING, NAME, Record, files_of, line_of, parsed, read_results
 from KPrismLib.errors import CannotWrite
 from KPrismLib.imaging.atomic_file import write_atomically
 
-_WAY_OUT = "move it away, give another folder as -o, or add --overwrite"
+_WAY_OUT = "move it away, give another folder for it, or add --overwrite"
+_NOTE = ".kprism-"
+
+
+@dataclass(frozen=True)
+class KnownFiles:
+    """The files that runs wrote into a folder of results, or beside it, by their names as seen from the folder.
+
+    Attributes:
+        written: the latest record in the manifests that tells of a file.
+        announced: what runs noted that were killed before their records; maybe they wrote these files, maybe not.
+    """
+
+    written: Mapping[str, Record] = field(default_factory=dict)
+    announced: Mapping[str, Sequence[Record]] = field(default_factory=dict)
+
+    def of(self, name: str) -> list[Record]:
+        """Every record that tells of a file."""
+        return [*([self.written[name]] if name in self.written else ()), *self.announced.get(name, ())]
+
+    def only(self, names: Sequence[str]) -> KnownFiles:
+        """What is known of some of the files."""
+        return KnownFiles(
+            {name: self.written[name] for name in names if name in self.written},
+            {name: self.announced[name] for name in names if name in self.announced},
+        )
+
+
+def known_files(folder: Path) -> KnownFiles:
+    """What the manifests in a folder tell of, and the notes of runs that were killed.
+
+    Raises:
+        CannotWrite: a manifest cannot be read.
+    """
+    # Notes first: one that is withdrawn meanwhile has its record in the manifest.
+    announced: dict[str, list[Record]] = {}
+    for path in sorted(folder.glob(f"{_NOTE}*.json")):
+        for name, record in files_of(_noted(path)).items():
+            announced.setdefault(name, []).append(record)
+    return KnownFiles(read_results(folder), announced)
+
+
+def recorded_files(folder: Path) -> set[Path]:
+    """Where the :func:`known_files` of a folder lie, resolved; none where a manifest cannot be read."""
+    try:
+        known = known_files(folder)
+    except CannotWrite:
+        return set()
+    return {(folder / name).resolve() for name in (*known.written, *known.announced)}
+
+
+def may_hold_records(names: Sequence[str]) -> bool:
+    """Whether a folder with files of these names may be one of results."""
+    return any(
+        (name.startswith(NAME) and name.endswith(ENDING)) or (name.startswith(_NOTE) and name.endswith(".json"))
+        for name in names
+    )
+
+
+def is_as_written(path: Path, written: Sequence[Record]) -> bool:
+    """Whether one of the records that tell of a file describes it as it is now."""
+    return any(_describes(record, path) for record in written)
 
 
 def check_replaceable(path: Path, case: Record, written: Sequence[Record]) -> None:
-    """Find whether the result of a case may be written to ``path``.
+    """Find whether a result of a case may be written to ``path``.
 
     Args:
-        path: of the segmentation.
+        path: of the segmentation, or of a file beside it.
         case: what is to be the record of the case, with its image.
-        written: the records that tell of a segmentation at ``path``.
+        written: the records that tell of a file at ``path``.
 
     Raises:
         CannotWrite: a file lies there that is not as it was written, or is the result of another image.
@@ -54,20 +116,12 @@ def announce(folder: Path, record: Record) -> None:
 
     Args:
         folder: of the results.
-        record: with ``output``, ``sha256`` and the image.
+        record: with the files as they will be, and the image.
 
     Raises:
         CannotWrite: no permission, disk full.
     """
     write_atomically(_note(folder, record["output"]), line_of(record))
-
-
-def announced(folder: Path, output: str) -> Record | None:
-    """What a run noted that was killed while it wrote ``output``."""
-    try:
-        return parsed(_note(folder, output).read_bytes())
-    except OSError:
-        return None
 
 
 def withdraw(folder: Path, output: str) -> None:
@@ -78,7 +132,15 @@ def withdraw(folder: Path, output: str) -> None:
 def _note(folder: Path, output: str) -> Path:
     # Hidden, and not named after the result, whose name may already be as long as the system allows.
     name = hashlib.sha256(json.dumps(output).encode()).hexdigest()[:16]
-    return folder / f".kprism-{name}.json"
+    return folder / f"{_NOTE}{name}.json"
+
+
+def _noted(note: Path) -> Record:
+    """The record in a note; empty where there is none, or it was withdrawn since it was seen."""
+    try:
+        return parsed(note.read_bytes()) or {}
+    except OSError:
+        return {}
 
 
 def _describes(record: Record, path: Path) -> bool:

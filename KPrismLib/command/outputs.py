@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from KPrismLib.errors import CannotWrite
 from KPrismLib.imaging import dicom_seg
 from KPrismLib.imaging.atomic_file import write_atomically
 from KPrismLib.imaging.nifti import nifti_bytes
-from KPrismLib.imaging.overlay import OVERLAY_ENDINGS, render_overlay, write_overlay
+from KPrismLib.imaging.overlay import OVERLAY_ENDINGS, overlay_bytes, render_overlay
 from KPrismLib.imaging.planes import SlicePlacement, only_slice
 from KPrismLib.imaging.segmentation_file import SEGMENTATION_ENDINGS, segmentation_bytes
 from KPrismLib.imaging.volume import Volume
@@ -88,7 +88,7 @@ class Outputs:
         prompts: Sequence[Prompt] = (),
         prompted: SlicePlacement | None = None,
         *,
-        announce: Callable[[bytes], None] = lambda _: None,
+        announce: Callable[[Mapping[Path, bytes]], None] = lambda _: None,
     ) -> None:
         """Write every file, each whole or not at all.
 
@@ -97,25 +97,25 @@ class Outputs:
             volume: the image.
             prompts: clicks and scribbles that led to it.
             prompted: the slice in which they lie.
-            announce: called with the file of the segmentation, before it takes the place of another.
+            announce: called with all files, before the first is written.
 
         Raises:
             CannotWrite: no permission, full disk.
         """
-        segmentation = segmentation_bytes(self.segmentation, result.array, result.segments, volume)
+        files: dict[Path, bytes] = {}
         if self.overlay is not None:
             place = result.fullest()
-            _write_overlay(self.overlay, result, volume, place, prompts if place == prompted else ())
+            files[self.overlay] = _overlay(self.overlay, result, volume, place, prompts if place == prompted else ())
         if self.probability is not None:
-            _write_probability(self.probability, result, volume)
+            files[self.probability] = _probability(self.probability, result, volume)
         # Last, so that it is the old one still where one of the others cannot be written.
-        announce(segmentation)
-        write_atomically(self.segmentation, segmentation)
+        files[self.segmentation] = segmentation_bytes(self.segmentation, result.array, result.segments, volume)
+        announce(files)
+        for path, content in files.items():
+            write_atomically(path, content)
 
 
-def _write_overlay(
-    path: Path, result: LabelMap, volume: Volume, place: SlicePlacement, prompts: Sequence[Prompt]
-) -> None:
+def _overlay(path: Path, result: LabelMap, volume: Volume, place: SlicePlacement, prompts: Sequence[Prompt]) -> bytes:
     """One slice of the segmentation, with the prompts that lie in it."""
     labels = place.extract(result.array)
     names = ", ".join(segment.name for segment in result.segments)
@@ -129,13 +129,12 @@ def _write_overlay(
         title=f"{names}{where}" if len(result.segments) == 1 else f"{len(result.segments)} structures{where}",
         legend=[segment.name for segment in result.segments] if len(result.segments) > 1 else (),
     )
-    write_overlay(path, picture)
+    return overlay_bytes(path, picture)
 
 
-def _write_probability(path: Path, result: LabelMap, volume: Volume) -> None:
+def _probability(path: Path, result: LabelMap, volume: Volume) -> bytes:
     """float32 NIfTI; with several structures they are the fourth axis, in order of their labels."""
     assert result.probability is not None
     array = result.probability[0] if len(result.probability) == 1 else result.probability
     compress = path.suffix.lower() == ".gz"
-    content = nifti_bytes(array, volume.ijk_to_ras, compress=compress, is_labelmap=False, like=volume.source)
-    write_atomically(path, content)
+    return nifti_bytes(array, volume.ijk_to_ras, compress=compress, values="probability", like=volume.source)

@@ -209,9 +209,9 @@ def segment(
 
     With a folder as -o, segment every image and every DICOM series in IMAGE...; what is done is skipped, and
     manifest.jsonl in that folder says what became of each. A result is written over where that file tells of it, it is
-    unchanged, and of the same image. Folders are searched with their subfolders and the folders that links lead to;
-    left out are hidden files, segmentations (.seg.nrrd, DICOM SEG), and results of earlier runs: folders with such a
-    manifest.jsonl, and the overlays and probabilities that it names.
+    unchanged, and of the same image; so are overlays and probabilities. Folders are searched with their subfolders and
+    the folders that links lead to; passed over are hidden files, segmentations (.seg.nrrd, DICOM SEG, NIfTI of labels),
+    overlays and probabilities, and what a manifest.jsonl in them names as a result.
 
     Pixels are ROW,COLUMN from 0,0 at the top left of the slice as radiologists see it (and as --overlay shows it).
     """

@@ -6,6 +6,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,8 +16,8 @@ from rich.console import Console
 from KPrismLib import __version__
 from KPrismLib.batch.cases import Case, find_cases
 from KPrismLib.batch.fingerprint import content_fingerprint, settings_fingerprint
-from KPrismLib.batch.manifest import ENDING, NAME, Manifest, Record, Status, read_results
-from KPrismLib.batch.results import withdraw
+from KPrismLib.batch.manifest import ENDING, NAME, Manifest, Record, Status
+from KPrismLib.batch.results import known_files, withdraw
 from KPrismLib.batch.shard import Shard, wait_for_other_shards
 from KPrismLib.batch.workers import Interruption, work_here, work_in_processes
 from KPrismLib.command.batch_devices import devices_for, number_of_workers
@@ -93,8 +94,8 @@ def _work_through(
     work: SegmentWork, cases: Sequence[Case], places: Places, shard: Shard, workers: int
 ) -> tuple[list[Record], str | None, bool]:
     """-> (records, why it stopped early, whether ^C was pressed)."""
-    written = read_results(places.folder)
-    tasks = (Task(case, written.get(places.output(case.name))) for case in cases)
+    known = known_files(places.folder)
+    tasks = (places.task(case, known) for case in cases)
     records: list[Record] = []
     with (
         Manifest(places.folder / f"{NAME}{shard.suffix}{ENDING}") as manifest,
@@ -133,19 +134,26 @@ def _known(request: Request, model: str) -> Request:
 
 
 def _found(inputs: Sequence[Path], places: Places) -> list[Case]:
+    """The images; how many files were passed over as results is told, and on a terminal how far the search is."""
     console = Console(stderr=True)
-    if not console.is_terminal:
-        return find_cases(inputs, leave_out=places.folders)
-    with console.status("Looking for images") as status:
-        seen = 0
+    seen, results = 0, 0
+
+    with console.status("Looking for images") if console.is_terminal else nullcontext() as status:
 
         def after_file() -> None:
             nonlocal seen
             seen += 1
-            if seen % _TOLD_AFTER == 0:
+            if status is not None and seen % _TOLD_AFTER == 0:
                 status.update(f"Looking for images: {seen} files")
 
-        return find_cases(inputs, leave_out=places.folders, after_file=after_file)
+        def on_result(_: Path) -> None:
+            nonlocal results
+            results += 1
+
+        cases = find_cases(inputs, results=[places.folder], after_file=after_file, on_result=on_result)
+    if results:
+        say(f"Passed over {results} files that are results, not images." if results > 1 else "Passed over one result.")
+    return cases
 
 
 def _check_apart(cases: Sequence[Case], places: Places, request: Request) -> None:

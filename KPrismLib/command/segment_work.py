@@ -6,15 +6,16 @@ import errno
 import hashlib
 import os
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from KPrismLib.batch.cases import Case
 from KPrismLib.batch.fingerprint import content_fingerprint, stamp
-from KPrismLib.batch.manifest import Record, Status
-from KPrismLib.batch.results import announce, announced, check_replaceable, is_same_place
+from KPrismLib.batch.manifest import SIDE_FILES, Record, Status
+from KPrismLib.batch.results import KnownFiles, announce, check_replaceable, is_as_written, is_same_place
 from KPrismLib.batch.workers import Progress
 from KPrismLib.command.console import made_folder
 from KPrismLib.command.failures import OUT_OF_SPACE, sentence_of, without_reader_warnings
@@ -31,9 +32,10 @@ _HOPELESS = (*OUT_OF_SPACE, errno.EROFS)
 
 @dataclass(frozen=True)
 class Task:
-    """A case, and the record of its segmentation if one was written before, maybe for another image."""
+    """A case; what is known of files where its results go, and of an earlier segmentation, maybe of another image."""
 
     case: Case
+    known: KnownFiles = field(default_factory=KnownFiles)
     earlier: Record | None = None
 
 
@@ -64,9 +66,21 @@ class Places:
     overlays: Path | None = None
     probabilities: Path | None = None
 
+    def name_of(self, path: Path) -> str:
+        """A path as seen from the folder."""
+        try:
+            return os.path.relpath(path, self.folder)
+        except ValueError:  # on another drive of Windows
+            return str(path.absolute())
+
     def output(self, case: str) -> str:
         """The name of a segmentation as seen from the folder."""
-        return os.path.relpath(self.folder / f"{case}{self.ending}", self.folder)
+        return self.name_of(self.outputs(case).segmentation)
+
+    def task(self, case: Case, known: KnownFiles) -> Task:
+        """A case with what is known of the files where its results go."""
+        names = [self.name_of(path) for path in self.outputs(case.name).files]
+        return Task(case, known.only(names), known.written.get(self.output(case.name)))
 
     @property
     def folders(self) -> tuple[Path, ...]:
@@ -143,7 +157,7 @@ class SegmentWork:
 
     def _about(self, case: Case) -> Record:
         """What the record of a case says of its image, also from where the results are: wherever one stands."""
-        image = {"image": str(case.source), "source": self._seen_from_results(case.source)}
+        image = {"image": str(case.source), "source": self._name(case.source)}
         return {"case": case.name, **image, "series_uid": case.series_uid}
 
     def _done_before(self, task: Task, about: Record) -> Record | None:
@@ -156,31 +170,35 @@ class SegmentWork:
         if not unchanged and ("content" not in about or earlier.get("content") != about["content"]):
             return None
         outputs = self.places.outputs(task.case.name)
-        if not outputs.segmentation.is_file():
+        expected = {outputs.segmentation: earlier}
+        for name in SIDE_FILES:
+            path = getattr(outputs, name)
+            if path is not None:
+                expected[path] = earlier.get(name) or {}
+        if not all(path.is_file() and facts.get("output") == self._name(path) for path, facts in expected.items()):
             return None
-        # Another run may have written its own overlays where ours were.
-        for name, path in (("overlay", outputs.overlay), ("probability", outputs.probability)):
-            if path is not None and (not path.is_file() or earlier.get(name) != self._side_file(path)):
-                return None
         done = f"done {earlier['finished']} from the same image with the same settings"
-        if outputs.segmentation.stat().st_size == earlier.get("bytes"):
+        changed = [path for path, facts in expected.items() if path.stat().st_size != facts.get("bytes")]
+        if not changed:
             return {"reason": done}
-        if announced(self.places.folder, self.places.output(task.case.name)) is not None:
-            return None  # a run with other settings was killed before its record
-        name = outputs.segmentation.name
-        changed = f"{name} was changed after K-Prism wrote it and stays; for a new one move it away or add --overwrite."
-        return {"reason": f"{done}, changed since", "changed": True, "warning": changed}
+        if any(is_as_written(path, task.known.of(self._name(path))) for path in changed):
+            return None  # by a run with other settings, or one that was killed before its record
+        warnings = (
+            f"{path.name} was changed after K-Prism wrote it and stays; for a new one move it away or add --overwrite."
+            for path in changed
+        )
+        return {"reason": f"{done}, changed since", "changed": True, "warning": " ".join(warnings)}
 
     def _segment(self, task: Task, about: Record, progress: Progress) -> Record:
         request, case = self.request, task.case
-        outputs, output = self.places.outputs(case.name), self.places.output(case.name)
+        outputs = self.places.outputs(case.name)
         without_reader_warnings()
         for path in outputs.files:
             made_folder(path.parent)
         outputs.check(case.files)
         if not self.overwrite:
-            known = (announced(self.places.folder, output), task.earlier)
-            check_replaceable(outputs.segmentation, about, [record for record in known if record is not None])
+            for path in outputs.files:
+                check_replaceable(path, about, task.known.of(self._name(path)))
         volume = case.read()
         outputs.check_fits(volume)
         places = request.places(volume)
@@ -202,18 +220,18 @@ class SegmentWork:
             keep_probability=outputs.probability is not None,
             after_slice=after_slice,
         )
-        written: Record = {"output": output}
+        written: Record = {}
 
-        def about_to_write(segmentation: bytes) -> None:
-            written.update(bytes=len(segmentation), sha256=hashlib.sha256(segmentation).hexdigest())
+        def about_to_write(files: Mapping[Path, bytes]) -> None:
+            described = {path: self._described(path, content) for path, content in files.items()}
+            written.update(described[outputs.segmentation])
+            written.update((name, described.get(getattr(outputs, name))) for name in SIDE_FILES)
             announce(self.places.folder, {**about, **written, "status": Status.DONE.value})
 
         outputs.write(result, volume, announce=about_to_write)
         facts = facts_of(result, volume, predictor)
         return {
             **written,
-            "overlay": self._side_file(outputs.overlay),
-            "probability": self._side_file(outputs.probability),
             "model": facts["model"],
             "device": facts["device"],
             "plane": facts["plane"],
@@ -232,15 +250,12 @@ class SegmentWork:
             "warning": facts["warning"],
         }
 
-    def _side_file(self, path: Path | None) -> Record | None:
-        """What the record says of a file that was written beside the segmentation."""
-        return None if path is None else {"output": self._seen_from_results(path), "bytes": path.stat().st_size}
+    def _described(self, path: Path, content: bytes) -> Record:
+        """What the record says of a file."""
+        return {"output": self._name(path), "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
-    def _seen_from_results(self, path: Path) -> str:
-        try:
-            return os.path.relpath(path, self.places.folder)
-        except ValueError:  # on another drive of Windows
-            return str(path.absolute())
+    def _name(self, path: Path) -> str:
+        return self.places.name_of(path)
 
     @cached_property
     def _opened(self) -> tuple[Predictor, Knowledge]:

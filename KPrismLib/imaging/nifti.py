@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import nibabel
 import numpy as np
@@ -31,6 +31,11 @@ _UNREADABLE = (
     OverflowError,
 )
 _LONGEST_AXIS = 32767
+#: As the format has it: a code, its parameters (none) and a name.
+_INTENTS: dict[str, tuple[str, tuple[()], str]] = {
+    "label": ("label", (), ""),
+    "probability": ("estimate", (), "probability"),
+}
 
 
 def read_nifti(path: Path) -> tuple[npt.NDArray[Any], Matrix]:
@@ -58,7 +63,7 @@ def nifti_bytes(
     ijk_to_ras: Matrix,
     *,
     compress: bool,
-    is_labelmap: bool = True,
+    values: Literal["label", "probability"] = "label",
     like: Path | None = None,
 ) -> bytes:
     """A NIfTI file; equal input gives equal bytes.
@@ -67,7 +72,7 @@ def nifti_bytes(
         array: ``(k, j, i)``, or ``(n, k, j, i)``, whose n volumes become the fourth axis of the file.
         ijk_to_ras: 4x4; maps ``(i, j, k, 1)`` to RAS mm.
         compress: as a ``.nii.gz`` file has it.
-        is_labelmap: whether the header says that values are labels.
+        values: what they are; the header says it as its intent, so that the file is not taken for an image.
         like: the file that the grid comes from; of a NIfTI file the header's geometry is kept word for word.
 
     Raises:
@@ -81,10 +86,19 @@ def nifti_bytes(
     # Without a matrix beside it, the header stays as it is.
     image = nibabel.Nifti1Image(np.ascontiguousarray(array).T, None, header=header_for(ijk_to_ras, like))
     image.set_data_dtype(array.dtype)
-    if is_labelmap:
-        image.header.set_intent("label")
+    image.header.set_intent(*_INTENTS[values])
     data: bytes = image.to_bytes()
     return gzip.compress(data, compresslevel=6, mtime=0) if compress else data
+
+
+def is_result(path: Path) -> bool:
+    """Whether a NIfTI file says that its values are labels or probabilities; no for what is none, or unreadable."""
+    try:
+        loaded = nibabel.load(path)
+        intent = loaded.header.get_intent() if isinstance(loaded, nibabel.Nifti1Pair) else None
+    except _UNREADABLE:
+        return False
+    return intent is not None and (intent[0] == "label" or intent == _INTENTS["probability"])
 
 
 def _slices_first(stored: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from KPrismLib.errors import CannotWrite, GeometryMismatch, InvalidConfig, InvalidImage
 from KPrismLib.imaging.atomic_file import write_atomically
@@ -28,6 +29,10 @@ _POSITIVE: Colour = (0.18, 0.80, 0.35)
 _NEGATIVE: Colour = (0.92, 0.22, 0.20)
 _WHITE: Colour = (1.0, 1.0, 1.0)
 _FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
+#: What the file of a picture says of where it comes from, so that it is not taken for an image.
+_ORIGIN = "K-Prism overlay"
+#: What Pillow raises for a file that is no picture, or half of one.
+_UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, KeyError, TypeError)
 
 #: What :func:`write_overlay` can write.
 OVERLAY_ENDINGS = tuple(_FORMATS)
@@ -94,13 +99,36 @@ def write_overlay(path: str | Path, picture: Picture) -> Path:
     Raises:
         CannotWrite: another ending, no permission, disk full.
     """
-    target = Path(path)
-    kind = _FORMATS.get(target.suffix.lower())
+    return write_atomically(path, overlay_bytes(Path(path), picture))
+
+
+def overlay_bytes(path: Path, picture: Picture) -> bytes:
+    """The file that :func:`write_overlay` writes.
+
+    Raises:
+        CannotWrite: ``path`` has another ending.
+    """
+    kind = _FORMATS.get(path.suffix.lower())
     if kind is None:
-        raise CannotWrite(f"Cannot write {target.name}: give the picture one of the endings {', '.join(_FORMATS)}.")
+        raise CannotWrite(f"Cannot write {path.name}: give the picture one of the endings {', '.join(_FORMATS)}.")
     stream = io.BytesIO()
-    Image.fromarray(picture).save(stream, format=kind, quality=95)
-    return write_atomically(target, stream.getvalue())
+    origin = PngInfo()
+    origin.add_text("Software", _ORIGIN)
+    # Each format takes its own of these, and passes over what is the other's.
+    Image.fromarray(picture).save(stream, format=kind, quality=95, pnginfo=origin, comment=_ORIGIN)
+    return stream.getvalue()
+
+
+def is_overlay(path: Path) -> bool:
+    """Whether a file says that :func:`write_overlay` wrote it; no for what is no picture, or cannot be opened."""
+    if path.suffix.lower() not in _FORMATS:
+        return False
+    try:
+        with Image.open(path) as picture:
+            said = picture.info.get("Software", picture.info.get("comment"))
+    except (*_UNREADABLE, Image.DecompressionBombError):
+        return False
+    return said in (_ORIGIN, _ORIGIN.encode())
 
 
 def _sheet(shape: tuple[int, ...], spacing: tuple[float, float]) -> Sheet:

@@ -8,13 +8,17 @@ import shutil
 import sys
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 from pydicom.data import get_testdata_file
 
 from KPrismLib.batch.cases import find_cases
 from KPrismLib.batch.manifest import Manifest
+from KPrismLib.batch.results import announce
 from KPrismLib.errors import InvalidImage
+from KPrismLib.imaging.nifti import nifti_bytes
+from KPrismLib.imaging.overlay import render_overlay, write_overlay
 from KPrismLib.imaging.reading import read_volume
 from Testing.engine.command.tiny_inputs import save_picture, save_volume
 from Testing.engine.imaging.tiny_dicom import UID, save_slice
@@ -144,36 +148,58 @@ def test_a_folder_that_may_not_be_opened_is_a_case_with_a_problem(tmp_path, monk
         cases[-1].read()
 
 
-def test_results_are_not_searched(tmp_path) -> None:
-    _picture(tmp_path / "a.png")
-    _picture(tmp_path / "results" / "b.png")
-    assert _names(tmp_path, leave_out=[tmp_path / "results"]) == ["a"]
-
-
 def test_results_of_earlier_runs_are_no_images(tmp_path) -> None:
-    for name in ("a.png", "overlays/a.png", "overlays/photo.png", "results/a.png", "results/unfinished.png"):
+    for name in ("a.png", "overlays/a.png", "overlays/photo.png", "results/a.png", "results/new.png"):
         _picture(tmp_path / name)
     side = {"output": "../overlays/a.png", "bytes": 1}
     with Manifest(tmp_path / "results" / "manifest.jsonl") as manifest:
         manifest.append({"case": "a", "status": "done", "output": "a.png", "overlay": side, "probability": None})
     _picture(tmp_path / "foreign" / "b.png")
     (tmp_path / "foreign" / "manifest.jsonl").write_text('{"image": "b.png"}\n')
-    assert _names(tmp_path) == ["a", "foreign/b", "overlays/photo"]
+    images = ["a", "foreign/b", "overlays/photo", "results/new"]
+    passed_over: list[Path] = []
+    assert _names(tmp_path, on_result=passed_over.append) == images
+    assert passed_over == [tmp_path / name for name in ("overlays/a.png", "results/a.png")]
     # Where the folder of the results is the one in hand, too, and where a result is itself what is asked for.
-    assert _names(tmp_path, leave_out=[tmp_path / "results"]) == ["a", "foreign/b", "overlays/photo"]
-    assert _names(tmp_path / "results") == ["unfinished"]
-    assert _names(tmp_path / "overlays" / "a.png", tmp_path / "results") == ["a", "unfinished"]
+    assert _names(tmp_path, results=[tmp_path / "results"]) == images
+    assert _names(tmp_path / "overlays", results=[tmp_path / "results"]) == ["photo"]
+    assert _names(tmp_path / "results") == ["new"]
+    assert _names(tmp_path / "overlays" / "a.png", tmp_path / "results") == ["a", "new"]
+
+
+def test_what_a_killed_run_announced_is_no_image(tmp_path) -> None:
+    for name in ("a.png", "results/a.png", "overlays/a.png"):
+        _picture(tmp_path / name)
+    side = {"output": "../overlays/a.png", "bytes": 1, "sha256": "0"}
+    announce(tmp_path / "results", {"case": "a", "status": "done", "output": "a.png", "overlay": side})
+    assert _names(tmp_path) == ["a"]
+
+
+def test_files_that_say_that_they_are_results_are_no_images(tmp_path) -> None:
+    grid = np.zeros((2, 3, 4))
+    for name in ("overlay.png", "overlay.jpg"):
+        write_overlay(tmp_path / name, render_overlay(np.zeros((9, 9), np.uint8), []))
+    for values in ("label", "probability"):
+        content = nifti_bytes(grid.astype(np.uint8), np.eye(4), compress=True, values=values)
+        (tmp_path / f"{values}.nii.gz").write_bytes(content)
+    nibabel.save(nibabel.Nifti1Image(grid.astype(np.int16), np.eye(4)), tmp_path / "image.nii.gz")
+    for name in ("photo.png", "photo.jpg"):
+        _picture(tmp_path / name)
+    for name in ("broken.nii.gz", "broken.png", "a.seg.nrrd"):
+        (tmp_path / name).write_bytes(b"neither")
+    found = _names(tmp_path)
+    assert found == ["broken.nii.gz", "broken.png", "image", "photo.jpg", "photo.png"]
+    assert _names(tmp_path / "label.nii.gz", tmp_path / "overlay.png") == ["label", "overlay"]  # who names it means it
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need a permission there")
 def test_linked_folders_are_searched_once_and_circles_end(tmp_path) -> None:
-    for name in ("images/z/a.png", "elsewhere/b.png", "elsewhere/deep/c.png", "results/d.png"):
+    for name in ("images/z/a.png", "elsewhere/b.png", "elsewhere/deep/c.png"):
         _picture(tmp_path / name)
-    links = {"a-link": "images/z", "link": "elsewhere", "again": "elsewhere", "z/up": "images", "out": "results"}
+    links = {"a-link": "images/z", "link": "elsewhere", "again": "elsewhere", "z/up": "images"}
     for name, target in links.items():
         (tmp_path / "images" / name).symlink_to(tmp_path / target)
-    found = _names(tmp_path / "images", leave_out=[tmp_path / "results"])
-    assert found == ["z/a", "again/b", "again/deep/c"]
+    assert _names(tmp_path / "images") == ["z/a", "again/b", "again/deep/c"]
 
 
 def test_names_differ_even_without_capital_letters(tmp_path) -> None:

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from KPrismLib.batch.manifest import Manifest, read_manifest, read_results, recorded_files
+from KPrismLib.batch.manifest import Manifest, read_manifest, read_results
+from KPrismLib.batch.results import recorded_files
 from KPrismLib.errors import CannotWrite
 
 
@@ -35,12 +36,13 @@ def test_the_latest_record_counts_and_skipping_is_not_news(tmp_path) -> None:
 def test_a_segmentation_stays_known_when_its_case_failed_later(tmp_path) -> None:
     path = tmp_path / "manifest.jsonl"
     side = {"output": "a.png", "bytes": 1}
+    named = "a.nii", "a.mha", "a.png"
     _append(path, {"case": "a", "status": "done", "output": "a.nii", "n": 1})
     _append(path, {"case": "a", "status": "done", "output": "a.nii", "n": 2, "overlay": side})
     _append(path, {"case": "a", "status": "done", "output": "a.mha", "n": 3}, {"case": "a", "status": "failed"})
     assert read_manifest(tmp_path)["a"]["status"] == "failed"
-    assert {name: record["n"] for name, record in read_results(tmp_path).items()} == {"a.nii": 2, "a.mha": 3}
-    assert recorded_files(tmp_path) == {tmp_path.resolve() / name for name in ("a.nii", "a.mha", "a.png")}
+    assert [read_results(tmp_path)[name]["n"] for name in named] == [2, 3, 2]
+    assert recorded_files(tmp_path) == {tmp_path.resolve() / name for name in named}
 
 
 def test_manifests_of_shards_are_one(tmp_path) -> None:

@@ -12,7 +12,7 @@ from KPrismLib.batch.manifest import Manifest, read_manifest
 from KPrismLib.errors import CannotWrite
 from Testing.engine.command.tiny_inputs import blob, save_picture, statuses
 
-WAY_OUT = "move it away, give another folder as -o, or add --overwrite."
+WAY_OUT = "move it away, give another folder for it, or add --overwrite."
 
 
 @pytest.fixture
@@ -174,7 +174,7 @@ def test_an_overlay_that_cannot_be_written_leaves_the_result_as_it_was(batch, go
     batch(good)
     before = (results / "a.seg.nrrd").read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr("KPrismLib.command.outputs.write_overlay", full)
+        patch.setattr("KPrismLib.command.outputs.write_atomically", full)
         failed = batch(good, "--json", "--class", "spleen", "--overlay", results / "overlays")
     assert statuses(failed) == {"a": "failed", "sub/b": "failed"}
     assert (results / "a.seg.nrrd").read_bytes() == before

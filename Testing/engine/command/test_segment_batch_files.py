@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
 
 from KPrismLib.batch.manifest import read_manifest
+from KPrismLib.imaging.atomic_file import write_atomically
+from Testing.engine.command.conftest import Outcome
 from Testing.engine.command.tiny_inputs import blob, save_picture, save_volume, statuses
 from Testing.engine.imaging.tiny_dicom import save_slice
 
@@ -46,21 +51,101 @@ def test_overlays_never_take_the_place_of_images(batch, tmp_path, rng) -> None:
     assert image.read_bytes() == before
 
 
-def test_overlays_and_probabilities_of_another_run_are_written_again(batch, good, tmp_path) -> None:
-    liver = (good, "--json", "--overlay", tmp_path / "overlays", "--probability", tmp_path / "probabilities")
-    batch(*liver)
+SIDES = ("overlays/a.png", "probabilities/a.nii.gz")
+
+
+@pytest.fixture
+def with_sides(batch, good, tmp_path) -> Callable[..., Outcome]:
+    """Runs a batch with overlays and probabilities."""
+    sides = ("--overlay", tmp_path / "overlays", "--probability", tmp_path / "probabilities")
+    return lambda *more, **where: batch(good, "--json", *sides, *more, **where)
+
+
+def test_overlays_and_probabilities_are_on_record_and_missing_ones_are_written_again(with_sides, tmp_path) -> None:
+    with_sides()
     record = read_manifest(tmp_path / "results")["a"]
-    for name, side in (("overlay", "overlays/a.png"), ("probability", "probabilities/a.nii.gz")):
-        size = (tmp_path / side).stat().st_size
-        assert record[name] == {"output": os.path.join("..", *side.split("/")), "bytes": size}  # noqa: PTH118
-    assert statuses(batch(*liver)) == {"a": "skipped", "sub/b": "skipped"}
-    before = (tmp_path / "overlays" / "a.png").read_bytes()
-    for side in ("overlays/a.png", "probabilities/a.nii.gz"):
-        (tmp_path / side).write_bytes(b"of another class")
-        assert statuses(batch(*liver)) == {"a": "done", "sub/b": "skipped"}
-    assert (tmp_path / "overlays" / "a.png").read_bytes() == before
+    for name, side in zip(("overlay", "probability"), SIDES, strict=True):
+        content = (tmp_path / side).read_bytes()
+        facts = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        assert record[name] == {"output": os.path.join("..", *side.split("/")), **facts}  # noqa: PTH118
+    assert statuses(with_sides()) == {"a": "skipped", "sub/b": "skipped"}
+    before = (tmp_path / SIDES[0]).read_bytes()
+    for side in SIDES:
+        (tmp_path / side).unlink()
+        assert statuses(with_sides()) == {"a": "done", "sub/b": "skipped"}
+    assert (tmp_path / SIDES[0]).read_bytes() == before
+
+
+def test_overlays_of_the_same_images_by_another_class_are_replaced(with_sides, batch, good) -> None:
+    with_sides()
+    assert statuses(with_sides("--class", "spleen")) == {"a": "done", "sub/b": "done"}
+    assert statuses(with_sides()) == {"a": "done", "sub/b": "done"}
     batch(good, "--overwrite")  # its records name no overlays, though some lie there
-    assert statuses(batch(*liver)) == {"a": "done", "sub/b": "done"}
+    assert statuses(with_sides()) == {"a": "done", "sub/b": "done"}
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_a_file_of_somebody_else_stays_where_an_overlay_or_a_probability_would_go(with_sides, tmp_path, side) -> None:
+    (tmp_path / side).parent.mkdir()
+    (tmp_path / side).write_bytes(b"drawn by an expert")
+    result = with_sides()
+    assert result.status == 1
+    assert statuses(result) == {"a": "failed", "sub/b": "done"}
+    assert "a file of that name lies there, and no manifest says that K-Prism wrote it; move it away" in result.err
+    assert (tmp_path / side).read_bytes() == b"drawn by an expert"
+    assert not (tmp_path / "results" / "a.seg.nrrd").exists()
+    assert statuses(with_sides("--overwrite")) == {"a": "done", "sub/b": "done"}
+    assert (tmp_path / side).read_bytes() != b"drawn by an expert"
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_a_changed_overlay_or_probability_stays_and_is_told(with_sides, tmp_path, side) -> None:
+    with_sides()
+    (tmp_path / side).write_bytes(b"with an arrow")
+    result = with_sides()
+    assert result.status == 0
+    assert statuses(result) == {"a": "skipped", "sub/b": "skipped"}
+    assert f"{side.split('/')[1]} was changed after K-Prism wrote it and stays" in result.err
+    assert statuses(with_sides("--class", "spleen")) == {"a": "failed", "sub/b": "done"}
+    assert (tmp_path / side).read_bytes() == b"with an arrow"
+
+
+def test_results_of_another_folder_keep_their_overlays(with_sides, tmp_path) -> None:
+    with_sides()
+    before = [(tmp_path / side).read_bytes() for side in SIDES]
+    again = with_sides("--class", "spleen", output=tmp_path / "more")
+    assert statuses(again) == {"a": "failed", "sub/b": "failed"}
+    assert [(tmp_path / side).read_bytes() for side in SIDES] == before
+
+
+@pytest.mark.parametrize("written", [0, 1, 2])
+def test_a_run_that_was_killed_between_its_files_goes_on(with_sides, tmp_path, monkeypatch, written) -> None:
+    left = written
+
+    def killed(path: Path, content: bytes) -> None:
+        nonlocal left
+        if left == 0:
+            raise KeyboardInterrupt
+        left -= 1
+        write_atomically(path, content)
+
+    with_sides("--class", "spleen")
+    with monkeypatch.context() as patch:
+        patch.setattr("KPrismLib.command.outputs.write_atomically", killed)
+        assert with_sides().status == 130
+    assert statuses(with_sides()) == {"a": "done", "sub/b": "done"}
+    assert not list((tmp_path / "results").glob(".*"))
+
+
+def test_images_beside_results_are_segmented_and_results_are_not(batch, good, tmp_path, rng) -> None:
+    sides = ("--overlay", good / "sub", "--probability", good / "sub")
+    batch(good, "--format", "nii.gz", *sides, output=good / "sub" / "results")
+    save_picture(good / "sub" / "results" / "new.png", blob((24, 30), rng))
+    again = batch(good, "--json", "--format", "nii.gz", *sides, output=good / "sub" / "results")
+    assert statuses(again) == {"a": "skipped", "sub/b": "skipped", "sub/results/new": "done"}
+    assert "Passed over 6 files that are results, not images." in again.err
+    elsewhere = batch(good, "--json", output=tmp_path / "elsewhere")
+    assert sorted(statuses(elsewhere)) == ["a", "sub/b", "sub/results/new"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="says it in other words")
