@@ -61,7 +61,8 @@ def evaluate(
     With --json or --rows an evaluation that was interrupted goes on where it stopped. Under torchrun the processes
     share the slices; the one that finishes last writes the results.
     """
-    from KPrismLib.command.console import check_writable, say, show
+    from KPrismLib.command.console import say, show
+    from KPrismLib.command.evaluation_outputs import EvaluationOutputs
     from KPrismLib.evaluation import evaluate as run
     from KPrismLib.evaluation.journal import discard
     from KPrismLib.evaluation.progress import progress_bar
@@ -70,13 +71,11 @@ def evaluate(
     from KPrismLib.predictor import Predictor
     from KPrismLib.weights import find_weights
 
-    for path in (output, rows):
-        if path is not None:
-            check_writable(path)
+    outputs = EvaluationOutputs(output, rows)
     datasets = find_datasets(folders)
+    outputs.check(datasets)
     part = share(os.environ)
     predictor = Predictor.load(model, device=part.device(device))
-    journal = output or rows
     with progress_bar() as progress:
         report = run(
             predictor,
@@ -92,7 +91,7 @@ def evaluate(
             model=predictor.name,
             progress=progress,
             batch=batch or (16 if predictor.device.type == "cuda" else 4),
-            journal=journal,
+            journal=outputs.journal,
             fingerprint=hashlib.sha256(find_weights(model).read_bytes()).hexdigest(),
             rank=part.rank,
             processes=part.processes,
@@ -100,18 +99,19 @@ def evaluate(
     if report.missing:
         say(f"This process is done; others still have {report.missing} slices, and the last one writes the results.")
         return
+    # Written before it is shown: whoever reads the table may be gone.
+    if output is not None:
+        report.write(output, rows=rows)
+    elif rows is not None:
+        write_atomically(rows, report.to_csv().encode())
+    if outputs.journal is not None:
+        discard(outputs.journal)
     show(report_table(report))
     for skipped in report.skipped:
         what = " ".join(
             str(part) for part in (skipped.dataset, skipped.cls, skipped.mode and skipped.mode.value) if part
         )
         say(f"Skipped {what}: {skipped.reason}.")
-    if output is not None:
-        report.write(output, rows=rows)
-    elif rows is not None:
-        write_atomically(rows, report.to_csv().encode())
-    if journal is not None:
-        discard(journal)
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,12 @@ class DatasetFolder:
         """The names of the splits, in order of appearance."""
         return tuple(dict.fromkeys(item.split for item in self.description.items))
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """``dataset.json``, and every image and mask that it lists."""
+        listed = (name for item in self.description.items for name in (item.image, item.mask))
+        return (self.path / "dataset.json", *(self.path / name for name in listed))
+
     def items(self, split: str | None = None) -> tuple[DatasetItem, ...]:
         """The items of one split, or all of them; empty when the dataset has no such split."""
         return tuple(item for item in self.description.items if split is None or item.split == split)

@@ -84,6 +84,15 @@ class EvaluationReport:
             write_atomically(rows, self.to_csv().encode())
 
 
+def is_report(path: Path) -> bool:
+    """Whether a file is the JSON of a report."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, dict) and {"settings", "datasets"} <= content.keys()
+
+
 def _mean_of_datasets(datasets: Iterable[Mapping[str, Mapping[str, Any]]], modes: Sequence[Mode]) -> dict[str, Any]:
     """Plain averages over the datasets of what each mode reports for all its pairs."""
     collected: dict[str, dict[str, list[Any]]] = {}

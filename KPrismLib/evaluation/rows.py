@@ -91,6 +91,16 @@ def read_rows(path: str | Path) -> list[Row]:
         ) from error
 
 
+def is_table(path: Path) -> bool:
+    """Whether a file begins as one that :func:`to_csv` wrote."""
+    start = ",".join(_COLUMNS[:7]).encode()
+    try:
+        with path.open("rb") as stream:
+            return stream.read(len(start)) == start
+    except OSError:
+        return False
+
+
 def _content(row: Row) -> tuple[dict[str, object], tuple[float, ...]]:
     measured = row.measurement
     content: dict[str, object] = {

@@ -100,17 +100,17 @@ def evaluate(
     output: Output = None,
 ) -> None:
     """Measure a system as `kprism evaluate` measures K-Prism: resumable, and shared by processes, in the same way."""
-    from KPrismLib.command.console import check_writable, say
+    from KPrismLib.command.console import say
     from KPrismLib.command.evaluate import find_datasets, share
+    from KPrismLib.command.evaluation_outputs import EvaluationOutputs
     from KPrismLib.evaluation.journal import discard
     from KPrismLib.evaluation.progress import progress_bar
     from Training.peers import missing, registry
     from Training.peers.evaluation import evaluate_peer, write_report
 
-    for file in (output, rows):
-        if file is not None:
-            check_writable(file)
+    outputs = EvaluationOutputs(output, rows)
     datasets = find_datasets(folders)
+    outputs.check(datasets)
     chosen = registry.system(name)
     part = share(os.environ)
     missing.require(chosen.ABOUT, path or [])
@@ -119,7 +119,6 @@ def evaluate(
     segmenter = chosen.open_peer(setup)
     for remark in segmenter.remarks:
         say(remark)
-    journal = output or rows
     with progress_bar() as progress:
         report, provenance = evaluate_peer(
             chosen.ABOUT,
@@ -134,17 +133,18 @@ def evaluate(
             seed=seed,
             absent_classes=absent,
             progress=progress,
-            journal=journal,
+            journal=outputs.journal,
             rank=part.rank,
             processes=part.processes,
         )
     if report.missing:
         say(f"This process is done; others still have {report.missing} slices, and the last one writes the results.")
         return
-    _show(report, random_weights)
+    # Written before it is shown: whoever reads the table may be gone.
     write_report(report, provenance, output, rows)
-    if journal is not None:
-        discard(journal)
+    if outputs.journal is not None:
+        discard(outputs.journal)
+    _show(report, random_weights)
 
 
 def _setup(

@@ -133,6 +133,24 @@ def test_rows_and_json_as_kprism_evaluate_writes_them(toy, data, tmp_path):
     assert [len(clicks) for clicks, _, _ in toy.asked] == [1, 2, 1, 2]  # two clicks on each of two slices
 
 
+def test_results_never_take_the_place_of_the_dataset(toy, data):
+    before = (data / "dataset.json").read_bytes()
+    result = run("evaluate", "toy", data, "--random-weights", "--device", "cpu", "--json", data / "dataset.json")
+    assert result.exit_code == 1
+    assert "it is a file of the dataset" in result.output
+    assert (data / "dataset.json").read_bytes() == before
+
+
+def test_results_are_written_before_they_are_shown(toy, data, tmp_path, monkeypatch):
+    def closed(_):
+        raise BrokenPipeError
+
+    monkeypatch.setattr("KPrismLib.command.console.show", closed)
+    result = run("evaluate", "toy", data, "--random-weights", "--device", "cpu", "--json", tmp_path / "out.json")
+    assert result.exit_code == 141
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "out.json"]
+
+
 def test_an_interrupted_evaluation_goes_on_where_it_stopped(toy, data, tmp_path, monkeypatch):
     arguments = ("evaluate", "toy", data, "--random-weights", "--modes", "semantic", "--device", "cpu")
     asked = []
