@@ -84,15 +84,17 @@ def _explained(err: Console) -> Iterator[None]:
 
 
 def _show(outcome: Outcome, target: Path, out: Console, err: Console) -> None:
+    kept = target / _FINDINGS if outcome.findings and target.is_dir() else None
+    if kept is not None:
+        everything = "\n".join(listed(outcome.findings)) + "\n"
+        write_atomically(kept, everything.encode("utf-8"))
+    elif target.is_dir():
+        (target / _FINDINGS).unlink(missing_ok=True)  # an earlier run's, mended since
     # Without a target there is no file to hold the rest.
     for line in listed(outcome.findings, limit=_SHOWN if target.is_dir() else None):
         err.print(line, markup=False)
-    if outcome.findings and target.is_dir():
-        everything = "\n".join(listed(outcome.findings)) + "\n"
-        write_atomically(target / _FINDINGS, everything.encode("utf-8"))
-        err.print(f"All findings: {target / _FINDINGS}", markup=False)
-    elif target.is_dir():
-        (target / _FINDINGS).unlink(missing_ok=True)  # an earlier run's, mended since
+    if kept is not None:
+        err.print(f"All findings: {kept}", markup=False)
     if outcome.counts:
         out.print(_counts(outcome))
         out.print(f"{outcome.converted} cases converted, {outcome.kept} were already there.")

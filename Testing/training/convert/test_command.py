@@ -70,6 +70,16 @@ def test_half_a_download_is_exit_1_and_allow_missing_shows_counts_beside_the_pap
     )
 
 
+def test_findings_are_written_before_they_are_shown(tmp_path, monkeypatch):
+    def closed(*_, **__):
+        raise BrokenPipeError
+
+    download = _bus(tmp_path / "download")
+    monkeypatch.setattr("rich.console.Console.print", closed)
+    assert _run("bus", download, tmp_path / "out", "--allow-missing").exit_code
+    assert "161 of 163" in (tmp_path / "out/conversion-findings.txt").read_text(encoding="utf-8")
+
+
 def test_the_list_of_findings_goes_when_everything_is_mended(tmp_path, monkeypatch):
     monkeypatch.setattr(registry, "converter", lambda _: partial_download(BUS))
     download, listed = _bus(tmp_path / "download"), tmp_path / "out/conversion-findings.txt"
