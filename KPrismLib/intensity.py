@@ -122,6 +122,15 @@ def window_for(array: _Array, *, rule: str = "auto", modality: str | None = None
     return choose(array, low, high, modality)
 
 
+def check_rule(rule: str) -> None:
+    """Find what is wrong with a rule before there is an image to use it on.
+
+    Raises:
+        InvalidConfig: an unknown rule, or LOW,HIGH that are no window.
+    """
+    _chooser(rule)
+
+
 def looks_like_hounsfield(array: _Array, low: float, high: float) -> bool:
     """Whether values can only be Hounsfield units: air is in the picture, and metal at most.
 

@@ -156,7 +156,7 @@ class Predictor:
         pairs = list(pairs)
         if not pairs:
             raise InvalidReference("There is no reference; give at least one image with its mask.")
-        _check_count(len(pairs))
+        check_count(len(pairs))
         for pixels, mask in pairs:  # what is wrong with a pair is said before any of them is computed
             check_reference(checked_pixels(pixels), checked_mask(mask))
         parts = [
@@ -200,7 +200,7 @@ class Predictor:
         Raises:
             InvalidReference: no part, or more than 64.
         """
-        _check_count(len(parts))
+        check_count(len(parts))
         with self.computing():
             memory = self.network.remember(parts)
         return ReferenceSet(memory, tuple(parts), 0.0)
@@ -334,7 +334,8 @@ class Predictor:
         return normalise(self.on_canvas(pixels, window, canvas)).contiguous(memory_format=torch.channels_last)
 
 
-def _check_count(references: int) -> None:
+def check_count(references: int) -> None:
+    """Raise InvalidReference if so many references cannot be used together."""
     if not 1 <= references <= MAXIMUM_REFERENCES:
         raise InvalidReference(f"Give 1 to {MAXIMUM_REFERENCES} references, not {references}.")
 

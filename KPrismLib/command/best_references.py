@@ -15,20 +15,21 @@ from KPrismLib.volumes import LibrarySlice, ReferenceLibrary
 _STRUCTURE = "structure"
 
 
+def check_best(count: int) -> None:
+    """Raise InvalidConfig if so many references cannot be used together."""
+    if not 1 <= count <= MAXIMUM_REFERENCES:
+        raise InvalidConfig(f"--best must be from 1 to {MAXIMUM_REFERENCES}, not {count}.")
+
+
 class BestReferences:
     """A library of the slices of all reference files, and the best of them for each new slice.
 
     Args:
         predictor: the model.
-        count: how many are used together.
-
-    Raises:
-        InvalidConfig: ``count`` is out of range.
+        count: how many are used together, as :func:`check_best` has it.
     """
 
     def __init__(self, predictor: Predictor, count: int) -> None:
-        if not 1 <= count <= MAXIMUM_REFERENCES:
-            raise InvalidConfig(f"--best must be from 1 to {MAXIMUM_REFERENCES}, not {count}.")
         self._predictor, self._count = predictor, count
         self._library = ReferenceLibrary()
         self._parts: dict[LibrarySlice, EncodedReference] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,14 +15,14 @@ from KPrismLib.command.console import say
 from KPrismLib.command.slices import choose_plane
 from KPrismLib.encoded_image import ReferenceSet
 from KPrismLib.errors import InvalidConfig, InvalidReference
-from KPrismLib.image_checks import is_blank, size_text
+from KPrismLib.image_checks import Pixels, check_reference, checked_pixels, is_blank, size_text
 from KPrismLib.imaging.geometry import same_grid
 from KPrismLib.imaging.kinds import kind_of
 from KPrismLib.imaging.labels import LabelVolume, binary_mask, listed_labels, read_label_volume
 from KPrismLib.imaging.planes import pixel_spacing, placement
 from KPrismLib.imaging.reading import read_volume
 from KPrismLib.imaging.volume import Volume
-from KPrismLib.intensity import window_for
+from KPrismLib.intensity import IntensityWindow, window_for
 from KPrismLib.network import EncodedReference
 from KPrismLib.predictor import Predictor
 
@@ -62,6 +62,41 @@ class ReferenceFile:
 
 
 @dataclass(frozen=True, eq=False)
+class ReferenceSlice:
+    """One slice that shows the structure.
+
+    Attributes:
+        index: in the volume, in the plane that was asked for.
+        pixels: (rows, columns[, 3]), and ``mask`` bool (rows, columns).
+        spacing: (row, column), as :meth:`~KPrismLib.predictor.Predictor.encode` takes it.
+    """
+
+    index: int
+    pixels: Pixels
+    mask: npt.NDArray[np.bool_]
+    spacing: tuple[float, float] | None
+
+
+@dataclass(frozen=True, eq=False)
+class ReferenceVolume:
+    """What one reference shows.
+
+    Attributes:
+        file: where it came from.
+        slices: those that are to serve as examples.
+        window: of the whole volume.
+        name: of the structure, where the mask has one.
+        kind: of image, as :func:`~KPrismLib.imaging.kinds.kind_of` gives it.
+    """
+
+    file: ReferenceFile
+    slices: Sequence[ReferenceSlice]
+    window: IntensityWindow
+    name: str | None
+    kind: str | None
+
+
+@dataclass(frozen=True, eq=False)
 class References:
     """The examples, encoded.
 
@@ -79,48 +114,82 @@ class References:
 
 
 def encode_references(
-    predictor: Predictor, files: Sequence[ReferenceFile], *, plane: str | None, window: str, best: int | None = None
+    predictor: Predictor,
+    files: Sequence[ReferenceFile],
+    *,
+    plane: str | None,
+    window: str,
+    best: int | None = None,
+    quiet: bool = False,
 ) -> References:
     """Read the files and encode a slice of each, or, for the ``best`` of them, every slice with the structure.
 
     Raises:
-        InvalidImage, InvalidMask: a file that cannot be read or used.
-        InvalidReference, GeometryMismatch: image and mask do not belong together.
-        InvalidConfig: ``best`` is out of range.
+        InvalidImage: and the other errors of :func:`read_references`.
     """
     parts: list[EncodedReference] = []
     names: list[str | None] = []
     kinds: set[str | None] = set()
     library = None if best is None else BestReferences(predictor, best)
-    for file in files:
-        volume = read_volume(file.image)
-        mask, name = read_drawing(volume, file)
-        view = choose_plane(volume, plane)
-        areas = _areas(mask, placement(volume, view, 0).normal_axis)
-        chosen = window_for(volume.array, rule=window, modality=volume.modality)
-        kind = kind_of(volume.modality, chosen, colour=volume.is_colour)
-        largest = int(np.argmax(areas)) if file.slice is None else file.slice
-        for index in [largest] if library is None else np.flatnonzero(areas).tolist():
-            place = placement(volume, view, index)
-            pixels = place.extract(volume.array)
-            if library is not None and is_blank(pixels):
-                continue
-            (part,) = predictor.reference(
-                [(pixels, place.extract(mask))], window=chosen, spacing=pixel_spacing(volume, place)
-            ).parts
-            parts.append(part)
-            if library is not None:
-                library.add(file.image, index, part, kind=kind)
-        names.append(name)
-        kinds.add(kind)
-    if library is not None and not len(library):
-        raise InvalidReference("No slice of the references shows the structure; give masks that are not empty.")
+    for read in read_references(files, plane=plane, window=window, every_slice=best is not None, quiet=quiet):
+        for one in read.slices:
+            (part,) = predictor.reference([(one.pixels, one.mask)], window=read.window, spacing=one.spacing).parts
+            if library is None:
+                parts.append(part)
+            else:
+                library.add(read.file.image, one.index, part, kind=read.kind)
+        names.append(read.name)
+        kinds.add(read.kind)
     support = predictor.combine(parts) if library is None else None
     return References(support, library, names[0], frozenset(kinds))
 
 
-def read_drawing(volume: Volume, file: ReferenceFile) -> tuple[npt.NDArray[np.bool_], str | None]:
+def read_references(
+    files: Sequence[ReferenceFile], *, plane: str | None, window: str, every_slice: bool, quiet: bool = False
+) -> Iterator[ReferenceVolume]:
+    """Read the files, one reference after the other, and choose the slices that serve as examples.
+
+    Args:
+        files: images and masks.
+        plane: of the slices, or None.
+        window: rule of the intensity windows.
+        every_slice: all slices with the structure, but for padding; else the one that the file or its area says.
+        quiet: do not say again what was said when they were read before.
+
+    Raises:
+        InvalidImage, InvalidMask: a file that cannot be read or used.
+        InvalidReference, GeometryMismatch: image and mask do not belong together, or none shows the structure.
+        InvalidConfig: no such plane or window.
+    """
+    seen = 0
+    for file in files:
+        volume = read_volume(file.image)
+        mask, name = read_drawing(volume, file, quiet=quiet)
+        view = choose_plane(volume, plane)
+        areas = _areas(mask, placement(volume, view, 0).normal_axis)
+        chosen = window_for(volume.array, rule=window, modality=volume.modality)
+        largest = int(np.argmax(areas)) if file.slice is None else file.slice
+        slices = []
+        for index in np.flatnonzero(areas).tolist() if every_slice else [largest]:
+            place = placement(volume, view, index)
+            pixels, inside = place.extract(volume.array), place.extract(mask)
+            if every_slice and is_blank(pixels):
+                continue
+            check_reference(checked_pixels(pixels), inside)
+            slices.append(ReferenceSlice(index, pixels, inside, pixel_spacing(volume, place)))
+        seen += len(slices)
+        kind = kind_of(volume.modality, chosen, colour=volume.is_colour)
+        yield ReferenceVolume(file, slices, chosen, name, kind)
+    if files and not seen:
+        raise InvalidReference("No slice of the references shows the structure; give masks that are not empty.")
+
+
+def read_drawing(
+    volume: Volume, file: ReferenceFile, *, quiet: bool = False
+) -> tuple[npt.NDArray[np.bool_], str | None]:
     """Where the structure is, bool ``(slices, rows, columns)`` on the grid of ``volume``, and its name if it has one.
+
+    That all labels together are taken is said, unless ``quiet``.
 
     Raises:
         InvalidImage, InvalidMask: the mask cannot be read, or has no such label.
@@ -132,7 +201,7 @@ def read_drawing(volume: Volume, file: ReferenceFile) -> tuple[npt.NDArray[np.bo
         )
     labels = read_label_volume(file.mask, image=volume)
     _check_pair(volume, labels, file)
-    if file.label is None and len(labels.labels) > 1:
+    if file.label is None and len(labels.labels) > 1 and not quiet:
         listed = listed_labels(labels.labels)
         say(f"{file.mask.name} has the labels {listed}; all together are taken (choose one: {file.label_option}).")
     return binary_mask(labels, file.label), _name_of(labels, file.label)

@@ -30,6 +30,7 @@ from KPrismLib.command.segment_request import Request, known_classes
 from KPrismLib.command.segment_work import Outcome, Places, SegmentWork, Task
 from KPrismLib.devices import choose_device
 from KPrismLib.errors import Cancelled, CannotWrite, InvalidPrompt
+from KPrismLib.imaging import dicom_seg
 from KPrismLib.imaging.reading import existing
 from KPrismLib.weights import find_weights, load_weights
 
@@ -57,6 +58,8 @@ def run_batch(
     """
     if request.prompts:
         raise InvalidPrompt("Clicks and scribbles lie in one image; segment that image by itself, into a file.")
+    if places.ending == dicom_seg.ENDING:
+        dicom_seg.check_installed(places.folder.name)
     shard = Shard.parse(options.shard) if options.shard else Shard.of_process(os.environ)
     workers = number_of_workers(options.workers, device, os.environ)
     chosen = choose_device(device)
@@ -78,8 +81,11 @@ def run_batch(
         settings=_settings(request, places, model),
         overwrite=options.overwrite,
     )
-    if request.references and workers == 1:
-        work.open()  # what is wrong with an example is wrong with every case
+    # What is wrong with an example is wrong with every case.
+    if workers > 1:
+        request.check_references()  # without a model: each process loads its own
+    elif request.references:
+        work.open()
     request.say_places_of_many()
     records, stop, cancelled = _work_through(work, cases, places, shard, workers)
     _tell(records, len(cases), places, shard, as_json=as_json, cancelled=cancelled, stop=stop)
@@ -157,12 +163,15 @@ def _found(inputs: Sequence[Path], places: Places) -> list[Case]:
 
 
 def _check_apart(cases: Sequence[Case], places: Places, request: Request) -> None:
-    """Raise CannotWrite when a result would take the place of an image, or of a reference or its mask."""
+    """Raise CannotWrite when a result would take the place of an image, a reference, its mask, or another result."""
     files = InputFiles([*(path for case in cases for path in case.files), *request.reference_files])
+    taken: set[Path] = set()
     for case in cases:
         for result in places.outputs(case.name).files:
-            if result in files:
-                raise CannotWrite(f"Cannot write {result}: it is also an input; choose another folder for it.")
+            other = "an input" if result in files else "another result" if result.resolve() in taken else None
+            if other is not None:
+                raise CannotWrite(f"Cannot write {result}: it is also {other}; choose another folder for it.")
+            taken.add(result.resolve())
 
 
 def _settings(request: Request, places: Places, model: str) -> str:

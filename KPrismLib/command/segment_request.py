@@ -6,15 +6,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from KPrismLib.class_names import row_of_class
+from KPrismLib.command.best_references import check_best
 from KPrismLib.command.console import say
 from KPrismLib.command.label_map import Knowledge
-from KPrismLib.command.references import ReferenceFile, encode_references
-from KPrismLib.command.slices import ALL, MIDDLE, choose_plane, choose_slices
+from KPrismLib.command.references import ReferenceFile, encode_references, read_references
+from KPrismLib.command.slices import ALL, MIDDLE, check_slice, choose_plane, choose_slices, plane_called
 from KPrismLib.errors import InvalidPrompt
 from KPrismLib.imaging.planes import SlicePlacement, slice_count
 from KPrismLib.imaging.segmentation_file import Segment
 from KPrismLib.imaging.volume import Volume
-from KPrismLib.predictor import Predictor
+from KPrismLib.intensity import check_rule
+from KPrismLib.predictor import Predictor, check_count
 from KPrismLib.prompts import Prompt
 
 #: What a structure is called that only clicks or a nameless example describe.
@@ -26,6 +28,10 @@ class Request:
     """What to segment and where in the image; the fields are options of the command.
 
     ``drawn`` says that a mask shows the structure, so that nothing else needs to say what it is.
+
+    Raises:
+        InvalidPrompt: what is asked for contradicts itself, or is nothing.
+        InvalidConfig, InvalidReference: no image could be segmented so.
     """
 
     classes: tuple[str, ...] = ()
@@ -55,6 +61,7 @@ class Request:
             raise InvalidPrompt("--every-piece says what becomes of classes in a volume; give it with --class alone.")
         if self.every_piece and self.slices not in (None, ALL):
             raise InvalidPrompt("--every-piece says what becomes of classes in many slices; leave it or --slice out.")
+        self._check_values()
 
     @property
     def reference_files(self) -> tuple[Path, ...]:
@@ -90,14 +97,43 @@ class Request:
         """Whether it is one slice that is segmented where nobody says which."""
         return bool(self.prompts or self.references)
 
-    def knowledge(self, predictor: Predictor) -> Knowledge:
+    def _check_values(self) -> None:
+        """Find what is wrong with each option by itself."""
+        check_rule(self.window)
+        if self.plane is not None:
+            plane_called(self.plane)
+        if self.slices is not None:
+            check_slice(self.slices)
+        if self.best is not None:
+            check_best(self.best)
+        elif self.references:
+            check_count(len(self.references))
+
+    def check_references(self) -> None:
+        """Find what is wrong with the references, without a model.
+
+        Raises:
+            InvalidImage: and the other errors of :func:`~KPrismLib.command.references.read_references`.
+        """
+        for _ in read_references(
+            self.references, plane=self.plane, window=self.window, every_slice=self.best is not None
+        ):
+            pass
+
+    def knowledge(self, predictor: Predictor, *, quiet: bool = False) -> Knowledge:
         """Classes looked up, references read and encoded.
+
+        Args:
+            predictor: the model.
+            quiet: what the user should know of the references was said before.
 
         Raises:
             UnknownClass: and the errors of :func:`~KPrismLib.command.references.encode_references`.
         """
         if self.references:
-            known = encode_references(predictor, self.references, plane=self.plane, window=self.window, best=self.best)
+            known = encode_references(
+                predictor, self.references, plane=self.plane, window=self.window, best=self.best, quiet=quiet
+            )
             segments = [segment_called(known.name or NAMELESS, 1)]
             return Knowledge(
                 segments, reference=known.support, best=known.best, prompts=self.prompts, kinds=known.kinds

@@ -265,7 +265,8 @@ class SegmentWork:
             # More threads than cores only wait for each other.
             torch.set_num_threads(max(1, torch.get_num_threads() // self.workers))
         predictor = Predictor.load(self.model, device=self.devices[self._worker % len(self.devices)])
-        return predictor, self.request.knowledge(predictor)
+        # With several processes the references were read before, by the one that started them.
+        return predictor, self.request.knowledge(predictor, quiet=self.workers > 1)
 
     def __getstate__(self) -> dict[str, Any]:
         """Another process loads the model by itself."""

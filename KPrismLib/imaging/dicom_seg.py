@@ -54,6 +54,11 @@ def check_possible(volume: Volume, name: str) -> None:
     _highdicom(name)
 
 
+def check_installed(name: str) -> None:
+    """Raise CannotWrite if what writes DICOM segmentations, such as ``name``, is not installed."""
+    _highdicom(name)
+
+
 def dicom_seg_bytes(labelmap: npt.NDArray[Any], segments: Sequence[Segment], volume: Volume, name: str) -> bytes:
     """A DICOM file (Segmentation Storage, binary) of a label map ``(slices, rows, columns)`` on the grid of ``volume``.
 
