@@ -19,7 +19,7 @@ from KPrismLib.command.label_map import LabelMap, predict
 from KPrismLib.command.outputs import Outputs
 from KPrismLib.command.references import ReferenceFile, read_drawing
 from KPrismLib.command.segment_request import NAMELESS, Request, segment_called
-from KPrismLib.command.segment_run import amount_text, facts_of, file_facts
+from KPrismLib.command.segment_run import amount_text, facts_of, file_facts, say_examples
 from KPrismLib.command.slices import ALL, choose_plane, choose_slices
 from KPrismLib.errors import InvalidConfig, InvalidMask, InvalidPrompt
 from KPrismLib.imaging.planes import SlicePlacement
@@ -107,8 +107,8 @@ def run(
     window = window_for(volume.array, rule=request.window, modality=volume.modality)
     predictor = Predictor.load(model, device=device)
     start = time.perf_counter()
-    segment, seeds, remark = (
-        (*drawn, "") if drawn is not None else _segmented_seed(request, volume, starts[0], predictor, window)
+    segment, seeds, seed = (
+        (*drawn, None) if drawn is not None else _segmented_seed(request, volume, starts[0], predictor, window)
     )
     known_class = class_called(segment.name, predictor.classes)
     propagation = Propagation(predictor, stack, window=window, cls=known_class)
@@ -125,7 +125,8 @@ def run(
             stack.place(found.index).paste(found.mask, into=labels)
             step()
     result = LabelMap(labels, [segment], [stack.place(index) for index in sorted(propagation.results)], window)
-    result.remark = remark
+    if seed is not None:
+        result.remark, result.references = seed.remark, seed.references
     result.milliseconds, result.encode_milliseconds = (time.perf_counter() - start) * 1000, None
     outputs.write(result, volume, request.prompts, starts[0])
     facts = {
@@ -136,13 +137,14 @@ def run(
     if as_json:
         print_json(facts)
     else:
+        say_examples(result)
         _tell(facts, outputs.segmentation)
 
 
 def _segmented_seed(
     request: Request, volume: Volume, place: SlicePlacement, predictor: Predictor, window: IntensityWindow
-) -> tuple[Segment, dict[int, _Mask], str]:
-    """The slice that ``--slice`` names, segmented by what the request says, and what the user should know of it."""
+) -> tuple[Segment, dict[int, _Mask], LabelMap]:
+    """The slice that ``--slice`` names, segmented by what the request says, and all that is known of it."""
     if request.slices is None:
         say(f"Starting from {place.plane.value} slice {place.index}, the middle; --slice N takes another.")
     found = predict(predictor, volume, [place], request.knowledge(predictor), window=window)
@@ -152,7 +154,7 @@ def _segmented_seed(
             f"Nothing was found in {place.plane.value} slice {place.index}, so there is nothing to carry on; choose "
             "another --slice, or add clicks."
         )
-    return found.segments[0], {place.index: mask}, found.remark
+    return found.segments[0], {place.index: mask}, found
 
 
 def _drawn_seeds(

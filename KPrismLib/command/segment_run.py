@@ -58,12 +58,17 @@ def run(
         return
     for segment in facts["segments"]:
         say(f"{segment['name']}: {amount_text(segment, len(result.places))}")
-    if len(result.references) == 1:
-        (chosen,) = result.references.values()
-        say(f"By the example of {', '.join(f'{Path(one.case).name} slice {one.index}' for one in chosen)}.")
+    say_examples(result)
     if facts["warning"]:
         say(facts["warning"])
     say(f"Wrote {outputs.segmentation} ({facts['milliseconds']:.0f} ms on {facts['device']}, window {window.rule}).")
+
+
+def say_examples(result: LabelMap) -> None:
+    """Tell which examples were chosen, where it was for one slice; of many slices only JSON and manifest tell it."""
+    if len(result.references) == 1:
+        (chosen,) = result.references.values()
+        say(f"By the example of {', '.join(f'{Path(one.case).name} slice {one.index}' for one in chosen)}.")
 
 
 def file_facts(request: Request, image: Path, outputs: Outputs) -> dict[str, Any]:

@@ -247,6 +247,7 @@ class SegmentWork:
                 }
                 for one in facts["segments"]
             ],
+            "references": facts["references"],
             "warning": facts["warning"],
         }
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from KPrismLib.batch.manifest import read_manifest
 from KPrismLib.imaging.labels import read_label_volume
 from KPrismLib.imaging.planes import Plane, pixel_spacing, placement
 from KPrismLib.imaging.reading import read_volume
@@ -80,6 +82,33 @@ def test_for_one_slice_it_says_which_examples_were_taken(
         "known.nii.gz slice 1",
         "known.nii.gz slice 3",
     ]
+
+
+def test_the_manifest_names_them_as_the_single_image_does(
+    kprism: Run, volume: Path, known: tuple[Path, Path], weights: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "scans").mkdir()
+    scan = shutil.copy(volume, tmp_path / "scans")
+    arguments = ("--reference", *known, "--best", 2, "--slice", "all", "--model", weights, "--json")
+    alone = json.loads(kprism("segment", scan, "-o", tmp_path / "out.nii.gz", *arguments).out)["references"]
+    assert {one["slice"] for one in alone} == {1, 2, 3, 4}
+    (told,) = json.loads(kprism("segment", tmp_path / "scans", "-o", tmp_path / "results", *arguments).out)["cases"]
+    assert told["references"] == alone
+    assert read_manifest(tmp_path / "results")["volume"]["references"] == alone
+
+
+def test_of_the_slice_that_is_carried_on_they_are_named(
+    kprism: Run, volume: Path, known: tuple[Path, Path], weights: Path, tmp_path: Path
+) -> None:
+    arguments = ("segment", volume, "-o", tmp_path / "out.nii.gz", "--reference", *known, "--best", 2, "--slice", 3)
+    alone = kprism(*arguments, "--model", weights, "--json")
+    chosen = json.loads(alone.out)["references"]
+    assert sorted(one["reference_slice"] for one in chosen) == [1, 3]
+    carried = kprism(*arguments, "--propagate", "--model", weights, "--json")
+    assert json.loads(carried.out)["references"] == chosen
+    first, second = (f"known.nii.gz slice {one['reference_slice']}" for one in chosen)
+    told = f"By the example of {first}, {second}."
+    assert told in kprism(*arguments, "--propagate", "--model", weights).err.splitlines()
 
 
 def test_it_needs_references_and_chooses_their_slices_itself(
