@@ -12,6 +12,7 @@ from KPrismLib.command.label_map import LabelMap
 from KPrismLib.errors import CannotWrite
 from KPrismLib.imaging import dicom_seg
 from KPrismLib.imaging.atomic_file import write_atomically
+from KPrismLib.imaging.distinct_colours import distinct_colours
 from KPrismLib.imaging.nifti import nifti_bytes
 from KPrismLib.imaging.overlay import OVERLAY_ENDINGS, overlay_bytes, render_overlay
 from KPrismLib.imaging.planes import SlicePlacement, only_slice
@@ -120,9 +121,11 @@ def _overlay(path: Path, result: LabelMap, volume: Volume, place: SlicePlacement
     labels = place.extract(result.array)
     names = ", ".join(segment.name for segment in result.segments)
     where = f" in {place.plane.value} slice {place.index}" if volume.shape[place.normal_axis] > 1 else ""
+    # In the picture only: the file keeps the colours that Slicer knows the structures by.
+    colours = distinct_colours([segment.colour for segment in result.segments])
     picture = render_overlay(
         result.window.apply(place.extract(volume.array)),
-        [(labels == segment.label, segment.colour) for segment in result.segments],
+        [(labels == segment.label, colour) for segment, colour in zip(result.segments, colours, strict=True)],
         clicks=[prompt for prompt in prompts if isinstance(prompt, Click)],
         scribbles=[prompt for prompt in prompts if isinstance(prompt, Scribble)],
         spacing=place.spacing,
