@@ -263,7 +263,8 @@ class SegmentWork:
         if self.workers > 1:
             import torch
 
-            # More threads than cores only wait for each other.
+            # More threads than cores only wait for each other. That another number of them may give another pixel
+            # cannot be helped: convolutions, matrix products and group norms all split their sums by it.
             torch.set_num_threads(max(1, torch.get_num_threads() // self.workers))
         predictor = Predictor.load(self.model, device=self.devices[self._worker % len(self.devices)])
         # With several processes the references were read before, by the one that started them.
