@@ -21,7 +21,6 @@ from KPrismLogic.slice_engine import shared_engine
 if TYPE_CHECKING:
     from KPrismDesktop.effect_options import EffectOptions
     from KPrismLogic.labelmaps import Mask
-    from KPrismLogic.prompt_states import PromptStates
     from KPrismLogic.runner import Runner
     from KPrismLogic.slice_engine import Answer
     from KPrismLogic.slice_voxels import SliceVoxels
@@ -35,7 +34,6 @@ class ActiveEditing:
         effect: the scripted effect.
         options: where status and classes are shown.
         runner: runs the model.
-        states: what was said about slices, in this activation and before.
         guide_kind: gives the kind of guide that is chosen, "clicks", "class" or "reference".
         selected: called when another segment was selected.
         found: whether what a segment holds is what a run left there, as of ``KPrismLogic.slice_controller``.
@@ -46,7 +44,6 @@ class ActiveEditing:
         effect: Any,
         options: EffectOptions,
         runner: Runner,
-        states: PromptStates,
         guide_kind: Callable[[], str],
         selected: Callable[[], None],
         found: Callable[[Target, SliceVoxels, Mask], bool],
@@ -60,7 +57,6 @@ class ActiveEditing:
             EffectEditor(effect),
             engine,
             runner,
-            states=states,
             report=self._on_written,
             fail=self.failed,
             found=found,

@@ -10,7 +10,6 @@ import numpy as np
 from KPrismLib.errors import InvalidPrompt, KPrismError
 from KPrismLogic.guide import Guide, ReferenceSlice
 from KPrismLogic.matrices import Vector, array_from_matrix, inverse, transformed, triple, world_from_volume
-from KPrismLogic.prompt_states import PromptStates
 from KPrismLogic.scene_library import Known, known_elsewhere
 from KPrismLogic.segment_editing import Editor
 from KPrismLogic.segments import apply_term
@@ -41,7 +40,6 @@ class EditingSession:
         editor: where masks are written.
         engine: what answers.
         runner: where it runs.
-        states: what was said when the effect was chosen before; None begins anew.
         report: called with every written answer.
         fail: called with what kept an answer from being written.
         found: as of :class:`SliceController`.
@@ -54,14 +52,13 @@ class EditingSession:
         engine: SliceEngine,
         runner: Runner,
         *,
-        states: PromptStates | None = None,
         report: Callable[[Answer], None],
         fail: Callable[[Exception], None],
         found: Callable[[Target, SliceVoxels, Mask], bool] = lambda *_: False,
     ) -> None:
         self._parameters, self._editor = parameters, editor
         self._open = True
-        self.controller = SliceController(editor, engine, runner, states=states, report=report, fail=fail, found=found)
+        self.controller = SliceController(editor, engine, runner, report=report, fail=fail, found=found)
 
     def draw(self, view: slicer.vtkMRMLSliceNode, positions: Positions, positive: bool, guide: Guide) -> None:
         """A click (one position) or scribble in a view.

@@ -132,7 +132,7 @@ class KPrismLogic:
             with temporary_editor(volumeNode, segmentationNode, segment_id, editorNode) as parameters:
                 controller = self._controller(parameters, answers.append)
                 target = Target(volumeNode, segmentationNode, segment_id, where)
-                controller.ask(Request(target, guide, strokes, anew=bool(guide)))
+                controller.ask(Request(target, guide, strokes, anew=bool(guide), continues=False))
         finally:
             if not (answers or existed):
                 segmentationNode.GetSegmentation().RemoveSegment(segment_id)

@@ -6,6 +6,7 @@ no callback is needed, which the editor does not give.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import uuid
 from collections.abc import Hashable, Mapping
@@ -26,6 +27,8 @@ TAG = "KPrism.State"
 
 #: More than any undo list is long.
 _KEPT_STATES = 300
+#: Segments whose state of now stays known, however much is said of others.
+_KEPT_SEGMENTS = 100
 
 
 class Topic(NamedTuple):
@@ -72,6 +75,7 @@ class PromptStates:
         self._owner = uuid.uuid4().hex[:12]
         self._numbers = itertools.count()
         self._states: RecentlyUsed[Dialogues] = RecentlyUsed(_KEPT_STATES)
+        self._now: RecentlyUsed[tuple[str, Dialogues]] = RecentlyUsed(_KEPT_SEGMENTS)
 
     def name(self, segment: slicer.vtkSegment) -> str:
         """The name of the segment's state; empty when no prompt led to it."""
@@ -82,10 +86,30 @@ class PromptStates:
 
     def dialogues(self, segment: slicer.vtkSegment) -> Dialogues:
         """The dialogues of the segment in its state."""
-        return self._states.get(self.name(segment)) or {}
+        name = self.name(segment)
+        line = _line_of(name)
+        now = self._now.get(line)
+        found = now[1] if now is not None and now[0] == name else self._states.get(name)
+        if found is None:
+            return {}
+        self._now.put(line, (name, found))
+        return found
 
     def record(self, segment: slicer.vtkSegment, topic: Topic, dialogue: Dialogue) -> None:
         """Give the segment, just written, a new state in which a topic has a new dialogue."""
-        name = f"{self._owner}:{next(self._numbers)}"
-        self._states.put(name, {**self.dialogues(segment), topic: dialogue})
+        earlier, number = self.dialogues(segment), next(self._numbers)
+        # A segment keeps the number that it was first given, so that its states are known as those of one segment.
+        line = _line_of(self.name(segment)) if earlier else f"{self._owner}:{number}"
+        name = f"{line}:{number}"
+        self._now.put(line, (name, self._states.put(name, {**earlier, topic: dialogue})))
         segment.SetTag(TAG, name)
+
+
+@functools.cache
+def shared_states() -> PromptStates:
+    """The prompts of all editors, the panel and the console, so that none forgets what was said to another."""
+    return PromptStates()
+
+
+def _line_of(name: str) -> str:
+    return name.rpartition(":")[0]

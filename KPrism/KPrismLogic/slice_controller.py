@@ -15,7 +15,7 @@ from KPrismLib.prompts import Click, Prompt, Scribble
 from KPrismLogic.grid_coverage import LEFT_OUT, nothing_covered, pixels_outside
 from KPrismLogic.guide import Guide
 from KPrismLogic.labelmaps import Mask
-from KPrismLogic.prompt_states import Dialogue, PromptStates
+from KPrismLogic.prompt_states import Dialogue, shared_states
 from KPrismLogic.segment_editing import Editor, write_mask
 from KPrismLogic.slice_engine import Answer, Question, SliceEngine
 from KPrismLogic.slice_image import SliceImage
@@ -53,6 +53,7 @@ class Request:
         guide: class or references that were chosen then.
         strokes: what is added to what was said about this slice before.
         anew: begin with what the guide gives, whatever is drawn or was said there.
+        continues: what was said about this slice before counts; otherwise it is refined as it is drawn.
         current: whether the user still looks at the target; asked on the main thread before writing.
     """
 
@@ -60,6 +61,7 @@ class Request:
     guide: Guide = field(default_factory=Guide)
     strokes: tuple[Stroke, ...] = ()
     anew: bool = False
+    continues: bool = True
     current: Callable[[], bool] = lambda: True
 
 
@@ -82,7 +84,6 @@ class SliceController:
         editor: where masks are written.
         engine: what answers.
         runner: where it runs.
-        states: what was said before, by an earlier controller of the same editor; None begins anew.
         report: called with every written answer.
         fail: called with a sentence, whenever a request ends without a written mask.
         found: whether what a target's segment holds in some voxels is what a run through the volume left there; what
@@ -95,7 +96,6 @@ class SliceController:
         engine: SliceEngine,
         runner: Runner,
         *,
-        states: PromptStates | None = None,
         report: Callable[[Answer], None] = lambda _: None,
         fail: Callable[[Exception], None] = lambda _: None,
         found: Callable[[Target, SliceVoxels, Mask], bool] = lambda *_: False,
@@ -104,7 +104,7 @@ class SliceController:
         self._report, self._fail, self._found = report, fail, found
         self._waiting: deque[Request] = deque()
         self._running = False
-        self._states = states or PromptStates()
+        self._states = shared_states()
         self._store = SliceStore()
 
     @property
@@ -211,7 +211,7 @@ class SliceController:
         voxels = self._store.voxels(shown, target, geometry)
         content = self._store.content(shown, target, geometry)
         prompts = tuple(_prompt(stroke, shown.image) for stroke in request.strokes)
-        earlier = self._dialogue(target, shown, geometry)
+        earlier = self._dialogue(target, shown, geometry) if request.continues else None
         if request.anew:
             dialogue = Dialogue(target.plane, request.guide, None, False, prompts, b"")
         elif earlier is not None and earlier.guide == request.guide:

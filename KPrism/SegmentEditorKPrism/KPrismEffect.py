@@ -40,7 +40,6 @@ class KPrismEffect(AbstractScriptedSegmentEditorEffect):
         self._active: ActiveEditing | None = None
         # Made when the effect is chosen for the first time: Slicer makes an effect for every editor, used or not.
         self._runner: Any = None
-        self._states: Any = None
         self._references: EffectReferences | None = None
         self._propagation: EffectPropagation | None = None
         self._pointer = Pointer(self._draw)
@@ -81,20 +80,19 @@ class KPrismEffect(AbstractScriptedSegmentEditorEffect):
         from KPrismDesktop.active_editing import ActiveEditing
         from KPrismDesktop.effect_propagation import EffectPropagation
         from KPrismDesktop.effect_references import EffectReferences
-        from KPrismLogic.prompt_states import PromptStates
         from KPrismLogic.runner import ThreadRunner
 
         self.deactivate()
         # The editor ends other tools before it activates an effect, and does not tell effects that are not active.
         self._other_tool = False
         if self._runner is None:
-            self._runner, self._states = ThreadRunner(QtPump()), PromptStates()
+            self._runner = ThreadRunner(QtPump())
         if self.options is not None:
             if self._propagation is None or self._references is None:
                 self._references = EffectReferences(self.scriptedEffect, self.options, self._runner)
                 self._propagation = EffectPropagation(self.scriptedEffect, self.options.propagation)
             self._propagation.forget_what_is_gone()
-            told = self._runner, self._states, self._guide_kind, self._follow, self._propagation.found
+            told = self._runner, self._guide_kind, self._follow, self._propagation.found
             self._active = ActiveEditing(self.scriptedEffect, self.options, *told)
             self._references.recall(self._active)
         self.updateGUIFromMRML()
