@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 from pathlib import Path
 
 META_SUFFIXES = (".mhd", ".mha")
@@ -45,6 +44,11 @@ class DetachedHeader:
         """The files with the voxels, in the order of ``names``; one of them may be missing."""
         return tuple(self._file(name) for name in self.names)
 
+    @property
+    def found(self) -> tuple[Path, ...]:
+        """Those of ``files`` that exist."""
+        return tuple(filter(_is_file, self.files))
+
     def naming(self, names: Sequence[str]) -> bytes:
         """The same header with other names for the same files."""
         lines = names if self.list_of is None else (self.list_of, *names)
@@ -75,12 +79,12 @@ def voxel_files(path: Path) -> tuple[Path, ...]:
         header = detached_header(path)
     except OSError:
         return ()  # whoever reads it will say so
-    return () if header is None else tuple(filter(_is_file, header.files))
+    return () if header is None else header.found
 
 
 def _meta(path: Path) -> DetachedHeader | None:
     fields: list[bytes] = []
-    slices, lines = 0, _lines(path)
+    slices, lines = 0, header_lines(path)
     for line in lines:
         size, field = _META_SIZE.match(line), _META_FIELD.match(line)
         slices = int(size[1]) if size else slices
@@ -104,7 +108,7 @@ def _nrrd(path: Path) -> DetachedHeader | None:
     fields: list[bytes] = []
     names: list[str] = []
     value = ""
-    for line in _lines(path):
+    for line in header_lines(path):
         field = _NRRD_FIELD.match(line)
         if (not fields and not line.startswith(b"NRRD")) or not line.strip():
             break
@@ -126,7 +130,7 @@ def _nrrd(path: Path) -> DetachedHeader | None:
     return DetachedHeader(path, tuple(names), tuple(fields), "data file:", list_of)
 
 
-def _lines(path: Path) -> Iterator[bytes]:
+def header_lines(path: Path) -> Iterator[bytes]:
     """The lines of a text file, with their ends; of a long or binary one, as many as a header may have."""
     with path.open("rb") as stream:
         while stream.tell() < _LONGEST_HEADER and (line := stream.readline(_LONGEST_HEADER)):
@@ -138,6 +142,8 @@ def _numbered_slices(folder: Path, value: str, slices: int) -> Iterator[str]:
     words = value.split()
     template, numbers = (" ".join(words[:-3]), words[-3:]) if len(words) > 4 else (words[0], words[1:])
     given = [number for number in _integers(numbers) if number is not None]
+    if len(given) < len(numbers):
+        return iter(())
     first = given[0] if given else 1
     step = given[2] if len(given) > 2 else (given[1] - first) // max(slices, 1) if len(given) > 1 else 1
     end = first + (slices - 1) * step
@@ -147,11 +153,18 @@ def _numbered_slices(folder: Path, value: str, slices: int) -> Iterator[str]:
 def _numbered(
     folder: Path, template: str, first: int | None = None, last: int | None = None, step: int | None = None
 ) -> Iterator[str]:
-    """The names up to the first that is missing: the header may claim any number of them."""
+    """The names, the first that is missing as the last one: the header may claim any number of them."""
     if first is None or last is None or not step or len(_NUMBER.findall(template)) != 1 or template.count("%") != 1:
         return iter(())
     numbers = range(first, last + (1 if step > 0 else -1), step)
-    return takewhile(lambda name: _is_file(folder / name), (template % number for number in numbers))
+    return _up_to_missing(folder, (template % number for number in numbers))
+
+
+def _up_to_missing(folder: Path, names: Iterator[str]) -> Iterator[str]:
+    for name in names:
+        yield name
+        if not _is_file(folder / name):
+            return
 
 
 def _integers(words: Sequence[str]) -> list[int | None]:

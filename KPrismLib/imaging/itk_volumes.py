@@ -11,13 +11,19 @@ import SimpleITK as sitk
 
 from KPrismLib.errors import InvalidImage
 from KPrismLib.imaging.geometry import Matrix, lps_to_ras
+from KPrismLib.imaging.itk_headers import check_itk_header
 from KPrismLib.imaging.itk_paths import itk_paths
 
 SUFFIXES = (".nrrd", ".nhdr", ".mha", ".mhd")
 
 
 def read_itk_image(path: Path) -> sitk.Image:
-    """The file as ITK sees it: voxels, geometry in LPS and the text fields of the header."""
+    """The file as ITK sees it: voxels, geometry in LPS and the text fields of the header.
+
+    Raises:
+        InvalidImage: it is damaged, or its voxels are missing.
+    """
+    check_itk_header(path)
     try:
         with itk_paths([path]) as (name,):
             return sitk.ReadImage(name)
