@@ -28,6 +28,8 @@ from KPrismLib.predictor import Predictor
 
 #: With these, no other case can be written either.
 _HOPELESS = (*OUT_OF_SPACE, errno.EROFS)
+#: How a process ends from which the system wanted its memory back; the second one is Windows's STATUS_NO_MEMORY.
+_WANT_OF_MEMORY = ("signal SIGKILL", f"exit status {0xC0000017}")
 
 
 @dataclass(frozen=True)
@@ -146,8 +148,10 @@ class SegmentWork:
     def died(self, task: Task, reason: str) -> Outcome:
         """The process was killed, or crashed."""
         sentence = (
-            f"The process that segmented it ended by itself ({reason}), most often for want of memory; "
-            "use fewer --workers."
+            f"The process that segmented it was ended ({reason}), most often for want of memory; use fewer --workers."
+            if reason in _WANT_OF_MEMORY
+            else f"The process that segmented it crashed ({reason}): the file may be damaged; look at it, or leave it "
+            "out."
         )
         return Outcome({**self._about(task.case), "status": Status.FAILED.value, "sentence": sentence})
 

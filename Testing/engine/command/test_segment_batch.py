@@ -14,11 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from KPrismLib.batch.cases import Case
 from KPrismLib.batch.manifest import read_manifest
-from KPrismLib.command.batch_devices import devices_for, number_of_workers
-from KPrismLib.command.segment_request import Request
-from KPrismLib.command.segment_work import Places, SegmentWork, Task
+from KPrismLib.command.segment_work import SegmentWork
 from KPrismLib.imaging import atomic_file
 from KPrismLib.imaging.labels import read_label_volume
 from Testing.engine.command.tiny_inputs import blob, save_picture, save_volume, statuses
@@ -293,37 +290,3 @@ def test_on_a_terminal_bars_are_drawn_and_results_stand_above_them(batch, images
     assert "Looking for images: 3 files" in result.err
     assert "[2/3] broken: FAILED." in result.err
     assert "Cases" in result.err
-
-
-class TestDevices:
-    @pytest.fixture
-    def gpus(self, monkeypatch):
-        monkeypatch.setattr("torch.cuda.is_available", lambda: True)
-        monkeypatch.setattr("torch.cuda.device_count", lambda: 3)
-
-    def test_a_processor_takes_as_many_as_wanted(self) -> None:
-        assert number_of_workers(None, "cpu", {}) == 1
-        assert number_of_workers(7, "cpu", {}) == 7
-        assert devices_for("cpu", 7, {}) == ("cpu",)
-
-    def test_gpus_take_one_each(self, gpus, capsys) -> None:
-        assert number_of_workers(None, "auto", {}) == 3
-        assert number_of_workers(2, "cuda", {}) == 2
-        assert number_of_workers(8, "cuda", {}) == 3
-        assert "Taking --workers 3" in capsys.readouterr().err
-        assert number_of_workers(None, "cuda:1", {}) == 1
-        assert devices_for("cuda", 3, {}) == ("cuda:0", "cuda:1", "cuda:2")
-        assert devices_for("cuda:1", 1, {}) == ("cuda:1",)
-
-    def test_processes_of_torchrun_take_a_gpu_each(self, gpus) -> None:
-        environment = {"RANK": "5", "WORLD_SIZE": "6", "LOCAL_RANK": "2", "MASTER_ADDR": "a", "MASTER_PORT": "1"}
-        assert number_of_workers(None, "auto", environment) == 1
-        assert devices_for("cuda", 1, environment) == ("cuda:2",)
-
-
-def test_a_process_that_died_is_a_failed_case(tmp_path) -> None:
-    work = SegmentWork(Request(classes=("liver",)), Places(tmp_path, ".nii"), "small", ("cpu",), 2, "")
-    outcome = work.died(Task(Case("a", (tmp_path / "a.png",))), "signal SIGKILL")
-    assert outcome.record["status"] == "failed"
-    assert "(signal SIGKILL), most often for want of memory; use fewer --workers" in outcome.record["sentence"]
-    assert outcome.stop is None
