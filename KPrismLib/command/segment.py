@@ -39,10 +39,14 @@ def split_pairs(args: list[str]) -> list[str]:
             continue
         image = image if equals else next(rest, "")
         mask = next(rest, "")
-        if not image or not mask or mask.startswith("--") or image.startswith("--"):
+        if not all(name and not _is_option(name) for name in (image, mask)):
             raise typer.BadParameter("--reference needs two files: the IMAGE and its MASK.")
         result += [_REFERENCE, image, _REFERENCE_MASK, mask]
     return result
+
+
+def _is_option(word: str) -> bool:
+    return word.startswith("-") and len(word) > 1
 
 
 def segment(

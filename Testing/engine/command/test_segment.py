@@ -9,6 +9,7 @@ import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import typer
 from PIL import Image
 
 from KPrismLib import Predictor
@@ -271,3 +272,10 @@ def test_a_dicom_segmentation_that_was_written_serves_as_reference(kprism, weigh
 def test_pairs_are_split_wherever_they_stand() -> None:
     split = split_pairs(["--reference", "a", "b", "x", "--reference=c", "d"])
     assert split == ["--reference", "a", "--reference-mask", "b", "x", "--reference", "c", "--reference-mask", "d"]
+
+
+@pytest.mark.parametrize("words", [["i", "-o", "x"], ["i", "--class", "x"], ["-o", "x", "y"], ["i"], [], ["", "m"]])
+def test_an_option_is_no_image_and_no_mask(words) -> None:
+    with pytest.raises(typer.BadParameter, match="IMAGE and its MASK"):
+        split_pairs(["--reference", *words])
+    assert split_pairs(["--reference", "i", "-"]) == ["--reference", "i", "--reference-mask", "-"]
