@@ -84,7 +84,10 @@ class Checkpoint:
             *(OSError, EOFError, pickle.UnpicklingError, RuntimeError),  # truncated, changed, or no archive at all
             *(KeyError, TypeError, ValueError, AttributeError, IndexError),  # an archive of something else
         ) as error:
-            raise InvalidWeights(f"{path} is not a readable K-Prism checkpoint ({type(error).__name__}).") from error
+            raise InvalidWeights(
+                f"{path} is not a readable K-Prism checkpoint ({type(error).__name__}): it is damaged, or something "
+                "else; put a copy of it in its place, or train anew with --no-resume, which sets it aside."
+            ) from error
 
 
 #: What may differ between a checkpoint and the run that goes on from it: how fast and how often, not what is learned.
