@@ -214,5 +214,5 @@ def _tell(facts: Mapping[str, Any], output: Path) -> None:
     if carried["least_certain"] is not None:
         if not carried["guided"]:
             say("The model does not know this structure here; --learn finds more of it.")
-        say(f"Least certain: slice {carried['least_certain']}; look at it first.")
+        say(f"Most pixels in doubt: slice {carried['least_certain']}; look at it first.")
     say(f"Wrote {output} ({facts['milliseconds']:.0f} ms on {facts['device']}, window {facts['window']['rule']}).")

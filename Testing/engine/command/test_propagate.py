@@ -152,7 +152,7 @@ def test_people_read_the_confidence_of_each_slice(propagate, volume_mask) -> Non
     assert result.status == 0
     assert "confidence" in result.out
     assert "start" in result.out
-    assert "Least certain: slice" in result.err
+    assert "Most pixels in doubt: slice" in result.err
 
 
 def test_a_class_names_the_structure(propagate, monkeypatch) -> None:
