@@ -29,11 +29,22 @@ def print_json(values: Mapping[str, Any]) -> None:
 
 
 def show(table: Table) -> None:
-    """A table on standard output, as wide as it needs to be where nobody set a width."""
-    console = Console()
+    """A table on standard output, as wide as it needs to be where nobody set a width.
+
+    Raises:
+        BrokenPipeError: nobody reads it any more.
+    """
+    console = _Console()
     if not console.is_terminal:
-        console = Console(width=160)
+        console = _Console(width=160)
     console.print(table)
+
+
+class _Console(Console):
+    """Leaves it to the command what to do when its reader is gone; rich would end the process, as if it had failed."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError(errno.EPIPE, "nobody reads the table")
 
 
 @contextmanager

@@ -54,9 +54,24 @@ def test_cancelling(kprism, monkeypatch) -> None:
     assert result.sentence == "Cancelled."
 
 
+def test_cancelling_in_the_first_moment() -> None:
+    """While typer is being imported, before anything of ours could be asked."""
+    code = (
+        "import runpy, sys\n"
+        "class Impatient:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'typer': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Impatient())\n"
+        "runpy.run_module('KPrismLib', run_name='__main__')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "Cancelled.\n")
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes of Windows break with another error")
-def test_who_reads_a_few_lines_of_the_output_hears_no_complaint() -> None:
-    command = [sys.executable, "-m", "KPrismLib", "classes"]
+@pytest.mark.parametrize("name", ["classes", "info"])
+def test_who_reads_a_few_lines_of_the_output_hears_no_complaint(name) -> None:
+    command = [sys.executable, "-m", "KPrismLib", name]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
         assert running.stdout is not None
         assert running.stderr is not None
