@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 
 from KPrismLib.batch.result_files import says_it_is_a_result
 from KPrismLib.batch.results import may_hold_records, recorded_files
@@ -18,10 +19,10 @@ from KPrismLib.imaging.dicom import read_dicom_files
 from KPrismLib.imaging.dicom_headers import SEGMENTATION, DicomHeader, header_if_dicom, read_header
 from KPrismLib.imaging.dicom_headers import SUFFIXES as DICOM_SUFFIXES
 from KPrismLib.imaging.dicom_stack import stacked
-from KPrismLib.imaging.reading import read_volume
+from KPrismLib.imaging.reading import existing, read_volume
 from KPrismLib.imaging.volume import Volume
 
-_IMAGE_SUFFIXES = (*pictures.SUFFIXES, *nifti.SUFFIXES, *itk_volumes.SUFFIXES)
+IMAGE_SUFFIXES = (*pictures.SUFFIXES, *nifti.SUFFIXES, *itk_volumes.SUFFIXES)
 _LONGEST_TITLE = 60
 
 
@@ -78,11 +79,11 @@ def find_cases(
     grouped into series, also where a series lies in parts in several folders; copies of a series are cases of their
     own. DICOM pictures, which do not say where they lie in the patient, are one case each.
 
-    Files that are no images and hidden files are passed over, and so are results: files that say so of themselves
-    (segmentations as ``.seg.nrrd``, DICOM SEG or NIfTI of labels; overlays and probabilities), and those that the
-    manifests in searched folders name. Who gives a file as an input means it, whatever it is. What cannot be opened is
-    not passed over: a folder is a case with a problem, and beside a damaged DICOM file so is each series, which may
-    miss it as a slice.
+    Files that are no images, hidden files, and what is no file but a pipe, a socket or a device are passed over, and so
+    are results: files that say so of themselves (segmentations as ``.seg.nrrd``, DICOM SEG or NIfTI of labels; overlays
+    and probabilities), and those that the manifests in searched folders name. Who gives a file as an input means it,
+    whatever it is. What cannot be opened is not passed over: a folder is a case with a problem, and beside a damaged
+    DICOM file so is each series, which may miss it as a slice.
 
     Args:
         inputs: files and folders.
@@ -95,11 +96,13 @@ def find_cases(
     """
     for path in inputs:
         try:
-            path.stat()
+            mode = path.stat().st_mode
         except FileNotFoundError as error:
             raise InvalidImage(f"There is no file or folder {path}; check its name.") from error
         except OSError as error:
             raise InvalidImage(f"{path.name} cannot be opened: {error.strerror or error}.") from error
+        if not (S_ISREG(mode) or S_ISDIR(mode)):
+            existing(path)  # says what it is
     folders = [path for path in inputs if path.is_dir()]
     found: list[Case] = []
     with_records = list(results)
@@ -173,7 +176,9 @@ def _in_folder(
             after_file()
             path = folder / name
             lower = name.lower()
-            if lower.endswith(_IMAGE_SUFFIXES):
+            if _is_pipe_or_device(path):
+                continue
+            if lower.endswith(IMAGE_SUFFIXES):
                 if says_it_is_a_result(path):
                     on_result(path)
                     continue
@@ -192,6 +197,14 @@ def _in_folder(
         inside = Path(prefix) / folder.relative_to(root)
         name = inside.as_posix() if inside.name else root.resolve().name
         yield Case(name, (folder,), problem=f"The folder {name} cannot be opened: {refusal.strerror or refusal}.")
+
+
+def _is_pipe_or_device(path: Path) -> bool:
+    """Whether reading would wait for somebody who writes, maybe for ever; not so a file that cannot be opened."""
+    try:
+        return not S_ISREG(path.stat().st_mode)
+    except OSError:
+        return False  # whoever reads it will say so
 
 
 def _walk(root: Path, on_closed: Callable[[OSError], None]) -> Iterator[tuple[Path, list[str]]]:
@@ -245,7 +258,7 @@ def _title(header: DicomHeader) -> str:
 
 def _stem(name: str) -> str:
     """A file name without the ending of its format."""
-    known = (*_IMAGE_SUFFIXES, *DICOM_SUFFIXES)
+    known = (*IMAGE_SUFFIXES, *DICOM_SUFFIXES)
     ending = max((suffix for suffix in known if name.lower().endswith(suffix)), key=len, default="")
     return name[: len(name) - len(ending)] or name
 

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from KPrismLib.batch.cases import IMAGE_SUFFIXES
 from KPrismLib.command.segment_work import Places
 from KPrismLib.errors import CannotWrite, InvalidConfig
+from KPrismLib.imaging.dicom_headers import is_dicom
 from KPrismLib.imaging.dicom_seg import ENDING as DICOM_SEG_ENDING
 from KPrismLib.imaging.segmentation_file import SEGMENTATION_ENDINGS
 
@@ -20,15 +22,29 @@ def is_batch(inputs: Sequence[Path], output: Path) -> bool:
     """Whether ``output`` is meant as a folder: it is one, has no ending, or there are several inputs.
 
     Raises:
-        CannotWrite: several inputs and one file.
+        CannotWrite: several inputs, or a folder of images that are no slices of a series, and one file.
     """
     if output.is_dir() or not output.suffix:
         return True
     if len(inputs) == 1:
+        if _holds_many_images(inputs[0]):
+            raise CannotWrite(
+                f"Cannot write the images in {inputs[0].resolve().name} into {output.name}; give a folder (a name "
+                "without ending) as -o."
+            )
         return False
     if output.name.lower().endswith(SEGMENTATION_ENDINGS):
         raise CannotWrite(f"Cannot write {len(inputs)} images into {output.name}; give a folder as -o.")
     return True
+
+
+def _holds_many_images(path: Path) -> bool:
+    """Whether it is a folder of images, each by itself: not one with DICOM files, which may make one volume."""
+    try:
+        files = [file for file in path.iterdir() if file.is_file()] if path.is_dir() else []
+        return any(file.name.lower().endswith(IMAGE_SUFFIXES) for file in files) and not any(map(is_dicom, files))
+    except OSError:
+        return False  # whoever reads it will say so
 
 
 @dataclass(frozen=True, kw_only=True)

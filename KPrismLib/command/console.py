@@ -63,17 +63,17 @@ def check_writable(path: Path) -> None:
     Raises:
         CannotWrite: the folder is missing or read-only, or the name is that of a folder.
     """
+    check_name(path)
     if not path.absolute().parent.is_dir():
         raise CannotWrite(f"Cannot write {path.name}: the folder {path.parent} does not exist; create it first.")
     if not os.access(path.absolute().parent, os.W_OK):
         raise CannotWrite(f"Cannot write {path.name}: the folder {path.parent} is read-only; choose another folder.")
-    check_name(path)
     if path.is_dir():
         raise CannotWrite(f"Cannot write {path.name}: there is a folder of that name; choose another file name.")
 
 
 def check_name(path: Path) -> None:
-    """Say that the system takes no file or folder of this name, above all because it is too long.
+    """Say that the system takes no file or folder of this name: it is too long, or nobody may look where it leads.
 
     Raises:
         CannotWrite: the name of the path, or of a folder in it, is at fault.
@@ -85,6 +85,11 @@ def check_name(path: Path) -> None:
             raise CannotWrite(
                 f"Cannot write {path.name}: the name is too long; choose a shorter one, in a folder of results for the "
                 "image."
+            ) from error
+        if error.errno in (errno.EACCES, errno.EPERM):
+            raise CannotWrite(
+                f"Cannot write {path.name}: the folder {path.parent} may not be opened; choose another folder, or get "
+                "permission to open it."
             ) from error
 
 

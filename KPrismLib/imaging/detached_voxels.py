@@ -76,7 +76,7 @@ def detached_header(path: Path) -> DetachedHeader | None:
 def voxel_files(path: Path) -> tuple[Path, ...]:
     """The files beside ``path`` that are read with it, as far as they exist; none where ``path`` cannot be read."""
     try:
-        header = detached_header(path)
+        header = detached_header(path) if path.is_file() else None  # opening a pipe would wait for who writes into it
     except OSError:
         return ()  # whoever reads it will say so
     return () if header is None else header.found

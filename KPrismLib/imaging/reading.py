@@ -48,7 +48,7 @@ def existing(path: str | Path) -> Path:
     """``path`` as a Path, when there is something to read.
 
     Raises:
-        InvalidImage: nothing there, an empty file, an empty name, or no permission.
+        InvalidImage: nothing there, an empty file, an empty name, no permission, or no file but a pipe or a device.
     """
     if path == "":  # as a path it is the folder that one is in
         raise InvalidImage("The name of the image is empty; give that of a file or folder.")
@@ -61,6 +61,8 @@ def existing(path: str | Path) -> Path:
             return source
         if not source.exists():
             raise InvalidImage(f"There is no file {source}; check its name and folder.")
+        if not source.is_file():
+            raise InvalidImage(f"{source.name} is no file but a pipe, a socket or a device; save the image as a file.")
         if source.stat().st_size == 0:
             raise InvalidImage(f"{source.name} is an empty file (0 bytes); copy or download it again.")
         with source.open("rb"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import pkgutil
 import shutil
 import sys
@@ -52,6 +53,21 @@ def test_images_are_found_in_all_subfolders_in_order(tmp_path) -> None:
         (tmp_path / name).write_bytes(b"no image")
     _picture(tmp_path / ".hidden" / "d.png")
     assert _names(tmp_path) == ["b", "sub/a", "sub/deep/c"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such files")
+def test_what_is_no_file_is_passed_over_and_links_to_files_are_not(tmp_path) -> None:
+    folder = tmp_path / "images"
+    save_volume(tmp_path / "scan.nii.gz", np.ones((2, 3, 4), np.uint8))
+    _picture(folder / "a.png")
+    for name in ("pipe.nii.gz", "pipe.nrrd", "pipe.dcm", "pipe"):
+        os.mkfifo(folder / name)
+    (folder / "zero.png").symlink_to("/dev/zero")
+    (folder / "linked.nii.gz").symlink_to(tmp_path / "scan.nii.gz")
+    (folder / "nowhere.png").symlink_to(tmp_path / "nowhere")
+    assert _names(folder) == ["a", "linked", "nowhere"]  # who reads the last one says that it is missing
+    with pytest.raises(InvalidImage, match=r"^pipe\.nrrd is no file but a pipe, .* save the image as a file\.$"):
+        find_cases([folder / "pipe.nrrd"])
 
 
 def test_series_of_one_tree_are_cases_of_their_own(tmp_path) -> None:
