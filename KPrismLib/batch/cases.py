@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 
+from KPrismLib.batch.manifest import Record, name_from
 from KPrismLib.batch.result_files import says_it_is_a_result
 from KPrismLib.batch.results import may_hold_records, recorded_files
 from KPrismLib.errors import InvalidImage
@@ -46,6 +47,11 @@ class Case:
     def source(self) -> Path:
         """The file, or the folder of a series of several files."""
         return self.files[0] if len(self.files) == 1 else self.files[0].parent
+
+    def about(self, folder: Path) -> Record:
+        """What the record of a case says of its image, also from where the results are: wherever one stands."""
+        image = {"image": str(self.source), "source": name_from(folder, self.source)}
+        return {"case": self.name, **image, "series_uid": self.series_uid}
 
     def check(self) -> None:
         """Raise InvalidImage if it has a problem."""

@@ -5,6 +5,7 @@ A folder of results may hold several manifests, one for each shard; together the
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -119,6 +120,19 @@ def files_of(record: Record) -> dict[str, Record]:
     return {
         one["output"]: {**about, **one} for one in files if isinstance(one, dict) and isinstance(one.get("output"), str)
     }
+
+
+def file_record(name: str, content: bytes) -> Record:
+    """What a record says of a file that is written; :func:`files_of` finds it."""
+    return {"output": name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+
+def name_from(folder: Path, path: Path) -> str:
+    """A path as records have it: as seen from the folder of results."""
+    try:
+        return os.path.relpath(path, folder)
+    except ValueError:  # on another drive of Windows
+        return str(path.absolute())
 
 
 def _records(folder: Path) -> list[Record]:

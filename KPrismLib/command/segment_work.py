@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +12,7 @@ from typing import Any
 
 from KPrismLib.batch.cases import Case
 from KPrismLib.batch.fingerprint import content_fingerprint, stamp
-from KPrismLib.batch.manifest import SIDE_FILES, Record, Status
+from KPrismLib.batch.manifest import SIDE_FILES, Record, Status, file_record, name_from
 from KPrismLib.batch.results import KnownFiles, announce, check_replaceable, is_as_written, is_same_place
 from KPrismLib.batch.workers import Progress
 from KPrismLib.command.console import made_folder
@@ -70,10 +68,7 @@ class Places:
 
     def name_of(self, path: Path) -> str:
         """A path as seen from the folder."""
-        try:
-            return os.path.relpath(path, self.folder)
-        except ValueError:  # on another drive of Windows
-            return str(path.absolute())
+        return name_from(self.folder, path)
 
     def output(self, case: str) -> str:
         """The name of a segmentation as seen from the folder."""
@@ -126,7 +121,7 @@ class SegmentWork:
         self._worker = worker
         begin = time.perf_counter()
         case = task.case
-        about = self._about(case)
+        about = case.about(self.places.folder)
         try:
             case.check()
             files = case.all_files()
@@ -153,16 +148,11 @@ class SegmentWork:
             else f"The process that segmented it crashed ({reason}): the file may be damaged; look at it, or leave it "
             "out."
         )
-        return Outcome({**self._about(task.case), "status": Status.FAILED.value, "sentence": sentence})
+        return Outcome({**task.case.about(self.places.folder), "status": Status.FAILED.value, "sentence": sentence})
 
     def open(self) -> tuple[Predictor, Knowledge]:
         """The model and what it is asked for; raises what is wrong with either."""
         return self._opened
-
-    def _about(self, case: Case) -> Record:
-        """What the record of a case says of its image, also from where the results are: wherever one stands."""
-        image = {"image": str(case.source), "source": self._name(case.source)}
-        return {"case": case.name, **image, "series_uid": case.series_uid}
 
     def _done_before(self, task: Task, about: Record) -> Record | None:
         """Why there is nothing to do: image, settings and results are those of the earlier record; else None."""
@@ -227,7 +217,7 @@ class SegmentWork:
         written: Record = {}
 
         def about_to_write(files: Mapping[Path, bytes]) -> None:
-            described = {path: self._described(path, content) for path, content in files.items()}
+            described = {path: file_record(self._name(path), content) for path, content in files.items()}
             written.update(described[outputs.segmentation])
             written.update((name, described.get(getattr(outputs, name))) for name in SIDE_FILES)
             announce(self.places.folder, {**about, **written, "status": Status.DONE.value})
@@ -254,10 +244,6 @@ class SegmentWork:
             "references": facts["references"],
             "warning": facts["warning"],
         }
-
-    def _described(self, path: Path, content: bytes) -> Record:
-        """What the record says of a file."""
-        return {"output": self._name(path), "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
     def _name(self, path: Path) -> str:
         return self.places.name_of(path)
