@@ -59,10 +59,10 @@ def known_files(folder: Path) -> KnownFiles:
 
 
 def recorded_files(folder: Path) -> set[Path]:
-    """Where the :func:`known_files` of a folder lie, resolved; none where a manifest cannot be read."""
+    """Where the :func:`known_files` of a folder lie, resolved; none where it or a manifest cannot be read."""
     try:
         known = known_files(folder)
-    except CannotWrite:
+    except OSError:  # also of a folder whose name is too long to be one, which who makes it will tell
         return set()
     return {(folder / name).resolve() for name in (*known.written, *known.announced)}
 
