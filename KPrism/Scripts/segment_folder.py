@@ -6,13 +6,19 @@ In Slicer, or in plain Python with slicer-core installed:
     python segment_folder.py IMAGES OUTPUT --class liver --class spleen
     python segment_folder.py IMAGES OUTPUT --reference known.nii.gz mask.nii.gz --name liver
 
-The exit status is 0 when every case was segmented, 1 when one failed, and 2 when nothing could be started.
+The images are those that ``kprism segment IMAGES`` finds, DICOM series among them; results are left out. A file in
+OUTPUT that no run wrote, or that was changed since, stays, and its case fails, unless --overwrite is given.
+
+The exit status is 0 when every case was segmented, 1 when one failed or the table could not be written, and 2 when
+nothing could be started.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
+import traceback
 from pathlib import Path
 
 
@@ -21,7 +27,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="segment_folder.py", description="Segment a folder of images by class or by example."
     )
-    parser.add_argument("images", type=Path, help="folder with images; .seg.nrrd files are left out")
+    parser.add_argument("images", type=Path, help="folder with images, in subfolders, too")
     parser.add_argument("output", type=Path, help="folder for <image>.seg.nrrd and metrics.csv")
     parser.add_argument("--class", dest="classes", action="append", default=[], help="class to look for; repeatable")
     parser.add_argument(
@@ -44,6 +50,9 @@ def main(arguments: list[str]) -> int:
         "--truth",
         type=Path,
         help="folder with true segmentations, named as the images or <image>.seg.nrrd, for Dice in the table",
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="write over whatever lies where results go; else it stays and is told"
     )
     parser.add_argument("--model", default="small", help="a shipped model or a weights file; default: small")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps; default: auto")
@@ -75,8 +84,9 @@ def main(arguments: list[str]) -> int:
             plane=options.plane,
             every_piece=options.every_piece,
             truth=options.truth,
+            overwrite=options.overwrite,
             logic=logic,
-            tell=print,
+            tell=_say,
         )
     except (KPrismError, ImportError) as error:
         return _stop(str(error))
@@ -86,6 +96,26 @@ def main(arguments: list[str]) -> int:
 def _stop(sentence: str) -> int:
     sys.stderr.write(f"{sentence}\n")
     return 2
+
+
+def _say(line: str) -> None:
+    """Print a line; letters that the terminal lacks become question marks."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    sys.stdout.write(f"{line.encode(encoding, 'replace').decode(encoding)}\n")
+
+
+def _status_of(arguments: list[str]) -> int:
+    """The exit status, whatever happens: inside Slicer no exception ends the application."""
+    try:
+        return main(arguments)
+    except SystemExit as stopped:  # argparse
+        return stopped.code if isinstance(stopped.code, int) else 2
+    except KeyboardInterrupt:
+        return 130
+    except Exception:  # a defect; this is the outermost place  # noqa: BLE001
+        with contextlib.suppress(OSError, ValueError):
+            traceback.print_exc()
+        return 2
 
 
 def _leave(status: int) -> None:
@@ -98,7 +128,4 @@ def _leave(status: int) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        _leave(main(sys.argv[1:]))
-    except SystemExit as stopped:  # argparse; inside Slicer this alone would not end the application
-        _leave(stopped.code if isinstance(stopped.code, int) else 2)
+    _leave(_status_of(sys.argv[1:]))
