@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from KPrismLib.errors import InvalidConfig, InvalidImage, InvalidMask, InvalidPrompt, InvalidReference
-from KPrismLogic.guide import ReferenceSlice
+from KPrismLogic.guide import Guide, ReferenceSlice
 from KPrismLogic.matrices import inverse, transformed
+from KPrismLogic.model import Model
 from KPrismLogic.slice_controller import Stroke
 from KPrismLogic.slice_image import cut_grid, stack_axis
 from KPrismLogic.slice_plane import NORMAL_AXES, SlicePlane
+from KPrismLogic.temporary_editor import check_editable
 from KPrismLogic.voxel_grid import VoxelGrid
 
 if TYPE_CHECKING:
@@ -43,6 +45,35 @@ def check_nodes(volume: Any, segmentation: Any, *segments: Any) -> None:
     for segment in segments:
         if not isinstance(segment, str) or not segment.strip():
             raise InvalidMask(f"A segment is {_told(segment)}; give a name, or the ID of one that exists.")
+
+
+def check_editing(volume: Any, segmentation: Any, editor: Any, *segments: Any) -> None:
+    """As :func:`check_nodes`, for a call that writes by the rules of an editor node, or of none.
+
+    Raises:
+        InvalidImage, InvalidMask, GeometryMismatch: see there; also a segmentation that cannot be edited on the volume.
+        InvalidConfig: no editor node.
+    """
+    import slicer
+
+    check_nodes(volume, segmentation, *segments)
+    check_editable(volume, segmentation)
+    if not (editor is None or isinstance(editor, slicer.vtkMRMLSegmentEditorNode)):
+        raise InvalidConfig(
+            f"editorNode is {_told(editor)}; give a vtkMRMLSegmentEditorNode, whose masks and overwrite rules hold."
+        )
+
+
+def check_model(model: Any) -> None:
+    """See to it that this is a model, or None.
+
+    Raises:
+        InvalidConfig: something else.
+    """
+    if not (model is None or isinstance(model, Model)):
+        raise InvalidConfig(
+            f"model is {_told(model)}; give none and choose one with model.choose, or give a KPrismLogic.model.Model."
+        )
 
 
 def millimetres(name: str, value: Any) -> float | None:
@@ -81,12 +112,41 @@ def classes_of(classes: Any) -> list[Any]:
     return listed
 
 
+def progress_of(progress: Any) -> Callable[[int, int], object]:
+    """What to call with the progress of a run; None for nothing.
+
+    Raises:
+        InvalidConfig: something that cannot be called.
+    """
+    if progress is None:
+        return lambda _done, _all: None
+    if not callable(progress):
+        raise InvalidConfig(f"progress is {_told(progress)}; give a function of (slices written, slices in the range).")
+    called: Callable[[int, int], object] = progress
+    return called
+
+
 def goes_on(told: Any) -> bool:
     """Whether a run goes on after what ``progress`` returned: unless that is false, also the false of numpy."""
     return not (isinstance(told, (bool, np.bool_)) and not told)
 
 
-def references_of(reference: Any) -> tuple[ReferenceSlice, ...]:
+def guide_of(cls: Any, reference: Any) -> Guide:
+    """What shows a slice what to segment: a class, references, or neither.
+
+    Raises:
+        InvalidPrompt: both, or no name of a class.
+        InvalidReference: something that is no reference.
+    """
+    if not (cls is None or isinstance(cls, str)):
+        raise InvalidPrompt(f"cls is {_told(cls)}; give the name of one class, segmentVolume takes several.")
+    references = _references_of(reference)
+    if cls and references:
+        raise InvalidPrompt("Give either a class or references, not both; clicks can refine either.")
+    return Guide(cls or None, references)
+
+
+def _references_of(reference: Any) -> tuple[ReferenceSlice, ...]:
     """References from one, several or None.
 
     Raises:

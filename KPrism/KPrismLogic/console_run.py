@@ -37,7 +37,7 @@ class ConsoleRun:
         engine: SliceEngine,
         save_state: KeepState,
         rules: slicer.vtkMRMLSegmentEditorNode | None,
-        progress: Callable[[int, int], bool | None],
+        progress: Callable[[int, int], object],
         note: Callable[[Step], object] = lambda _: None,
     ) -> None:
         self._engine, self._save_state, self._rules = engine, save_state, rules

@@ -9,17 +9,20 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from KPrismLib.errors import InvalidPrompt, InvalidReference, UnknownClass
 from KPrismLogic.classes_through_volume import ClassesThroughVolume
 from KPrismLogic.console_arguments import (
+    check_editing,
+    check_model,
     check_nodes,
     classes_of,
+    guide_of,
     millimetres,
     offsets_of,
     plane_of,
-    references_of,
+    progress_of,
     strokes_of,
 )
 from KPrismLogic.console_run import ConsoleRun
 from KPrismLogic.editor_undo import KeepState, keep_state
-from KPrismLogic.guide import Guide, ReferenceSlice
+from KPrismLogic.guide import ReferenceSlice
 from KPrismLogic.model import Model
 from KPrismLogic.runner import DirectRunner
 from KPrismLogic.scene_library import TAKEN, known_elsewhere
@@ -33,7 +36,7 @@ from KPrismLogic.slice_plane import SlicePlane
 from KPrismLogic.slice_source import SliceSource
 from KPrismLogic.slice_stack import SliceStack
 from KPrismLogic.target import Target
-from KPrismLogic.temporary_editor import check_editable, check_readable, temporary_editor
+from KPrismLogic.temporary_editor import check_readable, temporary_editor
 from KPrismLogic.volume_result import VolumeResult
 
 if TYPE_CHECKING:
@@ -53,6 +56,9 @@ class KPrismLogic:
         model: the model to use; None for the one that all editors share.
         saveState: called with the segmentation node before a call writes, for the undo of another editor.
 
+    Raises:
+        InvalidConfig: something else than a model.
+
     Example:
         >>> import KPrism                                                                  # doctest: +SKIP
         >>> logic = KPrism.KPrismLogic()                                                   # doctest: +SKIP
@@ -68,6 +74,7 @@ class KPrismLogic:
     """
 
     def __init__(self, model: Model | None = None, *, saveState: KeepState = keep_state) -> None:
+        check_model(model)
         self.engine = shared_engine() if model is None else SliceEngine(model)
         self.model = self.engine.model
         self._save_state = saveState
@@ -114,17 +121,11 @@ class KPrismLogic:
         Raises:
             KPrismError: one sentence on what is wrong; nothing is written then.
         """
-        check_nodes(volumeNode, segmentationNode, segment)
-        check_editable(volumeNode, segmentationNode)
-        references, strokes = references_of(reference), strokes_of(clicks, scribbles)
-        if not (cls or references or strokes):
+        check_editing(volumeNode, segmentationNode, editorNode, segment)
+        guide, strokes = guide_of(cls, reference), strokes_of(clicks, scribbles)
+        if not (guide or strokes):
             raise InvalidPrompt("Nothing says what to segment; give cls, reference, clicks or scribbles.")
-        if cls and references:
-            raise InvalidPrompt("Give either a class or references, not both; clicks can refine either.")
-        if cls and not isinstance(cls, str):
-            raise InvalidPrompt("Give the name of one class as cls; segmentVolume takes several.")
         where = plane_of(volumeNode, plane, offset, strokes)
-        guide = Guide(cls or None, references)
         existed = find_segment(segmentationNode, segment) is not None
         segment_id = find_or_add_segment(segmentationNode, segment, guide.cls)
         answers: list[Answer] = []
@@ -202,7 +203,7 @@ class KPrismLogic:
         last: float | None = None,
         keepDrawn: bool = False,
         learn: bool = False,
-        progress: Callable[[int, int], bool | None] = lambda _done, _all: True,
+        progress: Callable[[int, int], bool | None] | None = None,
         editorNode: slicer.vtkMRMLSegmentEditorNode | None = None,
     ) -> VolumeResult:
         """Carry a segment from slices in which it is segmented through their neighbours, until it ends.
@@ -219,7 +220,7 @@ class KPrismLogic:
                 minute on a CPU. It pays off where the model does not know the structure or the kind of image, with
                 three slices or more.
             progress: called with (slices written, slices in the range) after each, and with (0, slices in the range)
-                after each step of learning; returning False stops there.
+                after each step of learning; returning False stops there. None for no progress.
 
         Returns:
             What was written, with a confidence for each slice.
@@ -227,8 +228,8 @@ class KPrismLogic:
         Raises:
             KPrismError: one sentence on what is wrong; slices written before stay.
         """
-        check_nodes(volumeNode, segmentationNode, segment)
-        check_editable(volumeNode, segmentationNode)
+        check_editing(volumeNode, segmentationNode, editorNode, segment)
+        told = progress_of(progress)
         segment_id = existing_segment(segmentationNode, segment)
         known = [plane_of(volumeNode, plane, offset) for offset in offsets_of(offsets)]
         if not known:
@@ -243,7 +244,7 @@ class KPrismLogic:
             run.check_open(start, end)
         run.check_shown(start, end)
         pieces = run.through(start, end, learn=learn)
-        return ConsoleRun(self.engine, self._save_state, editorNode, progress, run.note).through_volume(
+        return ConsoleRun(self.engine, self._save_state, editorNode, told, run.note).through_volume(
             volumeNode, segmentationNode, segment_id, run.stack, pieces, end - start + 1
         )
 
@@ -257,7 +258,7 @@ class KPrismLogic:
         first: float | None = None,
         last: float | None = None,
         everyPiece: bool = False,
-        progress: Callable[[int, int], bool | None] = lambda _done, _all: True,
+        progress: Callable[[int, int], bool | None] | None = None,
         editorNode: slicer.vtkMRMLSegmentEditorNode | None = None,
     ) -> VolumeResult:
         """Segment classes in every slice; a voxel that several claim goes to the most probable.
@@ -277,9 +278,9 @@ class KPrismLogic:
             KPrismError: one sentence on what is wrong; slices written before stay.
         """
         names = classes_of(classes)
-        check_nodes(volumeNode, segmentationNode, *names)
+        check_editing(volumeNode, segmentationNode, editorNode, *names)
         names = list(dict.fromkeys(names))
-        check_editable(volumeNode, segmentationNode)
+        told = progress_of(progress)
         unknown = [one for one in names if one not in self.classes()]
         if unknown:
             raise UnknownClass(f"The model does not know {', '.join(unknown)}; it knows {', '.join(self.classes())}.")
@@ -289,7 +290,7 @@ class KPrismLogic:
         run = ClassesThroughVolume(stack, segmentationNode, names, every_piece=everyPiece)
         pieces = functools.partial(run.pieces, first=start, last=end)
         new = set(run.segment_ids) - before
-        return ConsoleRun(self.engine, self._save_state, editorNode, progress).through_volume(
+        return ConsoleRun(self.engine, self._save_state, editorNode, told).through_volume(
             volumeNode, segmentationNode, run.segment_ids[0], stack, pieces, end - start + 1, new
         )
 

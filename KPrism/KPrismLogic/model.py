@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from KPrismLib.errors import InvalidConfig
 from KPrismLogic.torch_libraries import link_torch
 
 if TYPE_CHECKING:
@@ -22,9 +23,13 @@ class Model:
     Args:
         name: a shipped model, or the path of a weights file.
         device: "auto", "cpu", "cuda" or "mps".
+
+    Raises:
+        InvalidConfig: what cannot be a name. Whether there is such a model or device is told when it is loaded.
     """
 
     def __init__(self, name: str | Path = "small", device: str = "auto") -> None:
+        _check_names(name, device)
         self._name, self._device = str(name), device
         self._predictor: Predictor | None = None
         self._loading = threading.Lock()
@@ -69,7 +74,12 @@ class Model:
         return sum(tensor.numel() * tensor.element_size() for tensor in predictor.network.parameters()) / 2**20
 
     def choose(self, name: str | Path, device: str) -> None:
-        """Choose another model or device; what is loaded is unloaded if it differs."""
+        """Choose another model or device; what is loaded is unloaded if it differs.
+
+        Raises:
+            InvalidConfig: as for the constructor.
+        """
+        _check_names(name, device)
         with self._state:
             if (str(name), device) != (self._name, self._device):
                 self._name, self._device = str(name), device
@@ -115,3 +125,10 @@ class Model:
 def shared_model() -> Model:
     """The process's model; every editor widget makes an effect of its own, but they share this."""
     return Model()
+
+
+def _check_names(name: object, device: object) -> None:
+    if not isinstance(name, (str, Path)):
+        raise InvalidConfig(f"The model is {name!r}; give the name of a shipped one, or the path of a weights file.")
+    if not isinstance(device, str):
+        raise InvalidConfig(f"The device is {device!r}; give one of auto, cpu, cuda and mps.")

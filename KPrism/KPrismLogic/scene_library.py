@@ -16,6 +16,7 @@ from KPrismLogic.segments import segment_named
 from KPrismLogic.slice_origin import SliceOrigin
 from KPrismLogic.slice_plane import NORMAL_AXES, SlicePlane
 from KPrismLogic.slice_stack import SliceStack
+from KPrismLogic.temporary_editor import check_readable
 
 if TYPE_CHECKING:
     import slicer
@@ -117,10 +118,10 @@ def _cases(
             continue
         try:
             other = volume_of(drawing, known_id)
-        except InvalidReference as error:
+            if other is not volume:
+                check_readable(drawing)
+                cases.append((other, drawing, known_id))
+        except KPrismError as error:
             if drawing is not segmentation:  # which is the volume's, whatever its geometry is
                 skipped.append(error)
-            continue
-        if other is not volume:
-            cases.append((other, drawing, known_id))
     return cases, skipped

@@ -6,12 +6,13 @@ import functools
 import time
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from KPrismLib.errors import OutOfMemory
+from KPrismLib.errors import InvalidConfig, OutOfMemory
 from KPrismLib.prompts import Click, Prompt
 from KPrismLogic.guide import Guide, ReferenceSlice
 from KPrismLogic.labelmaps import Mask
@@ -96,6 +97,8 @@ class SliceEngine:
 
     @capacity.setter
     def capacity(self, capacity: int) -> None:
+        if not isinstance(capacity, Integral):
+            raise InvalidConfig(f"capacity is {capacity!r}; give a whole number of slices.")
         self._images.capacity = capacity
         self._references.capacity = capacity
         # Sessions hold the encoded slices that they began with.

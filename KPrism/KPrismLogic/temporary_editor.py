@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from KPrismLib.errors import InvalidImage, InvalidMask
 from KPrismLogic.labelmaps import BINARY_LABELMAP
+from KPrismLogic.matrices import world_from_node
 
 if TYPE_CHECKING:
     import slicer
@@ -19,12 +20,14 @@ def check_editable(volume: slicer.vtkMRMLVolumeNode, segmentation: slicer.vtkMRM
     Raises:
         InvalidImage: the nodes are in no scene, or in two.
         InvalidMask: the segments are stored as surfaces.
+        GeometryMismatch: a non-linear parent transform.
     """
     scene = segmentation.GetScene()
     if scene is None or volume.GetScene() is not scene:
         raise InvalidImage("Volume and segmentation must be in the same scene.")
     if segmentation.GetSegmentation().GetSourceRepresentationName() != BINARY_LABELMAP:
         raise _stored_otherwise(segmentation)
+    world_from_node(segmentation)
 
 
 def check_readable(segmentation: slicer.vtkMRMLSegmentationNode) -> None:
@@ -32,11 +35,13 @@ def check_readable(segmentation: slicer.vtkMRMLSegmentationNode) -> None:
 
     Raises:
         InvalidMask: the segments are stored as surfaces, and nobody made labelmaps of them.
+        GeometryMismatch: a non-linear parent transform.
     """
     content = segmentation.GetSegmentation()
     stored = content.GetSourceRepresentationName() == BINARY_LABELMAP
     if not stored and not content.ContainsRepresentation(BINARY_LABELMAP):
         raise _stored_otherwise(segmentation)
+    world_from_node(segmentation)
 
 
 @contextmanager
@@ -55,7 +60,7 @@ def temporary_editor(
         rules: whose masks and overwrite mode to take over; None edits everywhere and overwrites nothing.
 
     Raises:
-        InvalidImage, InvalidMask: as :func:`check_editable`.
+        InvalidImage, InvalidMask, GeometryMismatch: as :func:`check_editable`.
     """
     import slicer
 

@@ -3,8 +3,17 @@
 import numpy as np
 import pytest
 import slicer
+import vtk
 
-from KPrismLib.errors import InvalidConfig, InvalidImage, InvalidMask, InvalidPrompt, InvalidReference, KPrismError
+from KPrismLib.errors import (
+    GeometryMismatch,
+    InvalidConfig,
+    InvalidImage,
+    InvalidMask,
+    InvalidPrompt,
+    InvalidReference,
+    KPrismError,
+)
 from KPrismLogic.logic import KPrismLogic
 from KPrismLogic.model import Model
 from KPrismLogic.slice_plane import SlicePlane
@@ -153,6 +162,8 @@ def test_one_reference_and_one_offset_need_no_list(bench, logic):
         ({"clicks": [(float("nan"), 0, 0)], "offset": 0.0}, InvalidPrompt),
         ({"reference": ["known"]}, InvalidReference),
         ({"cls": ["liver"]}, InvalidPrompt),
+        ({"cls": np.array(["liver", "spleen"])}, InvalidPrompt),
+        ({"cls": "liver", "editorNode": "SegmentEditor"}, InvalidConfig),
         ({"cls": "liver", "plane": None}, InvalidConfig),
         ({"cls": "liver", "plane": 3}, InvalidConfig),
         ({"cls": "liver", "offset": "3"}, InvalidConfig),
@@ -218,6 +229,51 @@ def test_progress_stops_a_run_by_what_is_false_alone(bench, logic, yes, no):
 
     logic.segmentVolume(bench.volume, bench.segmentation, ["liver"], progress=progress)
     assert done == [1, 2, 3]
+
+
+def test_runs_need_no_progress_and_refuse_what_cannot_be_called(bench, logic):
+    nodes = (bench.volume, bench.segmentation)
+    for editor, progress in ((None, 5), (bench.volume, None)):
+        more = {"editorNode": editor, "progress": progress}
+        refused(bench, InvalidConfig, lambda more=more: logic.segmentVolume(*nodes, ["spleen"], **more), "; give a ")
+        refused(bench, InvalidConfig, lambda more=more: logic.propagate(*nodes, "Liver", **more), "; give a ")
+    logic.segmentVolume(*nodes, ["liver"], progress=None)
+    assert written(bench)["Liver"] == LIVER.sum()
+
+
+def test_a_model_and_a_capacity_that_are_none_are_sentences(logic):
+    with pytest.raises(InvalidConfig, match="model is 'small'"):
+        KPrismLogic("small")
+    for name, device, match in ((None, "cpu", "The model is None"), ("small", None, "The device is None")):
+        with pytest.raises(InvalidConfig, match=match):
+            logic.model.choose(name, device)
+        with pytest.raises(InvalidConfig, match=match):
+            Model(name, device)
+    assert (logic.model.name, logic.model.loaded) == ("small", True)
+    kept = logic.engine.capacity
+    with pytest.raises(InvalidConfig, match="capacity is '8'"):
+        logic.engine.capacity = "8"
+    assert logic.engine.capacity == kept
+
+
+def test_that_a_segmentation_is_warped_is_told_before_that_it_is_empty(scene, bench, logic):
+    warp = vtk.vtkThinPlateSplineTransform()
+    for put, shift in ((warp.SetSourceLandmarks, 0), (warp.SetTargetLandmarks, 1)):
+        points = vtk.vtkPoints()
+        for place in ((0, 0, 0), (10, 0, 0), (0, 10, 0), (0, 0, 10), (5 + shift, 5, 5)):
+            points.InsertNextPoint(*place)
+        put(points)
+    node = scene.AddNewNodeByClass("vtkMRMLTransformNode", "Warp")
+    node.SetAndObserveTransformToParent(warp)
+    bench.segmentation.SetAndObserveTransformNodeID(node.GetID())
+    nodes, there = (bench.volume, bench.segmentation, "Liver"), offset(bench, 6)
+    for call in (
+        lambda: logic.segmentSlice(*nodes, cls="liver"),
+        lambda: logic.referenceSlice(*nodes, offset=there),
+        lambda: logic.propagate(*nodes, offsets=there),
+    ):
+        with pytest.raises(GeometryMismatch, match="under the non-linear transform Warp; harden"):
+            call()
 
 
 def test_a_class_given_twice_is_found_once(bench, logic):

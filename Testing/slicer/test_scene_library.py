@@ -144,6 +144,18 @@ def test_a_segmentation_without_its_volume_is_named_where_there_is_nothing_else(
     assert {reference.title for reference, _ in _known(bench)} == {"liver in C"}
 
 
+def test_a_segmentation_that_is_stored_as_surfaces_is_named_where_there_is_nothing_else(scene, bench):
+    surfaces = segmentation_node(scene, volume_node(scene, body(), geometry("identity"), name="B"), ())
+    surfaces.SetName("Old")
+    surfaces.AddSegmentFromClosedSurfaceRepresentation(vtk.vtkPolyData(), "Liver")
+    surfaces.SetSourceRepresentationToClosedSurface()
+    with pytest.raises(InvalidReference, match=r"^Old is stored as Closed surface; make binary labelmap"):
+        _known(bench)
+    surfaces.SetReferenceImageGeometryParameterFromVolumeNode(bench.volume)
+    with pytest.raises(InvalidReference, match=r"^No other volume"):
+        _known(bench)
+
+
 def test_the_edited_segmentation_is_that_of_the_shown_volume_whatever_its_grid_is(scene, bench):
     own = segmentation_node(scene, bench.volume, grid=geometry("tilted"))
     _case(scene, "B")
