@@ -77,11 +77,13 @@ def read_rows(path: str | Path) -> list[Row]:
     """The rows that :func:`to_csv` wrote.
 
     Raises:
-        InvalidDataset: There is no such file, or it is no table of measurements.
+        InvalidDataset: There is no such file, or it is no table of measurements, or only a part of one.
     """
     try:
-        with Path(path).open(encoding="utf-8", newline="") as stream:
-            return [_parsed(line) for line in csv.DictReader(stream)]
+        text = Path(path).read_text(encoding="utf-8")
+        if not text.endswith("\n"):
+            raise ValueError("it ends within a line" if text else "it is empty")
+        return [_parsed(line) for line in csv.DictReader(io.StringIO(text))]
     except OSError as error:
         raise InvalidDataset(f"The table {path} cannot be read: {error.strerror or error}.") from error
     except (KeyError, TypeError, ValueError) as error:
@@ -122,6 +124,8 @@ def _parsed(line: Mapping[str, str]) -> Row:
     curve: list[float] = []
     while line.get(f"{_CURVE}{len(curve)}"):
         curve.append(float(line[f"{_CURVE}{len(curve)}"]))
+    if not all(0 <= score <= 1 for score in curve):
+        raise ValueError(f"{next(score for score in curve if not 0 <= score <= 1)} is no Dice")
     mode = Mode(line["mode"])
     measured: SliceMeasurement | VolumeMeasurement
     if line["index"] == "":

@@ -46,6 +46,8 @@ class Facts:
         network: ``base`` or ``small``, as far as the weights say.
         steps: Of their training, as far as they say; else 0.
         description: Digest of the set's ``dataset.json``; empty in facts from before it was kept, which fit any.
+        masks: Likewise, of the content of its masks.
+        table: Likewise, of the table itself.
     """
 
     dataset: str
@@ -59,13 +61,15 @@ class Facts:
     network: str = ""
     steps: int = 0
     description: str = ""
+    masks: str = ""
+    table: str = ""
 
     @property
     def training(self) -> str:
         """How the weights came about, in a few words; empty where they do not say."""
         return f"network `{self.network}`, {self.steps:,} steps" if self.network and self.steps else ""
 
-    def misfit(self, protocol: Mapping[str, Any], weights: str, description: str) -> str:
+    def misfit(self, protocol: Mapping[str, Any], weights: str, description: str, masks: str) -> str:
         """What differs from a measurement by this protocol, with the weights and the set of these digests, in words.
 
         Returns:
@@ -75,7 +79,9 @@ class Facts:
             return "other weights"
         if dict(self.protocol) != dict(protocol):
             return "other settings"
-        return "another dataset.json" if self.description not in ("", description) else ""
+        if self.description not in ("", description):
+            return "another dataset.json"
+        return "other masks" if self.masks not in ("", masks) else ""
 
 
 @dataclass(frozen=True)
@@ -135,18 +141,28 @@ class Results:
         """What was measured, or ``None``.
 
         Raises:
-            InvalidDataset: A file is damaged.
+            InvalidDataset: A file is damaged, or not as it was written.
         """
         facts = self.facts(model, protocol, dataset)
         if facts is None:
             return None
         path = self.path(model, protocol, dataset)
+        if not self.is_as_written(model, protocol, dataset):
+            raise InvalidDataset(
+                f"{path} is not as it was written: rows are missing or were changed; bring the old file back, or "
+                "measure it again with --redo."
+            )
         return Part(model, protocol, path, facts, tuple(read_rows(path)))
 
     def facts(self, model: str, protocol: str, dataset: str) -> Facts | None:
         """How the rows of a set came about, or ``None`` where there are none."""
         found = read_facts(self.path(model, protocol, dataset))
         return found if found is not None and found.dataset == dataset else None
+
+    def is_as_written(self, model: str, protocol: str, dataset: str) -> bool:
+        """Whether a table is the one that its facts tell of; those of before that was kept tell of any."""
+        facts = self.facts(model, protocol, dataset)
+        return facts is not None and facts.table in ("", table_digest(self.path(model, protocol, dataset)))
 
     def check_place(self, model: str, protocol: str, dataset: str) -> None:
         """Refuse where the rows of a set would replace those of another one, whose name makes the same file.
@@ -184,7 +200,7 @@ class Results:
         notes = path.with_suffix(".json")
         notes.unlink(missing_ok=True)
         write_atomically(path, table.encode())
-        facts = replace(facts, weights=_seen_from(path.parent, facts.weights))
+        facts = replace(facts, weights=_seen_from(path.parent, facts.weights), table=table_digest(path))
         write_atomically(notes, (json.dumps(asdict(facts), indent=1) + "\n").encode())
         return path
 
@@ -279,6 +295,11 @@ def _seen_from(folder: Path, weights: str) -> str:
 def digest(path: Path) -> str:
     """What tells one weights file, or one ``dataset.json``, from another."""
     return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+
+
+def table_digest(path: Path) -> str:
+    """Likewise of a table; whether lines end as on Windows makes no difference."""
+    return hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest()[:12]
 
 
 def _plain(name: str) -> str:

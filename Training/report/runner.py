@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from KPrismLib.evaluation.evaluate import Progress
 from KPrismLib.evaluation.journal import discard
 from KPrismLib.evaluation.measurements import Skipped
 from KPrismLib.evaluation.rows import rows_of, to_csv
+from KPrismLib.evaluation.truth import truth_fingerprint
 from KPrismLib.predictor import Predictor
 from KPrismLib.weights import Weights, find_weights, load_weights
 from Training.report.needs import Need, Others, Protocol
@@ -95,6 +96,7 @@ class Runner:
     folders: Mapping[str, DatasetFolder]
     redo: bool = False
     progress: Progress | None = None
+    _masks: dict[Path, str] = field(default_factory=dict, init=False, repr=False)
 
     def provide(self, model: Model, needs: Iterable[Need]) -> bool:
         """Evaluate whatever is missing; a dataset that cannot be read does not keep the others from it.
@@ -143,8 +145,8 @@ class Runner:
         needs, owners = tuple(needs), dict[Path, str]()
         for need in needs if not self.redo else ():
             for facts in self._not_at_hand(model, need):
-                # Whether its dataset.json has changed since cannot be known.
-                if changed := facts.misfit(_plain(need.protocol), model.digest, facts.description):
+                # Whether the set has changed since cannot be known.
+                if changed := facts.misfit(_plain(need.protocol), model.digest, facts.description, facts.masks):
                     raise InvalidConfig(
                         f"{self.results.path(model.name, need.protocol.name, facts.dataset)} was measured with "
                         f"{changed}, and its set is not at hand; add it with --data and give --redo, or another "
@@ -183,25 +185,33 @@ class Runner:
         return tuple(each for each in folders if wanted.include(learned=each.name in model.trained_on))
 
     def is_done(self, model: Model, folder: DatasetFolder, protocol: Protocol) -> bool:
-        """Whether a set was measured by a protocol, with these weights, as its ``dataset.json`` is now.
+        """Whether a set was measured by a protocol, with these weights, as its ``dataset.json`` and masks are now.
 
         Raises:
-            InvalidConfig: It was measured otherwise, and ``redo`` is off.
+            InvalidConfig: It was measured otherwise, or the table was changed, and ``redo`` is off.
             InvalidDataset: The results of another set are where its own would be.
         """
         self.results.check_place(model.name, protocol.name, folder.name)
         found = self.results.facts(model.name, protocol.name, folder.name)
         if found is None:
             return False
-        changed = found.misfit(_plain(protocol), model.digest, _description(folder))
-        if not changed:
+        changed = found.misfit(_plain(protocol), model.digest, _description(folder), self._masks_of(folder))
+        whole = self.results.is_as_written(model.name, protocol.name, folder.name)
+        if whole and not changed:
             return True
         if self.redo:
             return False
-        raise InvalidConfig(
-            f"{self.results.path(model.name, protocol.name, folder.name)} was measured with {changed}; "
-            "give --redo to measure it again, or another folder with --results."
+        path = self.results.path(model.name, protocol.name, folder.name)
+        what = (
+            f"was measured with {changed}" if changed else "is not as it was written: rows are missing or were changed"
         )
+        raise InvalidConfig(f"{path} {what}; give --redo to measure it again, or another folder with --results.")
+
+    def _masks_of(self, folder: DatasetFolder) -> str:
+        """Digest of the masks of a set, read once for all protocols."""
+        if folder.path not in self._masks:
+            self._masks[folder.path] = truth_fingerprint(folder)[:12]
+        return self._masks[folder.path]
 
     def _measure(self, model: Model, folder: DatasetFolder, protocol: Protocol) -> bool:
         """Evaluate one set; -> whether all its slices are done, by whatever process."""
@@ -217,6 +227,7 @@ class Runner:
             return False
         seconds = time.perf_counter() - started
         facts = facts_of(model, folder, protocol, seconds=seconds, skipped=report.skipped)
+        facts = replace(facts, masks=self._masks_of(folder))
         rows = rows_of(report.slices, report.volumes, report.references, model.name)
         self.results.save(model.name, protocol.name, facts, to_csv(rows))
         discard(path)

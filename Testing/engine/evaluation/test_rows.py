@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -51,3 +52,20 @@ def test_damaged_tables_are_one_sentence(tmp_path: Path, damage: str) -> None:
         read_rows(tmp_path / "rows.csv")
     with pytest.raises(InvalidDataset, match="cannot be read"):
         read_rows(tmp_path / "nowhere.csv")
+
+
+@pytest.mark.parametrize(
+    ("damage", "sentence"),
+    [
+        (lambda text: "", "it is empty"),
+        (lambda text: text[:-2], "it ends within a line"),
+        (lambda text: text.replace("0.30000000000000004", "3.0"), "3.0 is no Dice"),
+        (lambda text: text.replace("0.30000000000000004", "nan"), "nan is no Dice"),
+    ],
+)
+def test_a_part_of_a_table_and_impossible_values_are_refused(
+    tmp_path: Path, damage: Callable[[str], str], sentence: str
+) -> None:
+    (tmp_path / "rows.csv").write_text(damage(to_csv([Row(SHOWN)])), encoding="utf-8")
+    with pytest.raises(InvalidDataset, match=sentence):
+        read_rows(tmp_path / "rows.csv")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from KPrismLib.dataset import DatasetFolder
 from KPrismLib.errors import Cancelled, InvalidConfig, InvalidDataset
@@ -158,10 +161,52 @@ def test_results_from_before_a_set_changed_are_not_used(tmp_path: Path) -> None:
     _runner(tmp_path, busi, redo=True).provide(model, [need])
     assert json.loads(notes.read_text(encoding="utf-8"))["description"] != before["description"]
     assert len(Results(tmp_path / "results").part("tiny", "masks", "BUSI").rows) == 12  # type: ignore[union-attr]
-    del before["description"]  # as facts were before
+    del before["description"], before["masks"], before["table"]  # as facts were before
     notes.write_text(json.dumps(before), encoding="utf-8")
     assert _runner(tmp_path, busi).provide(model, [need])
     assert json.loads(notes.read_text(encoding="utf-8")) == before  # taken as it is, not measured again
+
+
+def test_corrected_masks_are_measured_again(tmp_path: Path) -> None:
+    busi = write_pictures(tmp_path, "BUSI")
+    need, model = Need(("BUS",), masks(Effort())), fake_model()
+    _runner(tmp_path, busi).provide(model, [need])
+    item = DatasetFolder.open(busi).items("test")[0]
+    mask = busi / item.mask
+    labels = np.asarray(Image.open(mask))
+    Image.fromarray(labels[::-1].copy()).save(mask)
+    with pytest.raises(InvalidConfig, match="with other masks; give --redo"):
+        _runner(tmp_path, busi).provide(model, [need])
+    assert _runner(tmp_path, busi, redo=True).provide(model, [need])
+    assert _runner(tmp_path, busi).provide(model, [need])
+
+
+def _without_the_last_row(table: str) -> str:
+    return table[: table.rindex("\n", 0, -1) + 1]
+
+
+def _with_another_index(table: str) -> str:
+    return table.replace(",0,", ",9,", 1)
+
+
+@pytest.mark.parametrize("change", [_without_the_last_row, _with_another_index])
+def test_a_table_that_lost_or_changed_rows_is_not_used(tmp_path: Path, change: Callable[[str], str]) -> None:
+    busi = write_pictures(tmp_path, "BUSI")
+    need, model = Need(("BUS",), masks(Effort())), fake_model()
+    _runner(tmp_path, busi).provide(model, [need])
+    table = tmp_path / "results" / "tiny" / "masks" / "BUSI.csv"
+    before = table.read_bytes()
+    table.write_bytes(before.replace(b"\n", b"\r\n"))  # as a checkout on Windows may have it
+    assert _runner(tmp_path, busi).provide(model, [need])
+    changed = change(before.decode()).encode()
+    assert changed != before
+    table.write_bytes(changed)
+    with pytest.raises(InvalidConfig, match="is not as it was written: rows are missing or were changed; give --redo"):
+        _runner(tmp_path, busi).provide(model, [need])
+    with pytest.raises(InvalidDataset, match="is not as it was written: rows are missing or were changed; bring"):
+        Results(tmp_path / "results").part("tiny", "masks", "BUSI")
+    assert _runner(tmp_path, busi, redo=True).provide(model, [need])
+    assert len(Results(tmp_path / "results").part("tiny", "masks", "BUSI").rows) > 1  # type: ignore[union-attr]
 
 
 def test_nothing_is_measured_where_one_set_would_be_refused(tmp_path: Path) -> None:
