@@ -112,7 +112,6 @@ class ModelSection:
 
     def _on_unload(self) -> None:
         self._model.unload()
-        self._engine.forget()
         self.show()
 
     def _on_install(self) -> None:

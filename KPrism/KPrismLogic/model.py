@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import threading
+import weakref
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,6 +40,7 @@ class Model:
         self.in_use = threading.Lock()
         #: Changes with the predictor; what another one encoded is worth nothing.
         self.generation = 0
+        self._followers: list[weakref.WeakMethod[Callable[[], None]]] = []
 
     @property
     def name(self) -> str:
@@ -111,6 +114,15 @@ class Model:
                     if self.generation == generation:  # Nobody chose another one meanwhile.
                         self._replace(loaded)
 
+    def when_replaced(self, forget: Callable[[], None]) -> None:
+        """Have a bound method called, from any thread, as soon as the predictor is another one or is gone.
+
+        Its object is not kept alive. Whoever holds the predictor, or what that encoded, lets go of it there: the memory
+        is free only then.
+        """
+        with self._state:
+            self._followers.append(weakref.WeakMethod(forget))
+
     def unload(self) -> None:
         """Give the memory back."""
         with self._state:
@@ -119,6 +131,11 @@ class Model:
     def _replace(self, predictor: Predictor | None) -> None:
         self._predictor = predictor
         self.generation += 1
+        calls = [(follower, follower()) for follower in self._followers]
+        self._followers = [follower for follower, call in calls if call is not None]
+        for _, call in calls:
+            if call is not None:
+                call()
 
 
 @functools.cache

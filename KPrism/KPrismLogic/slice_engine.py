@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -89,6 +90,7 @@ class SliceEngine:
         self._references: RecentlyUsed[ReferenceSet] = RecentlyUsed(capacity)
         self._sessions: RecentlyUsed[Session] = RecentlyUsed(min(capacity, _KEPT_SESSIONS))
         self._windows: RecentlyUsed[IntensityWindow] = RecentlyUsed(_KEPT_WINDOWS)
+        model.when_replaced(self.forget)
 
     @property
     def capacity(self) -> int:
@@ -116,7 +118,7 @@ class SliceEngine:
 
     def encode(self, source: SliceSource) -> None:
         """Encode a slice ahead of the first question about it."""
-        with self.model.in_use:
+        with self._alone():
             self._image(self._ready(), source)
 
     def encode_reference(self, reference: ReferenceSlice) -> None:
@@ -138,7 +140,7 @@ class SliceEngine:
             work: what is done.
             anew: what is done on the CPU instead, after the GPU was full; None for the same.
         """
-        with self.model.in_use:
+        with self._alone():
             try:
                 return work(self._ready())
             except OutOfMemory:
@@ -209,6 +211,16 @@ class SliceEngine:
         from KPrismLib.imaging.kinds import kind_of
 
         return kind_of(source.modality, self._window_for(source), colour=source.pixels.ndim == 3)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """The predictor for one caller; if it is not the model's any more by the end, nothing is left of its work."""
+        with self.model.in_use:
+            try:
+                yield
+            finally:
+                if self._generation != self.model.generation:
+                    self.forget()
 
     def _ready(self) -> Predictor:
         predictor = self.model.predictor()

@@ -94,6 +94,7 @@ class VolumeRun:
         self._progress, self._finished = progress, finished
         self._pieces: Pieces | None = None
         self._iterator: Iterator[Step] | None = None
+        self._predictor: Predictor | None = None  # that the iterator works with
         self._running = False
         self._left_gpu = False
         self._before: dict[Place, bytes] = {}  # what there was before the run
@@ -147,10 +148,13 @@ class VolumeRun:
     def _begin(self, predictor: Predictor) -> Step | None:
         if not self._running or self._pieces is None:
             return None  # Cancelled while the model was loaded, or was at work for somebody else.
+        self._predictor = predictor
         self._iterator = self._pieces(predictor, self._engine.window_of(self._stack))
         return self._go_on(predictor)
 
-    def _go_on(self, _: Predictor) -> Step | None:
+    def _go_on(self, predictor: Predictor) -> Step | None:
+        if predictor is not self._predictor:
+            return self._begin(predictor)  # Another one was chosen; the one before is not to stay in memory beside it.
         iterator = self._iterator
         return None if iterator is None else next(iterator, None)
 
@@ -176,7 +180,7 @@ class VolumeRun:
 
     def _end(self, error: Exception | None) -> None:
         self._running = False
-        self._iterator = None  # What is half learned takes as much memory as the model.
+        self._iterator = self._predictor = None  # What is half learned takes as much memory as the model.
         self._finished(error)
 
     def _take(self, step: Step) -> bool:

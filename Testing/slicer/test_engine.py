@@ -85,6 +85,24 @@ def test_unloading_the_model_forgets_what_it_encoded(bench):
     assert np.array_equal(bench.array()[6], body()[6] > 0)
 
 
+@pytest.mark.parametrize("work", ["click", "prefetch"])
+def test_what_is_under_way_while_the_model_is_unloaded_keeps_it_no_longer_than_it_takes(bench, work):
+    model, encode = bench.engine.model, bench.predictor.encode
+
+    def unload_meanwhile(*given, **more):
+        model.unload()
+        return encode(*given, **more)
+
+    bench.predictor.encode = unload_meanwhile
+    if work == "click":
+        bench.click(_axial(bench, 6), bench.ras(6, 6, 7))
+        assert bench.array()[6].any()
+    else:
+        bench.controller.prefetch(bench.volume, [_axial(bench, 6)])
+    assert len(bench.predictor.encoded) == 1
+    assert bench.engine.kept == len(bench.engine._sessions) == 0
+
+
 def test_prefetch_makes_the_first_click_quick_and_changes_nothing(bench):
     beyond = _axial(bench, 7).moved_to(bench.ras(99, 0, 0))
     bench.controller.prefetch(bench.volume, [_axial(bench, 7), beyond, _axial(bench, 8)])
