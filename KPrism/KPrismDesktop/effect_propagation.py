@@ -12,6 +12,7 @@ from KPrismDesktop.qt_pump import QtPump
 from KPrismDesktop.run_progress import advice
 from KPrismDesktop.scene_watch import SceneWatch
 from KPrismLib.errors import KPrismError
+from KPrismLogic.kept_propagations import KeptPropagations
 from KPrismLogic.runner import ThreadRunner
 from KPrismLogic.segment_propagation import SegmentPropagation
 from KPrismLogic.slice_engine import shared_engine
@@ -39,7 +40,7 @@ class EffectPropagation:
         # Not the runner of clicks: cancelling drops all that a runner has.
         self._runner = ThreadRunner(QtPump())
         self._run: DesktopRun | None = None
-        self._propagation: SegmentPropagation | None = None
+        self._runs = KeptPropagations(shared_engine().model)
         self._watch = SceneWatch(self._forget_scene)
 
     @property
@@ -49,10 +50,7 @@ class EffectPropagation:
 
     def found(self, target: Target, voxels: SliceVoxels, content: Mask) -> bool:
         """Whether what a segment holds in some voxels is what a run left there."""
-        run = self._propagation
-        if run is None or run.target.segmentation is not target.segmentation:
-            return False
-        return run.record.is_free(voxels, target.segment_id, content)
+        return self._runs.found(target, voxels, content)
 
     def follow(self, active: ActiveEditing) -> None:
         """Offer the slices of the plane that the pointer's view shows, and how sure the model was of them."""
@@ -66,8 +64,7 @@ class EffectPropagation:
             self._options.confidence.turn_to(None)
             return
         self._options.show_plane(target.plane.name)
-        run = self._propagation
-        self._options.confidence.turn_to(run if run is not None and run.fits(target) else None)
+        self._options.confidence.turn_to(self._runs.of(target))
 
     def start(self, active: ActiveEditing, class_name: str | None) -> None:
         """Carry the shown slice of the selected segment through the range; what is wrong is said in the status line.
@@ -88,8 +85,8 @@ class EffectPropagation:
     def _start(self, active: ActiveEditing, class_name: str | None) -> None:
         target = active.session.target(active.shown_view())
         editor = _RunEditor(self._effect, target)
-        run = self._propagation = SegmentPropagation.continued(
-            self._propagation,
+        run = SegmentPropagation.continued(
+            self._runs.of(target),
             target,
             editor.geometry(),
             keep_drawn=self._options.keep.checked,
@@ -98,6 +95,7 @@ class EffectPropagation:
         run.class_name = class_name
         first, last = self._options.slices.chosen(run.stack)
         run.check_open(first, last)
+        self._runs.keep(run)
         pieces = run.through(first, last, learn=self._options.learn.checked)
         self._run = DesktopRun(
             lambda _: nullcontext(editor),
@@ -124,20 +122,18 @@ class EffectPropagation:
         self.forget_what_is_gone()
 
     def forget_what_is_gone(self) -> None:
-        """Hold no propagation whose volume or segmentation is in no scene any more; a run ends by itself before."""
-        run = self._propagation
-        if self.busy or run is None:
-            return
-        if run.target.volume.GetScene() is None or run.target.segmentation.GetScene() is None:
-            self._propagation = None
-            self._options.slices.forget()
+        """Hold no propagation whose volume or segment is in no scene any more; a run ends by itself before."""
+        gone = [] if self.busy else self._runs.forget_what_is_gone()
+        if gone:
             self._options.confidence.show(None)
+        if any(run.target.volume.GetScene() is None for run in gone):
+            self._options.slices.forget()
 
     def close(self) -> None:
         """Leave nothing behind."""
         self._watch.end()
         self.rest()
-        self._propagation = None
+        self._runs.clear()
         self._options.slices.forget()
 
     def _forget_scene(self) -> None:

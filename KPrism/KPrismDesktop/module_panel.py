@@ -20,6 +20,7 @@ from KPrismDesktop.slice_views import shown_slice
 from KPrismLib.errors import InvalidPrompt, InvalidReference, KPrismError
 from KPrismLogic.classes_through_volume import ClassesThroughVolume
 from KPrismLogic.editor_undo import keep_state
+from KPrismLogic.kept_propagations import KeptPropagations
 from KPrismLogic.readiness import classes_of
 from KPrismLogic.runner import ThreadRunner
 from KPrismLogic.segment_editing import LogicEditor
@@ -50,7 +51,7 @@ class ModulePanel:
         self.widget.setMRMLScene(slicer.mrmlScene)
         self._runner = ThreadRunner(QtPump())
         self._run: DesktopRun | None = None
-        self._propagation: SegmentPropagation | None = None
+        self._runs = KeptPropagations(logic.model)
         self._model = ModelSection(self.ui, logic.engine, self._show_classes)
         self._scene = SceneLink(self.ui, self._forget_scene)
         ui = self.ui
@@ -80,6 +81,7 @@ class ModulePanel:
         self._model.show_choices()
         self._model.show()
         self._scene.enter()
+        self._forget_what_is_gone()
         self._show_range()
 
     def exit(self) -> None:
@@ -95,9 +97,13 @@ class ModulePanel:
 
     def _forget_scene(self) -> None:
         self._on_cancel()
-        self._propagation = None
+        self._runs.clear()
         self._slices.forget()
         self._show_confidence()
+
+    def _forget_what_is_gone(self) -> None:
+        if not self.busy and self._runs.forget_what_is_gone():
+            self._show_confidence()
 
     def _on_segment(self) -> None:
         """Segment the shown slice by the chosen class."""
@@ -114,11 +120,11 @@ class ModulePanel:
             target = self._target()
             with _panel_editor(target) as editor:
                 run = SegmentPropagation.continued(
-                    self._propagation, target, editor.geometry(), keep_drawn=self.ui.keepDrawnCheckBox.checked
+                    self._runs.of(target), target, editor.geometry(), keep_drawn=self.ui.keepDrawnCheckBox.checked
                 )
-            self._propagation = run
             first, last = self._slices.chosen(run.stack)
             run.check_open(first, last)
+            self._runs.keep(run)
             pieces = run.through(first, last, learn=self.ui.learnCheckBox.checked)
             count = last - first + 1
             self._begin().through_volume(target, run.stack, pieces, count, run.record, advise=lambda: advice(run))
@@ -164,8 +170,8 @@ class ModulePanel:
 
     def _on_progress(self, step: Step, done: int, count: int) -> None:
         self._say(self._progress.tell(step, done, count))
-        if self._propagation is not None:
-            self._propagation.note(step)
+        if self._runs.last is not None:
+            self._runs.last.note(step)
             self._show_confidence()
 
     def _on_finished(self, sentence: str) -> None:
@@ -173,6 +179,7 @@ class ModulePanel:
         self._show_running(False)
         self._say(sentence)
         self._model.show()
+        self._runs.forget_what_is_gone()
         self._show_confidence()
 
     def _target(self, new: str | None = None) -> Target:
@@ -223,7 +230,7 @@ class ModulePanel:
         self.ui.classBox.addItems(list(classes_of(self._logic.model.name)))
 
     def _show_confidence(self) -> None:
-        self._confidence.show(self._propagation)
+        self._confidence.show(self._runs.last)
 
     def _show_running(self, running: bool) -> None:
         self._progress.show(running)

@@ -6,6 +6,8 @@ import functools
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from KPrismLogic.engine_propagation import EnginePropagation
 from KPrismLogic.held_voxels import HeldVoxels
 from KPrismLogic.lesson import Lesson
@@ -80,6 +82,10 @@ class SegmentPropagation(SegmentExamples):
         """Whether the last run was told more than by its slices: by a class that finds them, or by what it learned."""
         return self._engine is not None and self._engine.guided
 
+    def forget_model(self) -> None:
+        """Hold nothing of the model, as far as no run is under way; any thread may ask. The next run begins with it."""
+        self._engine = None
+
     def least_certain(self) -> int | None:
         """The written slice to look at next, where most pixels are in doubt, or None."""
         return most_in_doubt(self._confidence, self._areas)
@@ -108,11 +114,21 @@ class SegmentPropagation(SegmentExamples):
 
         # Only as far as the class finds the accepted slices, which the engine sees to.
         cls = class_called(self.class_name or self._name, predictor.classes)
-        if self._engine is None or not self._engine.is_of(predictor, cls):
-            self._engine = EnginePropagation(predictor, self.stack, window, cls)
+        engine = self._engine
+        if engine is None or not engine.is_of(predictor, cls):
+            engine = self._engine = EnginePropagation(predictor, self.stack, window, cls)
         accepted, planes = self._accepted.masks, self._accepted.planes
-        for step in self._engine.steps(accepted, first, last, learn=learn):
-            yield step if isinstance(step, Lesson) else self._piece(step)
+        reached = set(accepted)
+        for step in engine.steps(accepted, first, last, learn=learn):
+            if isinstance(step, Lesson):
+                yield step
+            else:
+                reached.add(step.index)
+                yield self._piece(step)
+        # An engine that is new does not know that the structure, by what is accepted now, reaches less far than before.
+        for index in [one for one, area in sorted(self._areas.items()) if area and first <= one <= last]:
+            if index in self._confidence and index not in reached:
+                yield Piece(index, {self.target.segment_id: np.zeros_like(next(iter(accepted.values())))}, 1.0)
         for index, mask in sorted(accepted.items()):
             if first <= index <= last:
                 yield Piece(index, {self.target.segment_id: mask}, accepted=planes[index])

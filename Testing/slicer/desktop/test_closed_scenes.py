@@ -17,7 +17,7 @@ def _propagate(desktop, effect):
     show_layer(desktop, effect, 6)
     widget_named("KPrismPropagate").click()
     settle()
-    assert effect.self()._propagation._propagation is not None
+    assert effect.self()._propagation._runs.last is not None
 
 
 def _close_scene(desktop, effect):
@@ -34,7 +34,7 @@ def test_a_propagation_is_forgotten_when_its_scene_is_closed(desktop, effect, ch
         desktop.deactivate(effect)
     _close_scene(desktop, effect)
     propagation = effect.self()._propagation
-    assert propagation._propagation is None
+    assert propagation._runs.last is None
     assert propagation._options.slices._shown is None
     assert not widget_named("KPrismConfidence").visible
 
@@ -57,7 +57,7 @@ def test_a_propagation_is_forgotten_when_its_nodes_are_deleted(desktop, effect, 
         desktop.activate(effect)
     else:
         effect.self().sourceVolumeNodeChanged()
-    assert effect.self()._propagation._propagation is None
+    assert effect.self()._propagation._runs.last is None
 
 
 def test_a_propagation_of_a_volume_that_is_still_there_is_kept(desktop, effect):
@@ -66,7 +66,7 @@ def test_a_propagation_of_a_volume_that_is_still_there_is_kept(desktop, effect):
     bench = Bench.make(desktop.scene, other, segmentation_node(desktop.scene, other))
     desktop.parameters.SetAndObserveSourceVolumeNode(bench.volume)
     effect.self().sourceVolumeNodeChanged()
-    assert effect.self()._propagation._propagation is not None
+    assert effect.self()._propagation._runs.last is not None
 
 
 def test_the_scene_knows_nothing_of_an_effect_whose_editor_is_gone(desktop, effect):

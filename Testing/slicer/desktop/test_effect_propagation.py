@@ -171,7 +171,7 @@ def test_the_least_certain_slice_is_shown_corrected_and_taken_up(desktop, effect
     _press("KPrismPropagate")
     settle()
     assert np.array_equal(written(desktop)[layer], corrected[layer])
-    assert effect.self()._propagation._propagation.accepted == tuple(sorted((layer, 6)))
+    assert effect.self()._propagation._runs.last.accepted == tuple(sorted((layer, 6)))
 
 
 @pytest.mark.parametrize(("keep", "aside"), [(True, 0), (False, 0), (False, 0.3)])
@@ -232,7 +232,7 @@ def test_the_class_that_is_chosen_goes_along_otherwise_the_segments_name(desktop
     effect.self().scriptedEffect.setParameter("Class", "spleen")
     _press("KPrismPropagate")
     settle()
-    assert effect.self()._propagation._propagation._engine._run.cls == expected
+    assert effect.self()._propagation._runs.last._engine._run.cls == expected
 
 
 def test_editing_waits_for_the_end_of_the_run(desktop, effect, gate):
@@ -311,7 +311,7 @@ def test_choosing_something_else_ends_the_run(desktop, effect, gate, what):
         assert not segment_array(bench.editor, other, "Liver").any()
     desktop.deactivate(effect)
     if what == "scene":
-        assert effect.self()._propagation._propagation is None
+        assert effect.self()._propagation._runs.last is None
 
 
 def test_what_is_wrong_stands_in_the_status_line(desktop, effect, monkeypatch):

@@ -96,7 +96,7 @@ def test_panel_leads_to_the_least_certain_slice_and_takes_its_correction(panel):
     panel.ui.propagateButton.click()
     settle()
     assert np.array_equal(panel.bench.array()[layer], corrected[layer])
-    assert panel.widget.panel._propagation.accepted == (layer, 7)
+    assert panel.widget.panel._runs.last.accepted == (layer, 7)
     panel.widget.cleanup()
 
 

@@ -1,0 +1,76 @@
+"""The propagations that an editor began, so that each goes on where it was left, whatever came in between."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from KPrismLib.errors import KPrismError
+from KPrismLogic.slice_source import content_key
+
+if TYPE_CHECKING:
+    from KPrismLogic.labelmaps import Mask
+    from KPrismLogic.model import Model
+    from KPrismLogic.segment_propagation import SegmentPropagation
+    from KPrismLogic.slice_voxels import SliceVoxels
+    from KPrismLogic.target import Target
+
+#: What each remembers of its slices takes a few megabytes, once it holds nothing of the model.
+_KEPT = 16
+
+
+class KeptPropagations:
+    """The last ones, one for each segment and stack of slices; all but :meth:`_forget_model` is for the main thread.
+
+    Only the last one holds what the model encoded, and none does once that model is unloaded: one that goes on later
+    computes its slices again, and still knows which of them it wrote.
+
+    Args:
+        model: whose predictor they work with.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self._runs: list[SegmentPropagation] = []
+        model.when_replaced(self._forget_model)
+
+    @property
+    def last(self) -> SegmentPropagation | None:
+        """The one that was kept last, or None."""
+        return self._runs[-1] if self._runs else None
+
+    def of(self, target: Target) -> SegmentPropagation | None:
+        """The one that goes on with a target, or None."""
+        return next((run for run in reversed(self._runs) if run.fits(target)), None)
+
+    def keep(self, run: SegmentPropagation) -> None:
+        """Keep one, new or known, as the last."""
+        self.forget_what_is_gone()
+        self._runs = [*(one for one in self._runs if one is not run), run][-_KEPT:]
+        for earlier in self._runs[:-1]:
+            earlier.forget_model()
+
+    def found(self, target: Target, voxels: SliceVoxels, content: Mask) -> bool:
+        """Whether what a segment holds in some voxels is what one of them left there."""
+        ours = [run for run in self._runs if run.target.place[1:] == target.place[1:]]
+        return any(run.record.is_free(voxels, target.segment_id, content) for run in ours)
+
+    def forget_what_is_gone(self) -> list[SegmentPropagation]:
+        """Keep none whose volume, segmentation or segment is gone, or whose volume has other voxels; -> these."""
+        gone = [run for run in self._runs if not _lives(run)]
+        self._runs = [run for run in self._runs if run not in gone]
+        return gone
+
+    def clear(self) -> None:
+        """Keep none."""
+        self._runs = []
+
+    def _forget_model(self) -> None:
+        for run in self._runs:
+            run.forget_model()
+
+
+def _lives(run: SegmentPropagation) -> bool:
+    try:
+        run.target.segment()
+        return content_key(run.target.volume) == run.stack.content
+    except KPrismError:
+        return False

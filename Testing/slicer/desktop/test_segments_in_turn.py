@@ -1,0 +1,106 @@
+"""One segment propagated after another, in the effect and in the panel; and the model unloaded in between."""
+
+import gc
+import weakref
+
+import numpy as np
+import pytest
+
+from KPrismLogic.model import shared_model
+from Testing.slicer.desktop.strict_effect import height_of, settle, show_layer, widget_named, written
+from Testing.slicer.scenes import draw_layers, fill
+
+pytestmark = pytest.mark.usefixtures("flood_propagation")
+
+
+def _press():
+    widget_named("KPrismPropagate").click()
+    settle()
+
+
+def _correct(bench, layer):
+    corrected = bench.array()
+    corrected[layer, :5] = False
+    fill(bench.editor, bench.segmentation, "Liver", corrected)
+    return corrected
+
+
+def _propagate_both(desktop, effect):
+    draw_layers(desktop.bench, 6)
+    show_layer(desktop, effect, 6)
+    _press()
+    draw_layers(desktop.bench, 8, segment_id="Other")
+    desktop.parameters.SetSelectedSegmentID("Other")
+    show_layer(desktop, effect, 8)
+    _press()
+    assert written(desktop, "Other")[[6, 7, 9]].any(axis=(1, 2)).all()
+
+
+def test_the_effect_goes_on_with_a_segment_after_another_one(desktop, effect):
+    _propagate_both(desktop, effect)
+    desktop.parameters.SetSelectedSegmentID("Liver")
+    show_layer(desktop, effect, 4)
+    assert widget_named("KPrismConfidence").visible
+    corrected = _correct(desktop.bench, 4)
+    _press()
+    assert effect.self()._propagation._runs.last.accepted == (4, 6)
+    assert "Done: 9 slices written." in widget_named("KPrismStatus").text
+    assert np.array_equal(written(desktop)[4], corrected[4])
+
+
+def test_a_press_that_starts_nothing_replaces_nothing(desktop, effect):
+    draw_layers(desktop.bench, 6)
+    show_layer(desktop, effect, 6)
+    _press()
+    run = effect.self()._propagation._runs.last
+    draw_layers(desktop.bench, 8, segment_id="Other")
+    desktop.parameters.SetSelectedSegmentID("Other")
+    show_layer(desktop, effect, 8)
+    widget_named("KPrismRange").setValues(height_of(desktop, 8), height_of(desktop, 8))
+    _press()
+    assert "Every slice of the range is kept" in widget_named("KPrismStatus").text
+    assert effect.self()._propagation._runs.last is run
+
+
+def test_the_panel_goes_on_with_a_segment_after_another_one(panel):
+    bench, ui = panel.bench, panel.ui
+    draw_layers(bench, 7)
+    draw_layers(bench, 7, segment_id="Other")
+    for name in ("Liver", "Other"):
+        ui.segmentEdit.setText(name)
+        ui.propagateButton.click()
+        settle()
+    corrected = _correct(bench, 4)
+    ui.segmentEdit.setText("Liver")
+    ui.propagateButton.click()
+    settle()
+    assert panel.widget.panel._runs.last.accepted == (4, 7)
+    assert np.array_equal(bench.array()[4], corrected[4])
+    bench.segmentation.GetSegmentation().RemoveSegment("Liver")
+    panel.widget.exit()
+    panel.widget.enter()
+    assert panel.widget.panel._runs.last.target.segment_id == "Other"
+    panel.widget.cleanup()
+
+
+@pytest.mark.parametrize("how", ["unload", "device", "weights"])
+def test_the_panel_gives_the_memory_of_the_model_back_after_a_propagation(panel, how):
+    model, ui = shared_model(), panel.ui
+    draw_layers(panel.bench, 7)
+    ui.propagateButton.click()
+    settle()
+    gone = weakref.ref(model.predictor())
+    name, device = model.name, model.chosen_device
+    if how == "unload":
+        ui.unloadButton.click()
+    elif how == "device":
+        ui.deviceBox.setCurrentText("cuda")
+        ui.deviceBox.fire("activated(int)", 1)
+    else:
+        ui.modelEdit.setText("base")
+        ui.modelEdit.fire("editingFinished()")
+    gc.collect()
+    assert gone() is None
+    assert ui.confidenceLabel.visible  # what was found is still known
+    model.choose(name, device)
+    panel.widget.cleanup()

@@ -1,0 +1,155 @@
+"""Several segments and planes in turn: each propagation goes on where it was left, only the last holds the model."""
+
+import gc
+import threading
+import weakref
+
+import numpy as np
+import pytest
+
+from KPrismLogic.kept_propagations import KeptPropagations
+from KPrismLogic.segment_propagation import SegmentPropagation
+from KPrismLogic.slice_plane import SlicePlane
+from Testing.slicer.carrying import propagate
+from Testing.slicer.flood_predictor import FloodPredictor
+from Testing.slicer.scenes import LIVER, SPLEEN, Bench, draw_layers, fill, view_plane
+
+pytestmark = pytest.mark.usefixtures("flood_propagation")
+
+
+@pytest.fixture
+def bench(scene):
+    return Bench.of_body(scene, "flipped")
+
+
+@pytest.fixture
+def kept(bench):
+    return KeptPropagations(bench.engine.model)
+
+
+def _go_on(bench, kept, segment_id="Liver", kind="axial", k=6):
+    """As a press of Propagate, in the slice that passes layer ``k``."""
+    plane = SlicePlane.of_volume(bench.volume, kind).moved_to(bench.ras(k, 6, 7))
+    target = bench.target(plane, segment_id)
+    run = SegmentPropagation.continued(kept.of(target), target, bench.editor.geometry(), keep_drawn=True)
+    kept.keep(run)
+    assert propagate(bench, run) is None
+    return run
+
+
+@pytest.mark.parametrize("between", ["segment", "plane"])
+def test_what_was_corrected_counts_though_something_else_was_propagated_since(bench, kept, between):
+    draw_layers(bench, 6)
+    first = _go_on(bench, kept)
+    if between == "segment":
+        draw_layers(bench, 8, segment_id="Other")
+        other = _go_on(bench, kept, "Other", k=8)
+    else:
+        other = _go_on(bench, kept, kind="sagittal")
+    assert other is kept.last
+    corrected = bench.array()
+    corrected[4, :5] = False
+    fill(bench.editor, bench.segmentation, "Liver", corrected)
+    assert _go_on(bench, kept) is first is kept.last
+    assert first.accepted == (4, 6)
+    assert first.confidence.keys() >= {3, 5, 7, 8, 9}
+
+
+def test_where_the_structure_ends_earlier_by_now_nothing_of_the_first_run_is_left(bench, kept):
+    draw_layers(bench, 6)
+    _go_on(bench, kept)
+    draw_layers(bench, 8, segment_id="Other")
+    _go_on(bench, kept, "Other", k=8)
+    ended = bench.array()
+    assert ended[3].any()
+    ended[4] = False
+    fill(bench.editor, bench.segmentation, "Liver", ended)
+    assert _go_on(bench, kept).accepted == (4, 6)
+    assert not bench.array()[:5].any()
+    assert np.array_equal(bench.array()[5:], LIVER[5:])
+
+
+def test_only_the_last_holds_what_the_model_encoded(bench, kept):
+    draw_layers(bench, 6)
+    first = _go_on(bench, kept)
+    engine = weakref.ref(first._engine)
+    draw_layers(bench, 8, segment_id="Other")
+    last = _go_on(bench, kept, "Other", k=8)
+    gc.collect()
+    assert engine() is None
+    assert last._engine is not None
+
+
+def test_as_many_are_kept_as_memory_allows(bench, kept, monkeypatch):
+    monkeypatch.setattr("KPrismLogic.kept_propagations._KEPT", 2)
+    fill(bench.editor, bench.segmentation, "Liver", LIVER)
+    targets = [bench.target(view_plane(kind, bench.ras(6, 6, 7))) for kind in ("axial", "coronal", "sagittal")]
+    for target in targets:
+        kept.keep(SegmentPropagation(target))
+    assert [kept.of(target) is not None for target in targets] == [False, True, True]
+
+
+@pytest.mark.parametrize("gone", ["segment", "segmentation", "volume", "voxels", "nothing"])
+def test_what_is_gone_is_forgotten(bench, kept, gone):
+    draw_layers(bench, 6)
+    run = SegmentPropagation(bench.target(view_plane("axial", bench.ras(6, 6, 7))))
+    kept.keep(run)
+    if gone == "segment":
+        bench.segmentation.GetSegmentation().RemoveSegment("Liver")
+    elif gone == "voxels":
+        bench.volume.GetImageData().GetPointData().GetScalars().Modified()
+    elif gone != "nothing":
+        bench.volume.GetScene().RemoveNode(getattr(bench, gone))
+    assert kept.forget_what_is_gone() == ([] if gone == "nothing" else [run])
+    assert kept.last is (run if gone == "nothing" else None)
+
+
+@pytest.mark.parametrize("how", ["unloaded", "another device"])
+def test_nothing_holds_a_model_that_is_not_used_any_more(bench, kept, how):
+    draw_layers(bench, 6)
+    run, model = _go_on(bench, kept), bench.engine.model
+    bench.click(view_plane("axial", bench.ras(8, 6, 14)), bench.ras(8, 6, 14))
+    known, accepted = dict(run.confidence), run.accepted
+    gone = weakref.ref(bench.predictor)
+    bench.predictor = None
+    model.unload() if how == "unloaded" else model.choose(model.name, "cuda")
+    gc.collect()
+    assert gone() is None
+    assert bench.engine.kept == 0
+    assert (run.confidence, run.accepted) == (known, accepted)
+    other = FloodPredictor()
+    model.use(other)
+    corrected = bench.array()
+    corrected[4] = SPLEEN[4] | LIVER[4]
+    fill(bench.editor, bench.segmentation, "Liver", corrected)
+    assert _go_on(bench, kept) is run
+    assert other.predictions > 0
+
+
+def test_a_model_knows_nobody_who_is_gone(bench):
+    model = bench.engine.model
+    before = len(model._followers)
+    followers = [KeptPropagations(model) for _ in range(3)]
+    del followers
+    gc.collect()
+    model.unload()
+    assert len(model._followers) == before
+
+
+def test_a_run_goes_on_with_the_model_that_is_chosen_meanwhile(bench, session):
+    first, second = weakref.ref(bench.predictor), FloodPredictor()
+    threads = set()
+    second.before_prediction = lambda: threads.add(threading.current_thread())
+
+    def choose():
+        if len(session.written) == 3:
+            bench.predictor = None
+            bench.engine.model.use(second)
+
+    session.start(progress=choose).wait()
+    assert session.ends == [None]
+    gc.collect()
+    assert first() is None
+    assert second.predictions == session.run.done == len(set(session.written))
+    assert threading.main_thread() not in threads
+    assert np.array_equal(bench.array(), LIVER)
