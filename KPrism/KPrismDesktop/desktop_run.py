@@ -47,6 +47,12 @@ class DesktopRun:
         self._controller: SliceController | None = None
         self._volume_run: VolumeRun | None = None
         self._cancelled = False
+        self._fruitless = True
+
+    @property
+    def fruitless(self) -> bool:
+        """Whether an error or the user has ended it before it changed anything."""
+        return self._fruitless
 
     def segment_slice(self, target: Target, class_name: str) -> None:
         """Segment a slice by class.
@@ -92,6 +98,7 @@ class DesktopRun:
             return True
 
         def on_end(error: Exception | None) -> None:
+            self._fruitless = (error is not None or self._cancelled) and not run.has_changed_something
             if error is None and run.done == 0 and not self._cancelled:
                 self._end("Done: in this range there was nothing left to segment.")
             elif error is None:
@@ -126,6 +133,7 @@ class DesktopRun:
             self._end("Stopped; nothing was changed.")
 
     def _on_written(self, answer: Answer) -> None:
+        self._fruitless = False
         self._end(answer.remark or f"Done in {answer.milliseconds:.0f} ms.")
 
     def _on_failed(self, error: Exception) -> None:

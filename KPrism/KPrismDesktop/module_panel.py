@@ -25,7 +25,7 @@ from KPrismLogic.readiness import classes_of
 from KPrismLogic.runner import ThreadRunner
 from KPrismLogic.segment_editing import LogicEditor
 from KPrismLogic.segment_propagation import SegmentPropagation
-from KPrismLogic.segments import add_segment, segment_named
+from KPrismLogic.segments import add_segment, remove_if_empty, segment_named
 from KPrismLogic.slice_plane import NORMAL_AXES, SlicePlane
 from KPrismLogic.slice_stack import SliceStack
 from KPrismLogic.target import Target
@@ -52,6 +52,7 @@ class ModulePanel:
         self._runner = ThreadRunner(QtPump())
         self._run: DesktopRun | None = None
         self._runs = KeptPropagations(logic.model)
+        self._made: Target | None = None  # whose segment was made for what was asked last
         self._model = ModelSection(self.ui, logic.engine, self._show_classes)
         self._scene = SceneLink(self.ui, self._forget_scene)
         ui = self.ui
@@ -175,7 +176,9 @@ class ModulePanel:
             self._show_confidence()
 
     def _on_finished(self, sentence: str) -> None:
-        self._run = None
+        if self._run is not None and self._run.fruitless:
+            self._remove_made()
+        self._run = self._made = None
         self._show_running(False)
         self._say(sentence)
         self._model.show()
@@ -198,9 +201,19 @@ class ModulePanel:
             raise InvalidPrompt("Choose a volume and a segmentation, and name a segment, first.")
         check_editable(volume, segmentation)
         segment_id = segment_named(segmentation, name)
-        if segment_id is None and new is None:
+        if segment_id is not None:
+            self._made = None
+            return Target(volume, segmentation, segment_id, plane)
+        if new is None:
             raise InvalidReference(f"{segmentation.GetName()} has no segment {name}; segment it in one slice first.")
-        return Target(volume, segmentation, segment_id or add_segment(segmentation, name, new), plane)
+        self._made = Target(volume, segmentation, add_segment(segmentation, name, new), plane)
+        return self._made
+
+    def _remove_made(self) -> None:
+        """Leave no segment behind for which there is nothing."""
+        if self._made is not None:
+            remove_if_empty(self._made.segmentation, self._made.segment_id)
+            self._made = None
 
     def _class_name(self) -> str:
         class_name = str(self.ui.classBox.currentText)
@@ -245,6 +258,7 @@ class ModulePanel:
         except KPrismError as error:
             if self._run is not None:
                 self._run.cancel()
+            self._remove_made()
             self._say(str(error))
 
     def _say(self, sentence: str) -> None:

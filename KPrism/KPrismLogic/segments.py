@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from KPrismLib.errors import InvalidMask
 from KPrismLib.terminology import term_for
+from KPrismLogic.labelmaps import labelmap_of, voxels_of
 
 if TYPE_CHECKING:
     import slicer
@@ -56,6 +57,13 @@ def add_segment(segmentation: slicer.vtkMRMLSegmentationNode, name: str, class_n
     apply_term(content.GetSegment(added), class_name)
     content.GetSegment(added).SetName(name)
     return added
+
+
+def remove_if_empty(segmentation: slicer.vtkMRMLSegmentationNode, segment_id: str) -> None:
+    """Take a segment away again, if it is still there and nobody has drawn in it."""
+    labelmap, value = labelmap_of(segmentation, segment_id)
+    if labelmap is None or not (voxels_of(labelmap) == value).any():
+        segmentation.GetSegmentation().RemoveSegment(segment_id)
 
 
 def apply_term(segment: slicer.vtkSegment, class_name: str) -> None:

@@ -8,6 +8,7 @@ import pytest
 import slicer
 from vtk.util.numpy_support import vtk_to_numpy
 
+from KPrismLib.errors import InvalidImage, InvalidWeights
 from KPrismLogic.model import shared_model
 from Testing.slicer.desktop.strict_effect import settle
 from Testing.slicer.scenes import LIVER, SPLEEN, body, draw_layers, fill, volume_node
@@ -228,6 +229,55 @@ def test_panel_leaves_no_segment_behind_in_a_segmentation_of_surfaces(panel):
     settle()
     assert "stored as Closed surface" in panel.ui.statusLabel.text
     assert not panel.bench.segmentation.GetSegmentation().GetSegmentIdBySegmentName("New")
+    panel.widget.cleanup()
+
+
+@pytest.mark.parametrize("button", ["segmentButton", "classVolumeButton"])
+@pytest.mark.parametrize("end", ["failed", "cancelled", "failed, but drawn in meanwhile", "nothing found"])
+def test_panel_leaves_a_new_segment_behind_only_if_something_came_of_it(panel, button, end):
+    content = panel.bench.segmentation.GetSegmentation()
+    gate, reached = threading.Event(), threading.Event()
+
+    def hold():
+        reached.set()
+        assert gate.wait(20)
+        if end.startswith("failed"):
+            raise InvalidWeights("damaged")
+
+    shared_model().predictor().before_prediction = hold
+    shared_model().predictor().class_probabilities = lambda images, classes: (
+        hold() or np.zeros((len(images), len(classes), *images[0].pixels.shape), np.float32)
+    )
+    panel.red.SetSliceToRASByNTP(0, 0, 1, -1, 0, 0, *panel.bench.ras(1, 6, 7), 0)  # beside the structure
+    panel.ui.classBox.clear()
+    panel.ui.classBox.addItems(["liver"])
+    panel.ui.segmentEdit.setText("Brand new")
+    getattr(panel.ui, button).click()
+    assert reached.wait(20)
+    made = content.GetSegmentIdBySegmentName("Brand new")
+    assert made
+    if "drawn" in end:
+        draw_layers(panel.bench, 8, segment_id=made)
+    if end == "cancelled":
+        panel.ui.cancelButton.click()
+    gate.set()
+    settle()
+    assert bool(content.GetSegmentIdBySegmentName("Brand new")) == (end not in ("failed", "cancelled"))
+    panel.widget.cleanup()
+
+
+def test_panel_leaves_no_new_segment_behind_for_a_range_without_slices(panel, monkeypatch):
+    panel.ui.classBox.clear()
+    panel.ui.classBox.addItems(["liver"])
+    panel.ui.segmentEdit.setText("Brand new")
+
+    def chosen(_):
+        raise InvalidImage("There is no slice.")
+
+    monkeypatch.setattr(panel.widget.panel._slices, "chosen", chosen)
+    panel.ui.classVolumeButton.click()
+    assert panel.ui.statusLabel.text == "There is no slice."
+    assert not panel.bench.segmentation.GetSegmentation().GetSegmentIdBySegmentName("Brand new")
     panel.widget.cleanup()
 
 
