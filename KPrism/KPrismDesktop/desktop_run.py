@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from typing import TYPE_CHECKING
 
@@ -102,8 +102,7 @@ class DesktopRun:
             if error is None and run.done == 0 and not self._cancelled:
                 self._end("Done: in this range there was nothing left to segment.")
             elif error is None:
-                done = f"{'Stopped' if self._cancelled else 'Done'}: {run.done} slices written."
-                self._end(" ".join(filter(None, (done, run.remark, "" if self._cancelled else advise()))))
+                self._end(" ".join(filter(None, self._outcome(run, advise))))
             elif isinstance(error, NoLongerWanted) and _is_deleted(target):
                 # Its slices read as empty, which looks like an undo to whoever wrote them.
                 self._end("The segment was deleted; the rest was not segmented.")
@@ -131,6 +130,15 @@ class DesktopRun:
             self._volume_run.cancel()
         else:
             self._end("Stopped; nothing was changed.")
+
+    def _outcome(self, run: VolumeRun, advise: Callable[[], str]) -> Iterator[str]:
+        """What is to be said of a run that no error ended."""
+        if run.written or not run.done:
+            yield f"{'Stopped' if self._cancelled else 'Done'}: {run.written} slices written."
+        yield run.remark
+        # How to find more is nobody's question before what was found can be written.
+        if run.written and not self._cancelled:
+            yield advise()
 
     def _on_written(self, answer: Answer) -> None:
         self._fruitless = False

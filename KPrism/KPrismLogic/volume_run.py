@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from KPrismLib.errors import InvalidImage, KPrismError
-from KPrismLogic.grid_coverage import LEFT_OUT, nothing_covered, pixels_outside
+from KPrismLogic.grid_coverage import nothing_covered, pixels_outside
 from KPrismLogic.labelmaps import Mask, grid_key
 from KPrismLogic.lesson import Lesson
 from KPrismLogic.oblique_voxels import ObliqueVoxels
+from KPrismLogic.run_tally import RunTally
 from KPrismLogic.segment_editing import Editor, write_voxels
-from KPrismLogic.slice_engine import LEFT_GPU
 from KPrismLogic.slice_voxels import SliceVoxels, layers_in, voxels_in
 from KPrismLogic.target import NoLongerWanted
 from KPrismLogic.volume_piece import Piece
@@ -69,7 +69,7 @@ class VolumeRun:
         volume, segmentation: the nodes.
         stack: the slices of the volume.
         record: what earlier runs wrote; None for nothing.
-        progress: called with each piece that was written and each lesson, and how many slices are written so far;
+        progress: called with each piece that was written and each lesson, and how many slices are reached so far;
             false stops the run there.
         finished: called once at the end with None, or with what ended the run; it is an error, too, when the
             segmentation's grid covers nothing of what was found.
@@ -96,20 +96,21 @@ class VolumeRun:
         self._iterator: Iterator[Step] | None = None
         self._predictor: Predictor | None = None  # that the iterator works with
         self._running = False
-        self._left_gpu = False
         self._before: dict[Place, bytes] = {}  # what there was before the run
         self._grid: tuple[float, ...] = ()  # of the segmentation, as long as the run lasts
         self._begun = False  # whether the undo state of the run is kept
         self._last: list[_Change] = []  # of the last piece that changed something
-        self._reached: set[int] = set()  # slices; a run may come back to one
-        # By slice: pixels that were found, and those of them that the segmentation's grid does not cover.
-        self._found: dict[int, int] = {}
-        self._outside: dict[int, int] = {}
+        self._tally = RunTally()
 
     @property
     def done(self) -> int:
-        """How many slices were written."""
-        return len(self._reached)
+        """How many slices were reached."""
+        return self._tally.done
+
+    @property
+    def written(self) -> int:
+        """How many slices were reached, without those that the editor's masks left as they were."""
+        return self._tally.written
 
     @property
     def has_changed_something(self) -> bool:
@@ -119,7 +120,7 @@ class VolumeRun:
     @property
     def remark(self) -> str:
         """Something the user should know at the end, or ""."""
-        return " ".join([LEFT_GPU] * self._left_gpu + [LEFT_OUT] * any(self._outside.values()))
+        return self._tally.remark
 
     def start(self, pieces: Pieces) -> None:
         """Begin."""
@@ -142,7 +143,7 @@ class VolumeRun:
 
     def _begin_on_cpu(self, predictor: Predictor) -> Step | None:
         """Once more from the start: what the run holds on the GPU is worth nothing here, and is found again."""
-        self._left_gpu = True
+        self._tally.left_gpu = True
         return self._begin(predictor)
 
     def _begin(self, predictor: Predictor) -> Step | None:
@@ -173,7 +174,7 @@ class VolumeRun:
             return  # Cancelled by what was told of the progress.
         if going_on:
             self._runner.submit(self._next, self._on_step)
-        elif sum(self._found.values()) > sum(self._outside.values()) or not any(self._outside.values()):
+        elif self._tally.is_covered:
             self._end(None)
         else:
             self._end(nothing_covered())
@@ -220,12 +221,11 @@ class VolumeRun:
             else:
                 shown = voxels_in(self._stack.image_in(piece.accepted), self._segmentation, geometry)
                 places = self._fill(layers, shown, segment_id, mask)
-            changes += self._change(segment_id, list(places))
+            changes += self._change(piece.index, segment_id, list(places))
         self._last = changes or self._last
         if piece.accepted is not None:
             return True
-        self._reached.add(piece.index)
-        self._found[piece.index], self._outside[piece.index] = found, outside
+        self._tally.reach(piece.index, found=found, outside=outside)
         return self._progress(piece, self.done)
 
     def _put(self, layers: Sequence[SliceVoxels], segment_id: str, mask: Mask) -> Iterator[_Wanted]:
@@ -249,14 +249,18 @@ class VolumeRun:
                 if self._record.is_free(voxels, segment_id, content):
                     yield voxels, shown.read(self._segmentation, segment_id), content
 
-    def _change(self, segment_id: str, places: Sequence[_Wanted]) -> Iterator[_Change]:
-        """Write, and tell what changed."""
-        if not self._begun and any(not np.array_equal(wanted, content) for _, wanted, content in places):
-            self._editor.save_state()
-            self._begun = True
+    def _change(self, index: int, segment_id: str, places: Sequence[_Wanted]) -> Iterator[_Change]:
+        """Write into a slice, and tell what changed."""
+        if any(not np.array_equal(wanted, content) for _, wanted, content in places):
+            self._tally.ask_for_change(index)
+            if not self._begun:
+                self._editor.save_state()
+                self._begun = True
         write_voxels(self._editor, segment_id, places)
         for voxels, _, content in places:
             after = voxels.read(self._segmentation, segment_id)
+            if not np.array_equal(after, content):
+                self._tally.change(index)
             before, left = voxels.fingerprint(content), voxels.fingerprint(after)
             self._record.wrote(voxels, segment_id, before, left)
             if voxels.key is not None:

@@ -139,6 +139,18 @@ def test_array_reader_of_the_tests_reads_what_was_drawn(bench):
     assert np.array_equal(segment_array(bench.editor, bench.segmentation, "Seen"), noise)
 
 
+@pytest.mark.parametrize("low", [50, 250])
+def test_the_result_of_a_volume_says_where_masks_let_nothing_be_written(scene, low):
+    bench = Bench.of_body(scene, "anisotropic")
+    rules = scene.AddNewNodeByClass("vtkMRMLSegmentEditorNode")
+    rules.SetSourceVolumeIntensityMask(True)
+    rules.SetSourceVolumeIntensityMaskRange(low, 300)
+    model = Model()
+    model.use(FloodPredictor())
+    result = KPrismLogic(model).segmentVolume(bench.volume, bench.segmentation, ["liver"], editorNode=rules)
+    assert ("masking" in result.remark, "nothing was changed" in result.remark) == (low == 250, low == 250)
+
+
 @pytest.mark.parametrize("mode", ["EditAllowedOutsideAllSegments", "EditAllowedOutsideVisibleSegments"])
 @pytest.mark.parametrize("classes", [["spleen", "liver"], ["liver", "spleen"]])
 def test_each_class_of_a_volume_is_outside_the_other_segments_not_outside_itself(scene, mode, classes):

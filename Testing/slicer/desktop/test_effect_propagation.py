@@ -268,6 +268,31 @@ def test_the_editors_rules_hold(desktop, effect):
     assert np.array_equal(written(desktop), LIVER & ~other)
 
 
+@pytest.mark.parametrize("somewhere", [False, True])
+def test_it_is_said_where_masking_let_nothing_be_written(desktop, effect, somewhere):
+    known = draw_layers(desktop.bench, 6)
+    area = np.zeros(body().shape, bool)
+    area[:6] = somewhere
+    fill(desktop.bench.editor, desktop.bench.segmentation, "Other", area)
+    desktop.parameters.SetMaskMode(slicer.vtkMRMLSegmentationNode.EditAllowedInsideSingleSegment)
+    desktop.parameters.SetMaskSegmentID("Other")
+    show_layer(desktop, effect, 6)
+    _press("KPrismPropagate")
+    settle()
+    assert np.array_equal(written(desktop), known | (LIVER & area))
+    masked = "The Segment Editor's masking (editable area or intensity range) lets nothing be written"
+    if somewhere:
+        # Of ten slices, with those beside the structure, layers 7 to 9 are outside the area.
+        assert _status().endswith(f"– Done: 7 slices written. {masked} in 3 of the slices.")
+        return
+    assert _status().endswith(f"– {masked} where this was found; nothing was changed.")
+    desktop.parameters.SetMaskMode(slicer.vtkMRMLSegmentationNode.EditAllowedEverywhere)
+    _press("KPrismPropagate")
+    settle()
+    assert np.array_equal(written(desktop), LIVER)
+    assert _status().endswith("Done: 10 slices written.")
+
+
 def test_leaving_ends_the_run_and_leaves_nothing_behind(desktop, effect, gate):
     known = draw_layers(desktop.bench, 6)
     show_layer(desktop, effect, 6)
