@@ -65,16 +65,49 @@ def fingerprint(*arrays: npt.NDArray[Any]) -> bytes:
 
 def values_at(labelmap: slicer.vtkOrientedImageData, i: Indices, j: Indices, k: Indices) -> npt.NDArray[Any]:
     """Values of a labelmap at voxels, arrays that broadcast together; 0 outside."""
-    from vtk.util.numpy_support import vtk_to_numpy
+    voxels, starts = voxels_of(labelmap), labelmap.GetExtent()[::2]
+    places = [index - start for index, start in zip((i, j, k), starts, strict=True)]
+    box = _box_at(voxels, places)
+    return _gathered(voxels, places) if box is None else box
 
-    extent = labelmap.GetExtent()
-    voxels = vtk_to_numpy(labelmap.GetPointData().GetScalars())
+
+def _box_at(voxels: npt.NDArray[Any], places: Sequence[Indices]) -> npt.NDArray[Any] | None:
+    """As :func:`_gathered`, where the voxels are a box of (k, j, i), as those of parallel slices are; otherwise None.
+
+    It takes a tenth of the time, and slices come by hundreds.
+    """
+    values = np.zeros(np.broadcast_shapes(*(place.shape for place in places)), voxels.dtype)
+    source: list[int | slice] = []
+    target: list[int | slice] = [0] * values.ndim
+    order: list[int] = []
+    for place, count in zip(reversed(places), voxels.shape, strict=True):
+        line, along = place.ravel(), [axis for axis, length in enumerate(place.shape) if length > 1]
+        if len(line) == 0 or len(along) > 1 or set(along) & set(order):
+            return None
+        steps = np.diff(line)
+        backwards = len(steps) > 0 and steps[0] < 0
+        if (steps != (-1 if backwards else 1)).any():
+            return None
+        within = np.flatnonzero((line >= 0) & (line < count))
+        if len(within) == 0:
+            return values
+        first, last = int(line[within[0]]), int(line[within[-1]])
+        if not along:
+            source.append(first)
+            continue
+        source.append(slice(first, last - 1 if last else None, -1) if backwards else slice(first, last + 1))
+        target[along[0]] = slice(int(within[0]), int(within[-1]) + 1)
+        order += along
+    values[tuple(target)] = voxels[tuple(source)].transpose(np.argsort(order))
+    return values
+
+
+def _gathered(voxels: npt.NDArray[Any], places: Sequence[Indices]) -> npt.NDArray[Any]:
+    """Values of voxels (k, j, i) at places, of each how far along i, j and k from the first; 0 outside."""
     within: Any = None
     flat: Any = 0
     stride = 1
-    for axis, index in enumerate((i, j, k)):
-        count = extent[2 * axis + 1] - extent[2 * axis] + 1
-        place = index - extent[2 * axis]
+    for place, count in zip(places, voxels.shape[::-1], strict=True):
         # Nearly always all is inside, and of a million voxels that is worth knowing.
         if place.size and (place.min() < 0 or place.max() >= count):
             inside = (place >= 0) & (place < count)
@@ -82,7 +115,7 @@ def values_at(labelmap: slicer.vtkOrientedImageData, i: Indices, j: Indices, k: 
             place = np.clip(place, 0, count - 1)
         flat = flat + stride * place
         stride *= count
-    values = voxels[flat]
+    values = voxels.ravel()[flat]
     return values if within is None else np.where(within, values, 0)
 
 

@@ -65,7 +65,9 @@ class LayerVoxels:
         if not extent[across, 0] <= layer <= extent[across, 1]:
             seen = np.zeros((1, 1), dtype=bool)
         row, column = np.clip(row, 0, rows - 1), np.clip(column, 0, columns - 1)
-        seen = np.broadcast_to(seen & image.inside[row, column], shape)
+        if image.stack_index is None:  # otherwise all is inside
+            seen = seen & image.inside[row, column]
+        seen = np.broadcast_to(seen, shape)
         return cls(image, geometry, across, layer, starts, shape, row, column, seen)
 
     @property

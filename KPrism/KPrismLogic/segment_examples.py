@@ -71,7 +71,7 @@ class SegmentExamples:
             InvalidImage: the plane is no slice of the stack.
         """
         index = self.stack.index_of(plane)
-        mask = self._shown_in(plane)
+        mask = self._shown_in(plane, index)
         self._name = self.target.segment().GetName()
         # An empty slice that no run has reached says nothing: the user has only scrolled on.
         known = index in self._accepted or index in self._confidence
@@ -90,7 +90,7 @@ class SegmentExamples:
         here = self.stack.index_of(shown)
         for plane in planes:
             index = self.stack.index_of(plane) if self.stack.holds(plane) else here
-            if index != here and (mask := self._shown_in(plane)).any():
+            if index != here and (mask := self._shown_in(plane, index)).any():
                 self._accept(index, mask, plane, drawn=False)
 
     def accept_changed(self, geometry: slicer.vtkOrientedImageData | None) -> None:
@@ -142,7 +142,7 @@ class SegmentExamples:
                 # What the earlier grid is too coarse to see is no work of a run that wrote on that grid.
                 finer = [one for one, now in held if not np.array_equal(now, one.look_up(before, 1, segmentation))]
                 if finer:
-                    self._accept_now(index, finer, geometry)
+                    self._accept_found(index, finer, geometry)
                     continue
                 for voxels, content in held:
                     as_it_is = voxels.fingerprint(content)
@@ -216,28 +216,32 @@ class SegmentExamples:
             changed, undone: those of its layers that somebody changed, and those that were undone, since a run wrote.
             geometry: the grid.
         """
-        segmentation, plane = self.target.segmentation, self._accepted.plane(index)
-        image = None if plane is None else self.stack.image_in(plane)
-        if image is None or segment_in_slice(image, segmentation, self.target.segment_id).any():
-            self._accept_now(index, changed, geometry)
+        plane = self._accepted.plane(index)
+        if plane is None:
+            self._accept_found(index, changed, geometry)
             return
-        shown = voxels_in(image, segmentation, geometry).key
+        mask = self._shown_in(plane, index)
+        if mask.any():
+            self._accept_as(index, mask, plane)
+            return
+        shown = voxels_in(self.stack.image_in(plane), self.target.segmentation, geometry).key
         # What a run found is emptied on purpose, also where the layer does not tell, as it does not in oblique slices.
         emptied = self._areas.get(index, 0) > 0 or not self._accepted.shows(index, index)
         if shown in [one.key for one in undone] or not (emptied or shown in [one.key for one in changed]):
             self._accepted.retract(index)
         else:
-            self._accept_now(index, changed, geometry)
+            self._accept_as(index, mask, plane)
 
-    def _accept_now(self, index: int, changed: Sequence[SliceVoxels], geometry: slicer.vtkOrientedImageData) -> None:
-        """Vouch for a slice as it is now, in the layer that it shows, or in a changed one if that was not changed."""
-        segmentation = self.target.segmentation
-        plane = self._accepted.plane(index) or self.stack.planes[index]
-        if changed and index in self._confidence:
-            shown = voxels_in(self.stack.image(index), segmentation, geometry)
-            if shown.key not in [one.key for one in changed]:
-                plane = plane.moved_to(changed[0].middle(segmentation))
-        mask = self._shown_in(plane)
+    def _accept_found(self, index: int, changed: Sequence[SliceVoxels], geometry: slicer.vtkOrientedImageData) -> None:
+        """Vouch for a slice that a run wrote as it is now, in the layer that it shows, or in a changed one."""
+        segmentation, plane = self.target.segmentation, self.stack.planes[index]
+        shown = voxels_in(self.stack.image(index), segmentation, geometry)
+        if shown.key not in [one.key for one in changed]:
+            plane = plane.moved_to(changed[0].middle(segmentation))
+        self._accept(index, self._shown_in(plane, index), plane)
+
+    def _accept_as(self, index: int, mask: Mask, plane: SlicePlane) -> None:
+        """Vouch for an accepted slice as it is now."""
         before = self._accepted.mask(index)
         if before is None or not np.array_equal(mask, before):
             self._accept(index, mask, plane)
@@ -248,9 +252,10 @@ class SegmentExamples:
             return None
         return as_large(self._grid, geometry)
 
-    def _shown_in(self, plane: SlicePlane) -> Mask:
+    def _shown_in(self, plane: SlicePlane, index: int) -> Mask:
         """The segment in a slice; of a segmentation finer than the volume, in the layer that the plane shows."""
-        return segment_in_slice(self.stack.image_in(plane), self.target.segmentation, self.target.segment_id)
+        image = self.stack.image(index) if plane is self.stack.planes[index] else self.stack.image_in(plane)
+        return segment_in_slice(image, self.target.segmentation, self.target.segment_id)
 
     def _accept(self, index: int, mask: Mask, plane: SlicePlane, *, drawn: bool | None = None) -> None:
         self._accepted.put(index, mask, plane, drawn=drawn)

@@ -36,23 +36,32 @@ class SliceImage:
     """A slice as the model sees it.
 
     Attributes:
-        pixels: ``(rows, columns)`` or ``(rows, columns, 3)``, in the volume's type; of an oblique slice interpolated.
+        seen: the pixels, in any order of memory, which may be the volume's own.
         inside: bool ``(rows, columns)``, False where a pixel of an oblique slice lies outside the volume.
         plane: the plane in the world.
         world_from_pixel: 4x4; maps ``(column, row, millimetres along the normal, 1)`` to RAS mm.
         stack_index: position in the stack of voxel slices, or None for an oblique slice.
     """
 
-    pixels: npt.NDArray[Any]
+    seen: npt.NDArray[Any]
     inside: npt.NDArray[np.bool_]
     plane: SlicePlane
     world_from_pixel: Matrix
     stack_index: int | None
 
     @property
+    def pixels(self) -> npt.NDArray[Any]:
+        """``(rows, columns)`` or ``(rows, columns, 3)``, in the volume's type; of an oblique slice interpolated.
+
+        New ones whenever somebody asks: most want to know where they lie, of hundreds of slices at once.
+        """
+        # A copy: of one mirrored row numpy calls a view contiguous, though its memory runs backwards.
+        return self.seen.copy()
+
+    @property
     def shape(self) -> tuple[int, int]:
         """(rows, columns)."""
-        rows, columns = self.pixels.shape[:2]
+        rows, columns = self.seen.shape[:2]
         return rows, columns
 
     @property
@@ -174,8 +183,7 @@ def _take(grid: VoxelGrid, across: int, plane: SlicePlane) -> SliceImage:
         if against:
             pixels = pixels[:, ::-1] if axis == columns else pixels[::-1]
     matrix = _pixel_matrix(steps[0], steps[1], exact.normal, world[:3, :3] @ corner + world[:3, 3])
-    # A copy: of one mirrored row numpy calls a view contiguous, though its memory runs backwards.
-    return SliceImage(pixels.copy(), np.ones(pixels.shape[:2], bool), exact, matrix, index)
+    return SliceImage(pixels, np.broadcast_to(np.True_, pixels.shape[:2]), exact, matrix, index)
 
 
 def shows(grid: VoxelGrid, plane: SlicePlane, frame: Frame) -> bool:
@@ -202,7 +210,7 @@ def _reslice(grid: VoxelGrid, plane: SlicePlane, frame: Frame | None) -> SliceIm
     else:
         pixels = pixels[..., :3]
         pixels[~inside] = 0
-    return SliceImage(np.ascontiguousarray(pixels), inside, plane, matrix, None)
+    return SliceImage(pixels, inside, plane, matrix, None)
 
 
 def _oblique_pixels(grid: VoxelGrid, plane: SlicePlane, frame: Frame) -> tuple[Matrix, npt.NDArray[np.bool_]]:

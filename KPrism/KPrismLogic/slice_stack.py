@@ -43,6 +43,7 @@ class SliceStack:
     frame: Frame
     content: Hashable
     modality: str | None = field(default=None)
+    _images: dict[int, SliceImage] = field(default_factory=dict, init=False, repr=False)
 
     @classmethod
     def through(cls, volume: slicer.vtkMRMLVolumeNode, plane: SlicePlane) -> SliceStack:
@@ -98,7 +99,12 @@ class SliceStack:
 
     def image(self, index: int) -> SliceImage:
         """Slice ``index``, and where its pixels lie."""
-        return cut_grid(self.grid, self.planes[index], self.frame)
+        image = self._images.get(index)
+        if image is None:
+            image = cut_grid(self.grid, self.planes[index], self.frame)
+            if image.stack_index is not None:  # An oblique one has pixels of its own; all of them take too much memory.
+                self._images[index] = image
+        return image
 
     def image_in(self, plane: SlicePlane) -> SliceImage:
         """The slice of a parallel plane that may lie between two; its pixels are those of the nearest."""

@@ -3,6 +3,7 @@
 Times are the main thread's own CPU time, so that a busy machine does not fail them.
 """
 
+import functools
 import statistics
 import time
 
@@ -11,6 +12,7 @@ import pytest
 
 from KPrismLogic.drawn_slices import slices_at
 from KPrismLogic.runner import ThreadRunner
+from KPrismLogic.segment_propagation import SegmentPropagation
 from KPrismLogic.slice_plane import SlicePlane
 from KPrismLogic.slice_stack import SliceStack
 from Testing.slicer.scenes import Bench, fill, segmentation_node, view_plane, volume_node
@@ -77,6 +79,18 @@ def test_slices_with_a_segment_are_found_as_quickly_across_as_along_its_memory(b
         assert len(slices_at(stack, bench.segmentation, NAMES[1])) >= 200
         seconds[plane] = time.thread_time() - began
     assert seconds["sagittal"] < 3 * seconds["axial"]
+
+
+@pytest.mark.parametrize("plane", ["axial", "sagittal"])
+def test_pressing_propagate_again_looks_through_hundreds_of_slices_in_a_moment(bench, plane):
+    target = bench.target(view_plane(plane, bench.ras(150, 15, 200)), NAMES[0])
+    again = functools.partial(SegmentPropagation.continued, target=target, geometry=bench.editor.geometry())
+    run = again(None, keep_drawn=True)
+    assert len(run.accepted) >= 200
+    began = time.thread_time()
+    assert again(run, keep_drawn=True) is run
+    milliseconds = (time.thread_time() - began) * 1000
+    assert milliseconds / len(run.accepted) < 4
 
 
 def test_memory_is_bounded_by_the_setting(bench):
