@@ -107,7 +107,14 @@ def _panel_section(item: str, view: View, pictures: Path) -> Section | None:
     source = view.results.root / view.model / PICTURES_NAME / f"{item}.png"
     if not source.is_file():
         return None
-    shown = json.loads(source.with_suffix(".json").read_text(encoding="utf-8"))
+    notes = source.with_suffix(".json")
+    try:
+        shown = json.loads(notes.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InvalidDataset(
+            f"{notes}, which tells what {source.name} shows, cannot be read; make both again by "
+            f"`python -m Training.report {item}`, or delete the picture."
+        ) from error
     # Pictures from before that was kept may be of any weights.
     if view.digest and any(each.get("weights", view.digest) != view.digest for each in shown):
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from KPrismLib.errors import InvalidConfig, InvalidDataset
+from KPrismLib.errors import InvalidConfig, InvalidDataset, InvalidWeights
 from KPrismLib.evaluation.measurements import SliceMeasurement
 from KPrismLib.evaluation.rows import read_rows
 from KPrismLib.imaging.overlay import write_overlay
@@ -43,6 +43,8 @@ def replay_row(rows: Path, number: int, place: Workplace, *, clicks: int | None,
     if not source:
         raise InvalidConfig(f"There is no note of the weights beside {rows}; name them with --model.")
     model = Model(row.model, source, place.device)
+    if not place.model:
+        _check_at_hand(model, rows)
     case = read_case(row, place.folders())
     found = replayed(case, model.predictor, clicks=clicks)
     measured = case.measurement
@@ -50,10 +52,20 @@ def replay_row(rows: Path, number: int, place: Workplace, *, clicks: int | None,
     write_overlay(output, panel(case, [(row.model or source, found)], title=label))
     then = _recorded(measured, len(found.clicks))
     text = f"{label}, {measured.mode.value}: Dice {_shown(then)} recorded, {_shown(found.dice)} replayed"
-    if then is None or abs(then - found.dice) < _SAME:
-        return text + "."
-    other = facts is not None and digest(model.path) != facts.digest
-    return f"{text}: {'these are other weights.' if other else 'something has changed since.'}"
+    if facts is not None and digest(model.path) != facts.digest:
+        return f"{text}: these are other weights."
+    same = then is None or abs(then - found.dice) < _SAME
+    return f"{text}." if same else f"{text}: something has changed since."
+
+
+def _check_at_hand(model: Model, rows: Path) -> None:
+    try:
+        _ = model.path
+    except InvalidWeights as error:
+        raise InvalidWeights(
+            f"The weights that {rows.name} was measured with are not where they were ({model.source}); name them with "
+            "--model."
+        ) from error
 
 
 def _recorded(measured: SliceMeasurement, clicks: int) -> float | None:

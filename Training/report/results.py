@@ -217,12 +217,15 @@ class Results:
     def main_model(self, asked: str | None) -> str:
         """The name of the main model: the asked one, or else the only one that has results.
 
+        Weights may be called otherwise by now than when they were measured.
+
         Raises:
-            InvalidDataset: There are several, or none.
+            InvalidDataset: There are several, or none, or none of the asked one.
         """
-        if asked is not None:
-            return Path(asked).stem
         found = self.models()
+        if asked is not None:
+            name = Path(asked).stem
+            return self._renamed(asked, found) if found and name not in found else name
         if len(found) != 1:
             raise InvalidDataset(
                 f"{self.root} holds results of {', '.join(found)}; choose one with --model."
@@ -230,6 +233,16 @@ class Results:
                 else f"Nothing has been measured in {self.root}; see `python -m Training.report --help`."
             )
         return found[0]
+
+    def _renamed(self, asked: str, found: Sequence[str]) -> str:
+        """Under which name weights were measured that are called otherwise by now."""
+        given = _given(asked)
+        for name in found:
+            if given is not None and digest(given) in {facts.digest for facts in self.all_facts(name)}:
+                return name
+        raise InvalidDataset(
+            f"{self.root} holds results of {', '.join(found)}, not of {Path(asked).stem}; name one of them."
+        )
 
     def digest_of(self, model: str, asked: str | None) -> str:
         """The digest of the weights whose results a report is about: of those asked for, or the only ones there are.

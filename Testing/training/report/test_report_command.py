@@ -110,6 +110,12 @@ def test_replaying_a_row(place: dict[str, Any], tmp_path: Path) -> None:
     other = write_weights(tmp_path / "other.safetensors", num_experts=3)
     changed = _run("replay", rows, "--row", 1, *_options(place, "data"), "--model", other, "-o", tmp_path / "row.png")
     assert changed.exit_code == 0
+    assert changed.stdout.strip().endswith("these are other weights.")
+    moved = place["model"].rename(tmp_path / "moved.safetensors")
+    gone = _run("replay", rows, "--row", 1, *_options(place, "data"), "-o", tmp_path / "x.png")
+    moved.rename(place["model"])
+    assert (gone.exit_code, "measured with are not where they were" in gone.stderr) == (1, True)
+    assert "name them with --model" in gone.stderr
     (tmp_path / "copy.csv").write_bytes(rows.read_bytes())
     alone = _run("replay", tmp_path / "copy.csv", "--row", 1, *_options(place, "data"), "-o", tmp_path / "x.png")
     assert alone.exit_code == 1
@@ -151,6 +157,15 @@ def test_the_report_holds_what_there_is(place: dict[str, Any], tmp_path: Path) -
         if line.startswith("!["):
             assert (tmp_path / line.rpartition("(")[2].rstrip(")")).is_file()
     assert str(place["data"]) not in text
+    panels = place["results"] / "tiny" / "pictures"
+    panels.mkdir(exist_ok=True)
+    (panels / "figure8.png").write_bytes(b"a picture of which nobody knows what it shows")
+    if (panels / "figure8.json").exists():
+        (panels / "figure8.json").unlink()
+    undescribed = _run("build", "--results", place["results"], "-o", tmp_path / "REPORT.md")
+    (panels / "figure8.png").unlink()
+    assert undescribed.exit_code == 1
+    assert "figure8.json, which tells what figure8.png shows, cannot be read; make both again" in undescribed.stderr
 
 
 def test_the_head_tells_results_of_different_effort(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from KPrismLib.evaluation.settings import Mode
 from Testing.training.report.fake_model import FakePredictor, fake_model
 from Testing.training.report.tiny_report import measured, store, write_pictures, write_volumes
 from Training.report.needs import Effort, Need, Others, clicks, exemplar, masks, needs, shots, volumes
-from Training.report.results import Facts, Results, read_facts
+from Training.report.results import Facts, Results, digest, read_facts
 from Training.report.runner import Model, Runner
 from Training.report.sets import by_name
 
@@ -340,11 +340,20 @@ def test_the_main_model_of_a_folder(tmp_path: Path) -> None:
     store(results, [measured()])
     store(results, [measured()], model="ablations/full")
     assert results.main_model(None) == "tiny"
-    assert results.main_model("somewhere/better.safetensors") == "better"
+    assert results.main_model("somewhere/tiny.safetensors") == "tiny"
+    with pytest.raises(InvalidDataset, match="holds results of tiny, not of better; name one of them"):
+        results.main_model("somewhere/better.safetensors")
     store(results, [measured("M&Ms")], model="other")
     assert results.path("other", "masks", "M&Ms").name == "M_Ms.csv"
     with pytest.raises(InvalidDataset, match="other, tiny; choose one with --model"):
         results.main_model(None)
+
+
+def test_weights_that_are_called_otherwise_by_now_are_known_by_their_content(tmp_path: Path) -> None:
+    (tmp_path / "renamed.safetensors").write_bytes(b"weights")
+    results = Results(tmp_path / "results")
+    store(results, [measured()], digest=digest(tmp_path / "renamed.safetensors"))
+    assert results.main_model(str(tmp_path / "renamed.safetensors")) == "tiny"
 
 
 def test_a_model_is_named_like_its_file(tmp_path: Path) -> None:
