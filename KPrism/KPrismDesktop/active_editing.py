@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from KPrismDesktop.effect_editor import EffectEditor
 from KPrismDesktop.model_settings import restore
 from KPrismDesktop.selection_watch import SelectionWatch
-from KPrismDesktop.slice_views import visible_slice_nodes
+from KPrismDesktop.slice_views import is_scrolled, visible_slice_nodes
 from KPrismDesktop.status_line import StatusLine, failure
 from KPrismDesktop.view_markers import ViewMarkers
 from KPrismDesktop.warm_up import WarmUp
@@ -51,6 +51,8 @@ class ActiveEditing:
         engine = shared_engine()
         restore(engine)
         self._effect, self._guide_kind, self._selected = effect, guide_kind, selected
+        # The view that the pointer is in, and the one that the user works in: the way to the panel leads across others.
+        self._pointed: Any = None
         self._view: Any = None
         self.session = EditingSession(
             effect.parameterSetNode,
@@ -63,7 +65,7 @@ class ActiveEditing:
         )
         self._status = StatusLine(options.show_status, engine.model, lambda: self.session.controller.busy)
         self._markers = ViewMarkers(effect, self.session)
-        self._warm_up = WarmUp(self.session, self.view_node, lambda: not self._status.missing())
+        self._warm_up = WarmUp(self.session, self._pointed_node, lambda: not self._status.missing())
         self._markers.follow_segmentation()
         self._selection = SelectionWatch(effect.parameterSetNode, self._on_selected)
         options.show_classes(classes_of(engine.model.name))
@@ -75,21 +77,27 @@ class ActiveEditing:
         self._markers.close()
         self.session.close()
 
-    def enter(self, widget: Any) -> bool:
-        """The pointer is in a slice view; -> whether it was in another one before."""
-        new = self._view is None or widget != self._view
-        if new:
-            self._view = widget
+    def enter(self, widget: Any, *, working: bool) -> bool:
+        """The pointer is in a slice view; -> whether that has become the one that the user works in.
+
+        Args:
+            widget: the view.
+            working: whether the user clicks or types there, and does not merely cross it; in the first view all counts.
+        """
+        if self._pointed is None or widget != self._pointed:
+            self._pointed = widget
             self._warm_up.later()
         self._selection.follow()
         self._markers.enter(widget)
-        return bool(new)
+        return (working or not self._view) and self._work_in(widget)
 
     def view_changed(self, widget: Any, node: Any) -> None:
         """A view shows another slice, or the same one elsewhere."""
         self._markers.refresh_view(widget, node)
-        if self._view is not None and widget == self._view:
+        if self._pointed is not None and widget == self._pointed:
             self._warm_up.later()
+        if is_scrolled(node):
+            self._work_in(widget)
 
     def nodes_changed(self) -> None:
         """Another volume or segmentation was chosen."""
@@ -99,20 +107,18 @@ class ActiveEditing:
 
     def leave_views(self) -> None:
         """Views may be gone, with their renderers."""
-        self._view = None
+        self._pointed = self._view = None
         self._markers.leave_views()
 
-    def view_node(self) -> Any:
-        """The slice node of the view that the pointer was in last; None when that is not known."""
-        return self._effect.viewNode(self._view) if self._view else None  # A view that is gone is false.
-
     def shown_view(self) -> Any:
-        """As :meth:`view_node`, or that of the first slice view that the layout shows.
+        """The slice node of the view that the user works in: clicked, scrolled or typed in last.
+
+        Before any is, it is the first one that the pointer came into, or else the first one that the layout shows.
 
         Raises:
             InvalidPrompt: there is no slice view.
         """
-        node = self.view_node() or next(visible_slice_nodes(), None)
+        node = self._node_of(self._view) or next(visible_slice_nodes(), None)
         if node is None:
             raise InvalidPrompt("Show a slice view first.")
         return node
@@ -140,6 +146,17 @@ class ActiveEditing:
     def show_status(self) -> None:
         """Show how things are."""
         self._status.refresh(self._guide_kind())
+
+    def _work_in(self, widget: Any) -> bool:
+        new = self._view is None or widget != self._view
+        self._view = widget
+        return bool(new)
+
+    def _pointed_node(self) -> Any:
+        return self._node_of(self._pointed)
+
+    def _node_of(self, widget: Any) -> Any:
+        return self._effect.viewNode(widget) if widget else None  # A view that is gone is false.
 
     def _on_selected(self) -> None:
         self._markers.follow_segmentation()

@@ -7,6 +7,17 @@ from typing import Any
 
 import vtk
 
+#: Events by which a user works in a view; of the others most come from crossing it on the way to somewhere else.
+WORKING = frozenset(
+    (
+        vtk.vtkCommand.LeftButtonPressEvent,
+        vtk.vtkCommand.LeftButtonDoubleClickEvent,
+        vtk.vtkCommand.MiddleButtonPressEvent,
+        vtk.vtkCommand.RightButtonPressEvent,
+        vtk.vtkCommand.KeyPressEvent,
+    )
+)
+
 #: A hand is not steady: a drag shorter than this many pixels is a click.
 _CLICK_REACH = 4
 

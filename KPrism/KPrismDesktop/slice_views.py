@@ -33,6 +33,14 @@ def visible_slice_nodes() -> Iterator[Any]:
     return (node for node in slice_nodes() if node.IsViewVisibleInLayout())
 
 
+def is_scrolled(node: Any) -> bool:
+    """Whether a view node is changed because the user scrolls in this very view, by wheel, key or slider.
+
+    Views that follow another one, or a jump, have no such mark.
+    """
+    return bool(node.IsA("vtkMRMLSliceNode") and node.GetInteractionFlags() & node.SliceToRASFlag)
+
+
 def shown_slice(plane: SlicePlane) -> SlicePlane:
     """The parallel plane at the height that the first view of its kind shows; the plane itself without such a view."""
     for node in visible_slice_nodes():

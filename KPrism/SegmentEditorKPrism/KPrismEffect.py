@@ -10,7 +10,7 @@ import vtk
 from SegmentEditorEffects import AbstractScriptedSegmentEditorEffect
 
 from KPrismDesktop.effect_options import GUIDES, EffectOptions
-from KPrismDesktop.pointer import Pointer
+from KPrismDesktop.pointer import WORKING, Pointer
 from KPrismDesktop.qt_pump import QtPump
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class KPrismEffect(AbstractScriptedSegmentEditorEffect):
     def processInteractionEvents(self, callerInteractor: Any, eventId: int, viewWidget: Any) -> bool:
         if self._active is None or self._other_tool or viewWidget.className() != "qMRMLSliceWidget":
             return False
-        if self._active.enter(viewWidget):
+        if self._active.enter(viewWidget, working=eventId in WORKING):
             self._follow()
         if eventId == vtk.vtkCommand.KeyPressEvent:
             return self._on_key(callerInteractor.GetKeySym())

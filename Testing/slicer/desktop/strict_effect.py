@@ -264,11 +264,24 @@ def xy_of(desktop: Desktop, k: float, j: int, i: int, view: str = "Red") -> tupl
 
 
 def show_layer(desktop: Desktop, effect: Any, k: float) -> None:
-    """Let the red view show a layer of the desktop's volume, in its middle or beside that, with the pointer in it."""
+    """Scroll the red view to a layer of the desktop's volume, to its middle or beside that, with the pointer in it."""
     node = desktop.views["Red"].mrmlSliceNode()
     node.SetSliceToRASByNTP(0, 0, 1, -1, 0, 0, *desktop.bench.ras(k, 6, 7), 0)
-    effect.self().processViewNodeEvents(node, 33, desktop.views["Red"])
+    scrolled(desktop, effect, "Red")
     desktop.event(effect, "MouseMoveEvent", xy_of(desktop, k, 6, 7))
+
+
+def scrolled(desktop: Desktop, effect: Any, view: str, *, by_user: bool = True) -> None:
+    """Tell the effect that a view was scrolled: by its user, or because it follows another one."""
+    node = desktop.views[view].mrmlSliceNode()
+    node.SetInteractionFlags(node.SliceToRASFlag if by_user else 0)
+    effect.self().processViewNodeEvents(node, 33, desktop.views[view])
+    node.SetInteractionFlags(0)
+
+
+def work_in(desktop: Desktop, effect: Any, view: str) -> None:
+    """Let the user do something in a view that leaves the segment as it is."""
+    desktop.event(effect, "MiddleButtonPressEvent", (5, 5), view=view)
 
 
 def height_of(desktop: Desktop, k: int) -> float:

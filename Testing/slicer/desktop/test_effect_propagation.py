@@ -7,7 +7,16 @@ import pytest
 import slicer
 
 from KPrismLogic.model import shared_model
-from Testing.slicer.desktop.strict_effect import height_of, settle, show_layer, timers, widget_named, written, xy_of
+from Testing.slicer.desktop.strict_effect import (
+    height_of,
+    settle,
+    show_layer,
+    timers,
+    widget_named,
+    work_in,
+    written,
+    xy_of,
+)
 from Testing.slicer.scenes import (
     LIVER,
     SPLEEN,
@@ -106,7 +115,7 @@ def test_only_the_range_is_written(desktop, effect):
     # Scrolling in the plane keeps the range; another plane has one of its own.
     show_layer(desktop, effect, 7)
     assert widget_named("KPrismRange").minimumValue == pytest.approx(height_of(desktop, 5), abs=0.01)
-    desktop.event(effect, "MouseMoveEvent", (5, 5), view="Yellow")
+    work_in(desktop, effect, "Yellow")
     assert widget_named("KPrismRange").minimumValue == widget_named("KPrismRange").minimum
 
 

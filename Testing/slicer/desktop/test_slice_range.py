@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from KPrismLogic.matrices import matrix_from_array
-from Testing.slicer.desktop.strict_effect import height_of, settle, show_layer, widget_named, written, xy_of
+from Testing.slicer.desktop.strict_effect import height_of, settle, show_layer, widget_named, work_in, written
 from Testing.slicer.scenes import body, draw_layers, geometry, volume_node
 
 pytestmark = pytest.mark.usefixtures("flood_propagation")
@@ -16,7 +16,7 @@ def test_the_range_is_still_there_when_its_plane_is(desktop, effect, way):
     show_layer(desktop, effect, 6)
     widget_named("KPrismRange").setValues(height_of(desktop, 5), height_of(desktop, 8))
     if way == "another view":
-        desktop.event(effect, "MouseMoveEvent", xy_of(desktop, 6, 6, 7, "Yellow"), view="Yellow")
+        work_in(desktop, effect, "Yellow")
         assert widget_named("KPrismRange").minimumValue == widget_named("KPrismRange").minimum
     elif way == "no segment":
         desktop.parameters.SetSelectedSegmentID("")
@@ -27,7 +27,7 @@ def test_the_range_is_still_there_when_its_plane_is(desktop, effect, way):
     else:
         desktop.deactivate(effect)
         desktop.activate(effect)
-    desktop.event(effect, "MouseMoveEvent", xy_of(desktop, 6, 6, 7))
+    work_in(desktop, effect, "Red")
     widget_named("KPrismPropagate").click()
     settle()
     assert np.flatnonzero(written(desktop).any(axis=(1, 2))).tolist() == [5, 6, 7, 8]
@@ -38,13 +38,13 @@ def test_the_range_is_that_of_the_volume_again_when_the_volume_changes(desktop, 
     bench, widget = desktop.bench, widget_named("KPrismRange")
     show_layer(desktop, effect, 6)
     widget.setValues(height_of(desktop, 5), height_of(desktop, 8))
-    desktop.event(effect, "MouseMoveEvent", xy_of(desktop, 6, 6, 7, "Yellow"), view="Yellow")
+    work_in(desktop, effect, "Yellow")
     if change == "voxels":
         bench.volume.GetImageData().GetPointData().GetScalars().Modified()
     else:
         desktop.parameters.SetAndObserveSourceVolumeNode(volume_node(desktop.scene, body(), np.eye(4), name="Other CT"))
     effect.self().sourceVolumeNodeChanged()
-    desktop.event(effect, "MouseMoveEvent", xy_of(desktop, 6, 6, 7))
+    work_in(desktop, effect, "Red")
     assert widget_named("KPrismPropagate").text == "Propagate (axial)"
     assert (widget.minimumValue, widget.maximumValue) == (widget.minimum, widget.maximum)
 
