@@ -22,6 +22,10 @@ class EffectEditor:
         image = self._effect.referenceGeometryImage()
         return None if image is None or image.GetExtent()[1] < image.GetExtent()[0] else image
 
+    def rules(self) -> Any:
+        """The node whose masks and overwrite mode hold."""
+        return self._effect.parameterSetNode()
+
     def save_state(self) -> None:
         """Keep the segmentation as it is for the editor's undo."""
         self._effect.saveStateForUndo()

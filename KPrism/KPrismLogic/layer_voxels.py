@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from KPrismLogic.labelmaps import (
     Indices,
@@ -76,6 +77,12 @@ class LayerVoxels:
         # Not with the extent: the editor's grid grows and shrinks with what other segments hold.
         return grid_key(self.geometry), self.across, self.layer
 
+    @property
+    def place(self) -> bytes:
+        """See :class:`~KPrismLogic.slice_voxels.SliceVoxels`."""
+        numbers = self.across, self.layer, *self.starts, *self.shape
+        return fingerprint(np.array(numbers), np.array(grid_key(self.geometry)))
+
     def middle(self, segmentation: slicer.vtkMRMLSegmentationNode) -> Vector:
         """See :class:`~KPrismLogic.slice_voxels.SliceVoxels`."""
         place = np.array(self.geometry.GetExtent()).reshape(3, 2).mean(axis=1)
@@ -86,15 +93,10 @@ class LayerVoxels:
         """See :class:`~KPrismLogic.slice_voxels.SliceVoxels`."""
         return self.look_up(*labelmap_of(segmentation, segment_id), segmentation)
 
-    def look_up(
-        self,
-        labelmap: slicer.vtkOrientedImageData | None,
-        value: int,
-        segmentation: slicer.vtkMRMLSegmentationNode,
-    ) -> Mask:
+    def values(
+        self, labelmap: slicer.vtkOrientedImageData, segmentation: slicer.vtkMRMLSegmentationNode
+    ) -> npt.NDArray[Any]:
         """See :class:`~KPrismLogic.slice_voxels.SliceVoxels`."""
-        if labelmap is None:
-            return np.zeros(self.shape, dtype=bool)
         first, second = (axis for axis in range(3) if axis != self.across)
         move = inverse(world_from_image(labelmap, segmentation)) @ world_from_image(self.geometry, segmentation)
         i, j, k = (
@@ -105,7 +107,19 @@ class LayerVoxels:
             )
             for line in move[:3]
         )
-        return np.broadcast_to(values_at(labelmap, i, j, k) == value, self.shape) & self.seen
+        return np.where(self.seen, values_at(labelmap, i, j, k), 0)
+
+    def look_up(
+        self,
+        labelmap: slicer.vtkOrientedImageData | None,
+        value: int,
+        segmentation: slicer.vtkMRMLSegmentationNode,
+    ) -> Mask:
+        """See :class:`~KPrismLogic.slice_voxels.SliceVoxels`."""
+        if labelmap is None:
+            return np.zeros(self.shape, dtype=bool)
+        found: Mask = self.values(labelmap, segmentation) == value
+        return found
 
     def fingerprint(self, content: Mask) -> bytes:
         """See :class:`~KPrismLogic.slice_voxels.SliceVoxels`."""

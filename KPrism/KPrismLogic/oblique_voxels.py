@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from KPrismLogic.labelmaps import Indices, Mask, fingerprint, labelmap_of, new_labelmap, values_at
 from KPrismLogic.matrices import Matrix, Vector, inverse, world_from_image
@@ -53,6 +55,11 @@ class ObliqueVoxels:
             ijk, row, column = ijk.take(chosen, axis=1), row.take(chosen), column.take(chosen)
         return cls(image, geometry, ijk, row, column)
 
+    @cached_property
+    def place(self) -> bytes:
+        """See :class:`~KPrismLogic.slice_voxels.SliceVoxels`."""
+        return fingerprint(self.ijk)
+
     def middle(self, segmentation: slicer.vtkMRMLSegmentationNode) -> Vector:
         """See :class:`~KPrismLogic.slice_voxels.SliceVoxels`."""
         del segmentation  # the plane is in the world already
@@ -61,6 +68,16 @@ class ObliqueVoxels:
     def read(self, segmentation: slicer.vtkMRMLSegmentationNode, segment_id: str) -> Mask:
         """See :class:`~KPrismLogic.slice_voxels.SliceVoxels`."""
         return self.look_up(*labelmap_of(segmentation, segment_id), segmentation)
+
+    def values(
+        self, labelmap: slicer.vtkOrientedImageData, segmentation: slicer.vtkMRMLSegmentationNode
+    ) -> npt.NDArray[Any]:
+        """See :class:`~KPrismLogic.slice_voxels.SliceVoxels`."""
+        move = inverse(world_from_image(labelmap, segmentation)) @ world_from_image(self.geometry, segmentation)
+        ijk = self.ijk
+        if not np.allclose(move, np.eye(4), atol=1e-6):
+            ijk = np.floor(move[:3, :3] @ ijk + move[:3, 3:] + 0.5 + ROUNDING).astype(np.intp)
+        return values_at(labelmap, *ijk)
 
     def look_up(
         self,
@@ -71,11 +88,8 @@ class ObliqueVoxels:
         """See :class:`~KPrismLogic.slice_voxels.SliceVoxels`."""
         if labelmap is None:
             return np.zeros(self.ijk.shape[1], dtype=bool)
-        move = inverse(world_from_image(labelmap, segmentation)) @ world_from_image(self.geometry, segmentation)
-        ijk = self.ijk
-        if not np.allclose(move, np.eye(4), atol=1e-6):
-            ijk = np.floor(move[:3, :3] @ ijk + move[:3, 3:] + 0.5 + ROUNDING).astype(np.intp)
-        return values_at(labelmap, *ijk) == value
+        found: Mask = self.values(labelmap, segmentation) == value
+        return found
 
     def fingerprint(self, content: Mask) -> bytes:
         """See :class:`~KPrismLogic.slice_voxels.SliceVoxels`."""

@@ -10,13 +10,14 @@ import functools
 import itertools
 import uuid
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from KPrismLib.prompts import Prompt
 from KPrismLogic.guide import Guide
 from KPrismLogic.labelmaps import Mask
 from KPrismLogic.recently_used import RecentlyUsed
+from KPrismLogic.taken_voxels import TakenVoxels
 
 if TYPE_CHECKING:
     import slicer
@@ -54,6 +55,7 @@ class Dialogue:
         drawn: whether somebody drew it.
         prompts: clicks and scribbles in pixels of the slice, oldest first.
         written: fingerprint of what the segment held of the slice's voxels afterwards.
+        taken: what other segments lost in the slice by what was said.
     """
 
     plane: SlicePlane
@@ -62,6 +64,12 @@ class Dialogue:
     drawn: bool
     prompts: tuple[Prompt, ...]
     written: bytes
+    taken: TakenVoxels = field(default_factory=TakenVoxels)
+
+    def repeats(self, earlier: Dialogue) -> bool:
+        """Whether the same was said earlier."""
+        ours, theirs = ((one.guide, one.drawn, one.prompts) for one in (self, earlier))
+        return ours == theirs and self.start is earlier.start
 
 
 Dialogues = Mapping[Topic, Dialogue]

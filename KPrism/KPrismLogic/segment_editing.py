@@ -20,6 +20,9 @@ class Editor(Protocol):
     def geometry(self) -> slicer.vtkOrientedImageData | None:
         """The grid on which segments are edited, without voxels; None while nothing is chosen."""
 
+    def rules(self) -> slicer.vtkMRMLSegmentEditorNode:
+        """The node whose masks and overwrite mode hold; there is one while something is chosen."""
+
     def save_state(self) -> None:
         """Keep the segmentation as it is for the editor's undo."""
 
@@ -56,6 +59,10 @@ class LogicEditor:
         """See :class:`Editor`."""
         return self.logic.GetReferenceGeometryImage() if self.logic.UpdateReferenceGeometryImage() else None
 
+    def rules(self) -> slicer.vtkMRMLSegmentEditorNode:
+        """See :class:`Editor`."""
+        return self.parameters
+
     def save_state(self) -> None:
         """See :class:`Editor`."""
         if self._keep_state is None:
@@ -78,31 +85,20 @@ class LogicEditor:
         self.logic.ModifySegmentByLabelmap(segmentation, segment_id, labelmap, mode, True, False)
 
 
-def write_mask(editor: Editor, segment_id: str, voxels: SliceVoxels, mask: Mask, content: Mask) -> bool:
-    """Make a segment equal a mask in one slice, as far as the editor's rules allow; the caller saves the undo state.
+def write_voxels(editor: Editor, segment_id: str, places: Sequence[tuple[SliceVoxels, Mask, Mask]]) -> bool:
+    """Make a segment hold what it shall in some voxels, as far as the rules allow; the caller saves the undo state.
 
-    Removing and adding only what differs keeps other slices and what the masks protect; the mode "Set" of the editor
-    would clear the segment everywhere first.
+    Removing and adding only what differs keeps all other voxels and what the masks protect; the mode "Set" of the
+    editor would clear the segment everywhere first. Several places of one grid are written at once, since the editor
+    copies the segment for every call.
 
     Args:
         editor: where masks, overwrite rules and undo come from.
         segment_id: the segment.
-        voxels: the voxels that the slice shows.
-        mask: bool (rows, columns) of the slice.
-        content: which of the voxels belong to the segment.
+        places: voxels, which of them shall belong to the segment, and which do.
 
     Returns:
         Whether anything had to be changed; the rules decide whether it was.
-    """
-    return write_voxels(editor, segment_id, [(voxels, voxels.wanted(mask, content), content)])
-
-
-def write_voxels(editor: Editor, segment_id: str, places: Sequence[tuple[SliceVoxels, Mask, Mask]]) -> bool:
-    """As :func:`write_mask`, in several places of one grid at once: the editor copies the segment for every call.
-
-    Args:
-        editor, segment_id: as for :func:`write_mask`.
-        places: voxels, which of them shall belong to the segment, and which do.
     """
     removed, added = (
         joined([part for part in parts if part is not None])

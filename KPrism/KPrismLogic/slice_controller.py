@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -12,15 +13,17 @@ import numpy as np
 
 from KPrismLib.errors import InvalidImage, InvalidPrompt, KPrismError
 from KPrismLib.prompts import Click, Prompt, Scribble
+from KPrismLogic.editable_area import check_editable_area
 from KPrismLogic.grid_coverage import LEFT_OUT, nothing_covered, pixels_outside
 from KPrismLogic.guide import Guide
 from KPrismLogic.labelmaps import Mask
 from KPrismLogic.prompt_states import Dialogue, shared_states
-from KPrismLogic.segment_editing import Editor, write_mask
+from KPrismLogic.segment_editing import Editor
 from KPrismLogic.slice_engine import Answer, Question, SliceEngine
 from KPrismLogic.slice_image import SliceImage
 from KPrismLogic.slice_store import ShownSlice, SliceStore
 from KPrismLogic.slice_voxels import SliceVoxels, segment_in_slice
+from KPrismLogic.taken_voxels import TakenVoxels, write_and_give_back
 from KPrismLogic.target import NoLongerWanted, Target
 
 if TYPE_CHECKING:
@@ -253,15 +256,30 @@ class SliceController:
         mask = answer.mask & voxels.image.inside
         if mask.any() and not voxels.wanted(mask, np.zeros_like(content)).any():
             raise nothing_covered()
-        self._editor.save_state()
-        if write_mask(self._editor, target.segment_id, voxels, mask, content):
-            content = self._store.content(shown, target, geometry)
-        said = asked.dialogue
-        done = replace(said, written=voxels.fingerprint(content))
-        self._states.record(segment, self._store.topic(shown, target, geometry), done)
+        wanted, said, earlier = voxels.wanted(mask, content), asked.dialogue, self._dialogue(target, shown, geometry)
+        if not np.array_equal(wanted, content) or self._is_news(asked, earlier):
+            check_editable_area(self._editor.rules(), target.segmentation, target.segment_id, voxels, wanted, content)
+            self._editor.save_state()
+            topic = self._store.topic(shown, target, geometry)
+            # Of the last dialogue, also where somebody changed the segment since: that is asked voxel by voxel.
+            last = self._states.dialogues(segment).get(topic)
+            before = TakenVoxels() if last is None else last.taken
+            held = functools.partial(self._store.content, shown, target, geometry)
+            taken = write_and_give_back(self._editor, target, voxels, wanted, held, before)
+            written = voxels.fingerprint(held())
+            self._states.record(segment, topic, replace(said, written=written, taken=taken))
         if geometry is not None and pixels_outside(shown.image, mask, target.segmentation, geometry):
             answer = replace(answer, remark=" ".join(filter(None, (answer.remark, LEFT_OUT))))
         self._report(answer)
+
+    def _is_news(self, asked: _Asked, earlier: Dialogue | None) -> bool:
+        """Whether an answer that changes no voxel is to be remembered all the same, by an undo state of its own."""
+        said, content = asked.dialogue, asked.content
+        if earlier is not None:
+            return not said.repeats(earlier)
+        # Asked for in a slice that a run found, it makes this slice the user's own.
+        asked_for = content.any() and self._found(asked.request.target, asked.voxels, content)
+        return bool(said.prompts or said.start is not None or asked_for)
 
     def _dialogue(
         self, target: Target, shown: ShownSlice, geometry: slicer.vtkOrientedImageData | None

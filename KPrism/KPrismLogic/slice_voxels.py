@@ -7,9 +7,10 @@ one layer; where it is oblique, it is all that a view of the plane shows, so tha
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from KPrismLogic.labelmaps import Mask, empty_grid, labelmap_of, lattice_index, values_at
 from KPrismLogic.layer_voxels import LayerVoxels
@@ -32,11 +33,20 @@ class SliceVoxels(Protocol):
     def key(self) -> Hashable:
         """Tells them from those of other slices and grids; None of an oblique slice, which shares voxels."""
 
+    @property
+    def place(self) -> bytes:
+        """Tells all of them in their order from those of other places; a grid may grow."""
+
     def middle(self, segmentation: slicer.vtkMRMLSegmentationNode) -> Vector:
         """A point in the middle of them along the normal, RAS mm."""
 
     def read(self, segmentation: slicer.vtkMRMLSegmentationNode, segment_id: str) -> Mask:
         """Which of the voxels belong to a segment."""
+
+    def values(
+        self, labelmap: slicer.vtkOrientedImageData, segmentation: slicer.vtkMRMLSegmentationNode
+    ) -> npt.NDArray[Any]:
+        """The values of the voxels in a labelmap, on any grid, of the segmentation; 0 where it has none."""
 
     def look_up(
         self,

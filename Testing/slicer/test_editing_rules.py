@@ -5,10 +5,21 @@ import pytest
 import slicer
 
 from KPrismLogic.logic import KPrismLogic
+from KPrismLogic.matrices import world_from_volume
 from KPrismLogic.model import Model
 from KPrismLogic.slice_plane import SlicePlane
 from Testing.slicer.flood_predictor import FloodPredictor
-from Testing.slicer.scenes import SPLEEN, Bench, body, fill, geometry, segment_array, segmentation_node, volume_node
+from Testing.slicer.scenes import (
+    SIZE,
+    SPLEEN,
+    Bench,
+    body,
+    fill,
+    geometry,
+    segment_array,
+    segmentation_node,
+    volume_node,
+)
 
 K = 6
 
@@ -117,6 +128,51 @@ def test_neighbours_survive_when_nothing_may_be_overwritten(bench):
     assert (after["Liver"] & after["Hidden"]).any()  # they overlap now
     assert np.array_equal(before["Hidden"], after["Hidden"])
     assert np.array_equal(before["Seen"], after["Seen"])
+
+
+@pytest.mark.parametrize("finer", [1, 2])
+@pytest.mark.parametrize("plane", ["axial", "oblique"])
+@pytest.mark.parametrize("intensity", [None, (50, 150), (150, 250), (300, 400)])
+@pytest.mark.parametrize("mode", MODES)
+def test_what_masks_forbid_altogether_is_said_and_leaves_no_state(scene, mode, intensity, plane, finer):
+    """In one slice the masks allow nothing, in others something: told before it is written, right in every case."""
+    volume = volume_node(scene, body(), geometry("tilted" if plane == "oblique" else "identity"))
+    grid = world_from_volume(volume) @ np.diag([1 / finer] * 3 + [1.0])
+    segmentation = segmentation_node(scene, volume, ("Liver", "Seen", "Hidden"), grid, [finer * side for side in SIZE])
+    bench = Bench.make(scene, volume, segmentation)
+    segmentation.GetDisplayNode().SetSegmentVisibility("Hidden", False)
+    _rules(bench, mode, "OverwriteAllSegments", intensity is not None)
+    bench.parameters.SetSourceVolumeIntensityMaskRange(*(intensity or (0, 1)))
+    for k, name in ((4, "Seen"), (8, "Hidden")):
+        drawn = np.zeros([finer * side for side in SIZE[::-1]], bool)
+        drawn[finer * (k - 1) : finer * (k + 2)] = True
+        fill(bench.editor, segmentation, name, drawn | bench.array(name))
+    for k in (4, 6, 8):
+        where = SlicePlane.through(bench.ras(k, 6, 7), (0, 0, 1) if plane == "axial" else (0.1, -0.15, 0.9))
+        before, states = _all(bench), bench.editor.logic.CanUndo()
+        reports, failures = len(bench.reports), len(bench.failures)
+        bench.click(where, bench.ras(k, 6, 7))
+        changed = any(not np.array_equal(before[name], now) for name, now in _all(bench).items())
+        assert (len(bench.reports) - reports, len(bench.failures) - failures) == (int(changed), int(not changed))
+        assert changed or "lets nothing be written here; nothing was changed." in str(bench.failures[-1])
+        assert changed or bench.controller.prompts(bench.target(where)) == []
+        assert bench.editor.logic.CanUndo() == (changed or states)
+        while bench.editor.logic.CanUndo():
+            bench.undo()
+
+
+def test_where_a_part_is_forbidden_the_rest_is_written(bench):
+    _rules(bench, "EditAllowedOutsideVisibleSegments", "OverwriteAllSegments", False)
+    before = _all(bench)
+    plane = SlicePlane.of_volume(bench.volume, "axial").moved_to(bench.ras(K, 6, 6))
+    bench.click(plane, bench.ras(K, 6, 6))
+    assert not bench.failures
+    assert (bench.array() & ~before["Liver"]).any()
+    assert np.array_equal(bench.array("Seen"), before["Seen"])
+    # All that is left is forbidden: this click is not remembered, and the one before is.
+    bench.click(plane, bench.ras(K, 3, 5))
+    assert len(bench.controller.prompts(bench.target(plane))) == 1
+    assert len(bench.failures) == 1
 
 
 def _paint(bench, voxels, write):

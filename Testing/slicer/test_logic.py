@@ -7,10 +7,21 @@ import pytest
 import slicer
 
 from KPrismLib.errors import InvalidImage, InvalidMask, InvalidPrompt, InvalidReference, KPrismError, UnknownClass
+from KPrismLogic.editable_area import NothingEditable
 from KPrismLogic.logic import KPrismLogic
 from KPrismLogic.model import Model
 from Testing.slicer.flood_predictor import FloodPredictor
-from Testing.slicer.scenes import Bench, body, draw_layers, editor_node, fill, geometry, segmentation_node, volume_node
+from Testing.slicer.scenes import (
+    LIVER,
+    Bench,
+    body,
+    draw_layers,
+    editor_node,
+    fill,
+    geometry,
+    segmentation_node,
+    volume_node,
+)
 
 
 @pytest.fixture
@@ -94,11 +105,29 @@ def test_scribble_and_view_plane(scene, bench, logic):
 
 
 def test_rules_of_a_given_editor_hold(scene, bench, logic):
-    fill(bench.editor, bench.segmentation, "Other", body() == 100)
+    other = LIVER.copy()
+    other[:, :6] = False
+    fill(bench.editor, bench.segmentation, "Other", other)
     node = editor_node(scene, bench.volume, bench.segmentation, "Other")
     node.SetMaskMode(bench.segmentation.EditAllowedOutsideAllSegments)
     logic.segmentSlice(bench.volume, bench.segmentation, "Liver", cls="liver", editorNode=node)
-    assert not bench.array(bench.segmentation.GetSegmentation().GetSegmentIdBySegmentName("Liver")).any()
+    written = bench.array(bench.segmentation.GetSegmentation().GetSegmentIdBySegmentName("Liver"))
+    assert np.array_equal(written[7], (LIVER & ~other)[7])
+
+
+@pytest.mark.parametrize("mask", ["outside", "inside a segment that is not there"])
+def test_rules_that_let_nothing_be_written_are_an_error(scene, bench, logic, mask):
+    fill(bench.editor, bench.segmentation, "Other", LIVER)
+    node = editor_node(scene, bench.volume, bench.segmentation, "Other")
+    if mask == "outside":
+        node.SetMaskMode(bench.segmentation.EditAllowedOutsideAllSegments)
+    else:
+        node.SetMaskMode(bench.segmentation.EditAllowedInsideSingleSegment)
+        node.SetMaskSegmentID("Nothing")
+    before = list(bench.segmentation.GetSegmentation().GetSegmentIDs())
+    with pytest.raises(NothingEditable, match="lets nothing be written here"):
+        logic.segmentSlice(bench.volume, bench.segmentation, "Liver", cls="liver", editorNode=node)
+    assert list(bench.segmentation.GetSegmentation().GetSegmentIDs()) == before
 
 
 def test_each_call_is_one_state_of_the_segment_editors_undo(bench, logic, monkeypatch):

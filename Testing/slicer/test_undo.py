@@ -148,6 +148,33 @@ def test_contradicting_click_changes_nothing_and_says_so(scene):
     assert bench.editor.logic.CanUndo() == states
 
 
+def test_asking_twice_for_the_same_is_one_state(scene):
+    bench = _bench(scene)
+    bench.click(_axial(bench, 8), bench.ras(8, 6, 7))
+    for _ in range(2):
+        bench.controller.ask(Request(bench.target(_axial(bench, 6)), Guide("liver"), anew=True))
+    assert len(bench.reports) == 3
+    bench.undo()
+    assert not bench.array()[6].any()
+    bench.undo()
+    assert not bench.editor.logic.CanUndo()
+    # What clicks changed is replaced again, in a state of its own.
+    bench.controller.ask(Request(bench.target(_axial(bench, 6)), Guide("liver"), anew=True))
+    bench.click(_axial(bench, 6), bench.ras(6, 6, 14), guide=Guide("liver"))
+    bench.controller.ask(Request(bench.target(_axial(bench, 6)), Guide("liver"), anew=True))
+    assert np.array_equal(bench.array()[6], body()[6] == 100)
+    bench.undo()
+    assert len(_said(bench, _axial(bench, 6))) == 1
+
+
+def test_a_class_that_is_not_in_an_empty_slice_leaves_no_state(scene):
+    bench = _bench(scene)
+    bench.controller.ask(Request(bench.target(_axial(bench, 0)), Guide("liver"), anew=True))
+    assert len(bench.reports) == 1
+    bench.segmentation.GetSegmentation().GetSegment("Liver").Modified()
+    assert not bench.editor.logic.CanUndo()
+
+
 steps = st.lists(
     st.one_of(
         st.tuples(
@@ -188,9 +215,11 @@ def test_any_sequence_restores_masks_and_prompts(shared_scene, steps):
             [_said(bench, plane, name) for plane in planes for name in ("Liver", "Other")],
         )
 
+    saved = []
+    save_state, bench.editor.save_state = bench.editor.save_state, lambda: (save_state(), saved.append(True))
     past, future = [everything()], []
     for step in steps:
-        reports = len(bench.reports)
+        saved.clear()
         match step:
             case ("click", k, (j, i), positive, name):
                 bench.click(_axial(bench, k), bench.ras(k, j, i), segment_id=name, positive=positive)
@@ -210,7 +239,7 @@ def test_any_sequence_restores_masks_and_prompts(shared_scene, steps):
             case ("redo",) if future:
                 bench.redo()
                 past.append(future.pop())
-        if len(bench.reports) > reports:
+        if saved:
             past.append(everything())
             future = []
         masks, said = everything()
