@@ -63,7 +63,8 @@ class ActiveEditing:
             fail=self.failed,
             found=found,
         )
-        self._status = StatusLine(options.show_status, engine.model, lambda: self.session.controller.busy)
+        controller = self.session.controller
+        self._status = StatusLine(options.show_status, engine.model, lambda: controller.busy)
         self._markers = ViewMarkers(effect, self.session)
         self._warm_up = WarmUp(self.session, self._pointed_node, lambda: not self._status.missing())
         self._markers.follow_segmentation()
@@ -71,11 +72,14 @@ class ActiveEditing:
         options.show_classes(classes_of(engine.model.name))
 
     def close(self) -> None:
-        """Leave nothing behind."""
+        """Leave nothing behind; afterwards only the status line works, for runs that end late."""
         self._selection.end()
         self._warm_up.close()
         self._markers.close()
         self.session.close()
+        # Whoever holds this still, if only in a circle, must not keep timers and actors: those would be destroyed where
+        # Python collects circles, which may be the thread that the model runs in.
+        del self._selection, self._warm_up, self._markers, self.session
 
     def enter(self, widget: Any, *, working: bool) -> bool:
         """The pointer is in a slice view; -> whether that has become the one that the user works in.

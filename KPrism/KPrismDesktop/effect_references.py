@@ -98,6 +98,11 @@ class EffectReferences:
 
     def _on_found(self, active: ActiveEditing, known: Sequence[Known], done: Future[list[ReferenceSlice]]) -> None:
         self.rest()
+        expected = done.exception()
+        if isinstance(expected, (KPrismError, ImportError)):
+            # Raised here, it would hold this frame, and that would hold it: a circle with the editing in it.
+            active.failed(expected)
+            return
         try:
             best = done.result()
             self._shelf.check_room()

@@ -12,9 +12,9 @@ from KPrismLib.errors import InvalidConfig, InvalidImage, InvalidMask, InvalidPr
 from KPrismLogic.guide import Guide, ReferenceSlice
 from KPrismLogic.matrices import inverse, transformed
 from KPrismLogic.model import Model
-from KPrismLogic.slice_controller import Stroke
 from KPrismLogic.slice_image import cut_grid, stack_axis
 from KPrismLogic.slice_plane import NORMAL_AXES, SlicePlane
+from KPrismLogic.stroke import Stroke
 from KPrismLogic.temporary_editor import check_editable
 from KPrismLogic.voxel_grid import VoxelGrid
 

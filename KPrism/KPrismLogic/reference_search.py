@@ -57,7 +57,7 @@ class ReferenceSearch:
         elif encoded < len(self._references):
             reference = self._references[encoded]
             done = functools.partial(self._on_encoded, encoded + 1)
-            self._runner.submit(lambda: self._engine.encode_reference(reference), done)
+            self._runner.submit(functools.partial(self._engine.encode_reference, reference), done)
         else:
             # What the engine had to forget meanwhile it encodes again.
             best = functools.partial(self._engine.best_references, self._source, self._references, self._count)

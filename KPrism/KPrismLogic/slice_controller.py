@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from KPrismLib.errors import InvalidImage, InvalidPrompt, KPrismError
-from KPrismLib.prompts import Click, Prompt, Scribble
+from KPrismLib.errors import InvalidImage, KPrismError
 from KPrismLogic.editable_area import check_editable_area
 from KPrismLogic.grid_coverage import LEFT_OUT, nothing_covered, pixels_outside
 from KPrismLogic.guide import Guide
@@ -20,31 +19,19 @@ from KPrismLogic.labelmaps import Mask
 from KPrismLogic.prompt_states import Dialogue, shared_states
 from KPrismLogic.segment_editing import Editor
 from KPrismLogic.slice_engine import Answer, Question, SliceEngine
-from KPrismLogic.slice_image import SliceImage
 from KPrismLogic.slice_store import ShownSlice, SliceStore
 from KPrismLogic.slice_voxels import SliceVoxels, segment_in_slice
+from KPrismLogic.stroke import Stroke
 from KPrismLogic.taken_voxels import TakenVoxels, write_and_give_back
 from KPrismLogic.target import NoLongerWanted, Target
 
 if TYPE_CHECKING:
     import slicer
 
+    from KPrismLib.prompts import Prompt
     from KPrismLogic.matrices import Vector
     from KPrismLogic.runner import Runner
     from KPrismLogic.slice_plane import SlicePlane
-
-
-@dataclass(frozen=True)
-class Stroke:
-    """A click or scribble in the world.
-
-    Attributes:
-        points: RAS mm, one for a click.
-        positive: whether it adds.
-    """
-
-    points: tuple[tuple[float, float, float], ...]
-    positive: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,8 +118,8 @@ class SliceController:
         if source is None or self._engine.is_encoded(source):
             self.prefetch(volume, planes[1:])
         else:
-            wanted = source
-            self._runner.submit(lambda: self._engine.encode(wanted), lambda done: self._continue(volume, planes, done))
+            encode = functools.partial(self._engine.encode, source)
+            self._runner.submit(encode, lambda done: self._continue(volume, planes, done))
 
     def _continue(self, volume: Any, planes: Sequence[SlicePlane], done: Future[Any]) -> None:
         # What cannot be encoded is said when somebody clicks there.
@@ -184,7 +171,8 @@ class SliceController:
         return found
 
     def close(self) -> None:
-        """Drop everything that waits or runs; nothing is written any more."""
+        """Drop everything that waits or runs; nothing is written any more, and nobody is told or kept alive."""
+        self._report, self._fail, self._found = lambda _: None, lambda _: None, lambda *_: False
         self._waiting.clear()
         self._running = False
         self._runner.close()
@@ -204,7 +192,9 @@ class SliceController:
         self._running = True
         said = asked.dialogue
         question = Question(asked.shown.source, said.guide, said.start, said.drawn, said.prompts)
-        self._runner.submit(lambda: self._engine.answer(question), lambda done: self._finish(asked, done))
+        # Nothing of the main thread goes to the other one, which would destroy what is closed meanwhile.
+        answer = functools.partial(self._engine.answer, question)
+        self._runner.submit(answer, lambda done: self._finish(asked, done))
 
     def _prepare(self, request: Request) -> _Asked:
         target = request.target
@@ -213,7 +203,7 @@ class SliceController:
         shown = self._store.slice(target.volume, target.plane)
         voxels = self._store.voxels(shown, target, geometry)
         content = self._store.content(shown, target, geometry)
-        prompts = tuple(_prompt(stroke, shown.image) for stroke in request.strokes)
+        prompts = tuple(stroke.prompt(shown.image) for stroke in request.strokes)
         earlier = self._dialogue(target, shown, geometry) if request.continues else None
         if request.anew:
             dialogue = Dialogue(target.plane, request.guide, None, False, prompts, b"")
@@ -228,13 +218,20 @@ class SliceController:
 
     def _finish(self, asked: _Asked, done: Future[Any]) -> None:
         self._running = False
+        failure = done.exception()
+        # Raised here, it would hold this frame, and that would hold it: a circle.
+        expected = failure if isinstance(failure, (KPrismError, ImportError)) else None
         try:
-            self._write(asked, done.result())
+            if expected is None:
+                self._write(asked, done.result())
         except (KPrismError, ImportError) as error:
             self._fail(error)
         except Exception as error:
             self._fail(error)
             raise  # A defect: the user learns of it, and the log gets the whole story.
+        else:
+            if expected is not None:
+                self._fail(expected)
         finally:
             self._next()
 
@@ -292,13 +289,3 @@ class SliceController:
         voxels = self._store.voxels(shown, target, geometry)
         written = voxels.fingerprint(self._store.content(shown, target, geometry))
         return dialogue if written == dialogue.written else None
-
-
-def _prompt(stroke: Stroke, image: SliceImage) -> Prompt:
-    pixels = list(dict.fromkeys(image.pixel_at(point) for point in stroke.points))
-    pixels = [pixel for pixel in pixels if image.contains(*pixel)]
-    if not pixels:
-        raise InvalidPrompt("The click lies outside the volume; click inside it.")
-    if len(stroke.points) == 1:
-        return Click(*pixels[0], stroke.positive)
-    return Scribble(tuple(pixels), stroke.positive)

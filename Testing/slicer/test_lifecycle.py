@@ -12,8 +12,9 @@ import pytest
 from KPrismLogic.guide import Guide
 from KPrismLogic.model import Model
 from KPrismLogic.runner import ThreadRunner
-from KPrismLogic.slice_controller import Request, Stroke
+from KPrismLogic.slice_controller import Request
 from KPrismLogic.slice_plane import SlicePlane
+from KPrismLogic.stroke import Stroke
 from KPrismLogic.target import NoLongerWanted
 from Testing.slicer.flood_predictor import FloodPredictor
 from Testing.slicer.scenes import Bench, body, fill, geometry, segmentation_node, volume_node

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 
 from KPrismLogic import slice_store
 from KPrismLogic.guide import Guide, ReferenceSlice
-from KPrismLogic.slice_controller import Request, Stroke
+from KPrismLogic.slice_controller import Request
 from KPrismLogic.slice_image import cut
 from KPrismLogic.slice_plane import SlicePlane
+from KPrismLogic.stroke import Stroke
 from Testing.slicer.scenes import Bench, body, fill, geometry, segmentation_node, volume_node
 
 
