@@ -53,7 +53,7 @@ class EffectPropagation:
         return self._runs.found(target, voxels, content)
 
     def follow(self, active: ActiveEditing) -> None:
-        """Offer the slices of the plane that the pointer's view shows, and how sure the model was of them."""
+        """Offer the slices of the plane that the user works in, and how sure the model was of them."""
         if self.busy:
             return
         try:
