@@ -10,6 +10,7 @@ import numpy.typing as npt
 import SimpleITK as sitk
 
 from KPrismLib.errors import InvalidImage
+from KPrismLib.imaging.checksums import check_voxels
 from KPrismLib.imaging.geometry import Matrix, lps_to_ras
 from KPrismLib.imaging.itk_headers import check_itk_header
 from KPrismLib.imaging.itk_paths import itk_paths
@@ -21,16 +22,18 @@ def read_itk_image(path: Path) -> sitk.Image:
     """The file as ITK sees it: voxels, geometry in LPS and the text fields of the header.
 
     Raises:
-        InvalidImage: it is damaged, or its voxels are missing.
+        InvalidImage: it is damaged, its voxels are missing, or they are not those of its checksum.
     """
     check_itk_header(path)
     try:
         with itk_paths([path]) as (name,):
-            return sitk.ReadImage(name)
-    except RuntimeError as error:
+            image = sitk.ReadImage(name)
+        check_voxels(path, sitk.GetArrayViewFromImage(image))
+    except (RuntimeError, OSError) as error:
         raise InvalidImage(
             f"{path.name} cannot be read: it is damaged, cut off, or not the kind of file that its name says."
         ) from error
+    return image
 
 
 def image_array(image: sitk.Image, name: str) -> npt.NDArray[Any]:

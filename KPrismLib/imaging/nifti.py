@@ -16,6 +16,7 @@ from nibabel.spatialimages import HeaderDataError
 from KPrismLib.errors import CannotWrite, InvalidImage
 from KPrismLib.imaging.geometry import Matrix
 from KPrismLib.imaging.nifti_geometry import header_for, nifti_matrix
+from KPrismLib.imaging.whole_nifti import whole_nifti
 
 SUFFIXES = (".nii", ".nii.gz")
 
@@ -42,15 +43,18 @@ def read_nifti(path: Path) -> tuple[npt.NDArray[Any], Matrix]:
     """Voxels ``(k, j, i)`` or ``(k, j, i, 3)`` and the 4x4 matrix ``(i, j, k, 1)`` to RAS mm, as Slicer places them.
 
     The slope and intercept of the header are applied (as float32); without them the stored type is kept.
+
+    Raises:
+        InvalidImage: no NIfTI file, no single volume, cut off, or with another checksum than its voxels.
     """
     try:
-        loaded = nibabel.load(path)
-        if not isinstance(loaded, nibabel.Nifti1Pair):  # CIFTI: values on a surface, in the same file format
-            raise HeaderDataError("not a volume")
-        image: Any = loaded
-        scaled = image.dataobj.slope != 1 or image.dataobj.inter != 0
-        stored = np.asarray(image.dataobj, dtype=np.float32 if scaled else None)
-        matrix = nifti_matrix(image.header)
+        with whole_nifti(path) as loaded:
+            if not isinstance(loaded, nibabel.Nifti1Pair):  # CIFTI: values on a surface, in the same file format
+                raise HeaderDataError("not a volume")
+            image: Any = loaded
+            scaled = image.dataobj.slope != 1 or image.dataobj.inter != 0
+            stored = np.asarray(image.dataobj, dtype=np.float32 if scaled else None)
+            matrix = nifti_matrix(image.header)
     except _UNREADABLE as error:
         raise InvalidImage(
             f"{path.name} cannot be read as NIfTI: it is damaged, cut off or not a volume; copy it again."

@@ -114,7 +114,7 @@ def convert(
         _remark(source, case, written)
         items += written
     counts = tuple(count_items(items, about.paper))
-    if _stopped(source) and not allow_missing:
+    if _stopped(source) and not (allow_missing and items):
         return Outcome(tuple(source.findings), counts, converted, kept, None)
     if not items:
         raise InvalidDataset(f"Nothing of {source_root} could be converted: it should contain {about.layout}.")

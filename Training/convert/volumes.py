@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import nibabel
 import numpy as np
 import numpy.typing as npt
 from nibabel.filebasedimages import ImageFileError
@@ -16,6 +15,7 @@ from nibabel.spatialimages import HeaderDataError
 from KPrismLib.errors import InvalidImage, InvalidMask
 from KPrismLib.imaging.geometry import Matrix
 from KPrismLib.imaging.nifti_geometry import nifti_matrix
+from KPrismLib.imaging.whole_nifti import whole_nifti
 from Training.convert.cases import Piece, ShapesDiffer, reading
 from Training.convert.upright import Slices, upright
 
@@ -79,13 +79,13 @@ def read_nifti(path: Path) -> tuple[npt.NDArray[Any], Matrix]:
     """Voxels ``(i, j, k[, t])`` and the matrix to RAS mm; a trailing fourth axis of one frame is dropped.
 
     Raises:
-        InvalidImage: The file cannot be read to its end.
+        InvalidImage: The file cannot be read to its end, or its voxels are not those of its checksum.
     """
     try:
-        image: Any = nibabel.load(path)
-        scaled = image.dataobj.slope != 1 or image.dataobj.inter != 0
-        array = np.asarray(image.dataobj, dtype=np.float32 if scaled else None)
-        affine = nifti_matrix(image.header)
+        with whole_nifti(path) as image:
+            scaled = image.dataobj.slope != 1 or image.dataobj.inter != 0
+            array = np.asarray(image.dataobj, dtype=np.float32 if scaled else None)
+            affine = nifti_matrix(image.header)
     except _UNREADABLE as error:
         raise InvalidImage(f"{path.name} cannot be read as NIfTI: it is damaged or cut off.") from error
     while array.ndim > 3 and array.shape[-1] == 1:

@@ -304,8 +304,9 @@ def test_volumes_have_three_axes(tmp_path: Path) -> None:
         folder.load(folder.items()[0])
 
 
-@pytest.mark.parametrize("suffix", [".png", ".nii.gz"])
-@pytest.mark.parametrize("kept", [0.0, 0.7])
+@pytest.mark.parametrize(
+    ("suffix", "kept"), [(".png", 0.0), (".png", 0.7), (".nii.gz", 0.0), (".nii.gz", 0.7), (".nii.gz", 0.99)]
+)
 def test_damaged_files_are_named(tmp_path: Path, suffix: str, kept: float) -> None:
     noise = np.random.default_rng(0).integers(0, 2, (60, 60), dtype=np.uint8)
     arrays = {"mask_a": noise if suffix == ".png" else noise[:, :, np.newaxis]}

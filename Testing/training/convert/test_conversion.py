@@ -134,7 +134,7 @@ def test_half_a_download_is_noticed_by_its_numbers(download, tmp_path):
     assert "26 of 30 cases" in missing
 
 
-@pytest.mark.parametrize("keep", [0, 40, -30])
+@pytest.mark.parametrize("keep", [0, 40, -30, -4])
 def test_truncated_files_are_found_and_the_rest_is_kept(download, btcv, tmp_path, keep):
     path = download / "Training/img/img0002.nii.gz"
     whole = path.read_bytes()
@@ -147,6 +147,24 @@ def test_truncated_files_are_found_and_the_rest_is_kept(download, btcv, tmp_path
     outcome = convert(btcv, download, tmp_path / "out")
     assert outcome.ok
     assert outcome.kept == (0 if keep == 0 else _COUNT - 1)  # an empty file is seen before anything is read
+
+
+@pytest.mark.parametrize("folder", ["img", "label"])
+def test_voxels_of_another_checksum_are_damaged_although_they_can_be_read(download, btcv, tmp_path, folder):
+    path = download / f"Training/{folder}/{folder}0002.nii.gz"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-8] + bytes(4) + whole[-4:])
+    outcome = convert(btcv, download, tmp_path / "out", allow_missing=True)
+    assert _stopping(outcome) == [(Kind.DAMAGED, f"Training/{folder}/{folder}0002.nii.gz")]
+    assert len(DatasetFolder.open(tmp_path / "out").items()) == _COUNT - 1
+
+
+def test_what_is_damaged_is_listed_also_where_nothing_else_is_left(download, btcv, tmp_path):
+    for path in (download / "Training/img").iterdir():
+        path.write_bytes(path.read_bytes()[:-4])
+    outcome = convert(btcv, download, tmp_path / "out", allow_missing=True)
+    assert not outcome.ok
+    assert len(_stopping(outcome)) == _COUNT
 
 
 def test_labels_outside_the_map_and_other_sizes_are_named(download, btcv, tmp_path):
