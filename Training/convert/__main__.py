@@ -17,10 +17,9 @@ from KPrismLib.errors import InvalidDataset, KPrismError
 from KPrismLib.imaging.atomic_file import write_atomically
 from Training.convert import registry
 from Training.convert.conversion import Outcome, convert
-from Training.convert.findings import listed
+from Training.convert.findings import FILE, listed
 
 _SHOWN = 20
-_FINDINGS = "conversion-findings.txt"
 
 
 def main(
@@ -84,12 +83,12 @@ def _explained(err: Console) -> Iterator[None]:
 
 
 def _show(outcome: Outcome, target: Path, out: Console, err: Console) -> None:
-    kept = target / _FINDINGS if outcome.findings and target.is_dir() else None
+    kept = target / FILE if outcome.findings and target.is_dir() else None
     if kept is not None:
         everything = "\n".join(listed(outcome.findings)) + "\n"
         write_atomically(kept, everything.encode("utf-8"))
     elif target.is_dir():
-        (target / _FINDINGS).unlink(missing_ok=True)  # an earlier run's, mended since
+        (target / FILE).unlink(missing_ok=True)  # an earlier run's, mended since
     # Without a target there is no file to hold the rest.
     for line in listed(outcome.findings, limit=_SHOWN if target.is_dir() else None):
         err.print(line, markup=False)

@@ -21,7 +21,7 @@ from Training.convert.counts import SplitCount, count_items
 from Training.convert.findings import Finding, Kind, listed
 from Training.convert.ledger import Ledger
 from Training.convert.source import Source
-from Training.convert.stamps import same_content, stamp
+from Training.convert.stamps import Stamp, mark, same_content
 from Training.convert.writer import Writer
 
 _LARGEST_COUNTED = 65535
@@ -88,16 +88,16 @@ def convert(
     source.finish()
     _check_complete(source, cases, about)
     cases = _not_empty(source, cases)
-    stamps = {path: stamp(path) for case in cases for path in case.files}
-    _check_doubled(source, cases, stamps)
+    _check_doubled(source, cases)
     if _stopped(source) and not allow_missing:
         return Outcome(tuple(source.findings), (), 0, 0, None)
-    writer, ledger = Writer(target, about, store=store), Ledger(target)
+    ledger = Ledger(target, about.name)  # first, as it says whose folder this is
+    writer = Writer(target, about, store=store)
     items: list[dict[str, Any]] = []
     converted = kept = 0
     for number, case in enumerate(cases):
         progress(number, len(cases), case.id)
-        inputs = {source.relative(path): stamps[path] for path in case.files}
+        inputs = {source.relative(path): path for path in case.files}
         recipe = f"{about.name} {about.recipe}" + (" store" if store else "")
         finished = ledger.items(case.id, inputs, recipe)
         if finished is not None:
@@ -105,11 +105,12 @@ def convert(
             # The split is dealt anew each time: a file more in the download may have moved the patient.
             written = [item | {"split": case.split, "patient": case.patient} for item in finished]
         else:
+            stamps = {name: Stamp.of(path) for name, path in inputs.items()}
             pieces = _load(source, case, about)
             if pieces is None:
                 continue
             written = writer.write(case, pieces)
-            ledger.finish(case.id, inputs, recipe, written)
+            ledger.finish(case.id, stamps, recipe, written)
             converted += 1
         _remark(source, case, written)
         items += written
@@ -152,15 +153,15 @@ def _not_empty(source: Source, cases: list[Case]) -> list[Case]:
     return [case for case in cases if empty.isdisjoint(case.files)]
 
 
-def _check_doubled(source: Source, cases: list[Case], stamps: Mapping[Path, str]) -> None:
+def _check_doubled(source: Source, cases: list[Case]) -> None:
     """Ids that occur twice, and images that are equal under two names."""
     for case_id, number in Counter(case.id for case in cases).items():
         if number > 1:
             raise InvalidDataset(f"{source.root} holds the case {case_id} {number} times; remove the copies.")
-    by_stamp: defaultdict[str, list[Case]] = defaultdict(list)
+    alike: defaultdict[str, list[Case]] = defaultdict(list)
     for case in cases:
-        by_stamp[stamps[case.files[0]]].append(case)
-    for first, *others in by_stamp.values():
+        alike[mark(case.files[0])].append(case)
+    for first, *others in alike.values():
         for other in others:
             if same_content(first.files[0], other.files[0]):
                 across = f", and the splits differ ({first.split}, {other.split})" if first.split != other.split else ""
@@ -191,6 +192,8 @@ def _remark(source: Source, case: Case, items: Iterable[Mapping[str, Any]]) -> N
     for item in items:
         if item.get("mask_header_differs"):
             source.note(Kind.REMARK, case.files[0], "the mask's header differs from the image's; the image's was taken")
+        if item.get("empty_mask"):
+            source.note(Kind.REMARK, case.files[-1], "nothing is outlined; if that is not so, fetch the file again")
         if overruled := item.get("header_overruled"):
             source.note(Kind.REMARK, case.files[0], f"the header contradicts the anatomy ({', '.join(overruled)})")
 

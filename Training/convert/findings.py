@@ -6,6 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
+FILE = "conversion-findings.txt"
+"""Holds all of them, in the dataset folder."""
+
 
 class Kind(str, Enum):
     """Kinds of findings, in the order in which they are listed."""

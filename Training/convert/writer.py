@@ -103,7 +103,8 @@ class Writer:
         write_atomically(self.target / image_name, image)
         write_atomically(self.target / mask_name, mask)
         item = {"id": name, "image": image_name, "mask": mask_name, "patient": case.patient, "split": case.split}
-        return item | dict(case.extras) | dict(piece.extras) | _slice_counts(piece)
+        empty = {} if piece.labels.any() else {"empty_mask": True}
+        return item | dict(case.extras) | dict(piece.extras) | _slice_counts(piece) | empty
 
 
 def _slice_counts(piece: Piece) -> dict[str, int]:

@@ -124,7 +124,7 @@ def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path, monkeypatch):
     def refuse(path):
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(conversion, "stamp", refuse)
+    monkeypatch.setattr(conversion, "mark", refuse)
     result = _run("bus", _bus(tmp_path / "download"), tmp_path / "out", "--allow-missing")
     assert result.exit_code == 3
     assert "000001.png cannot be read: Permission denied." in result.output

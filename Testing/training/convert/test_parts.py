@@ -17,7 +17,7 @@ from Testing.training.convert.trees import anatomy, photograph, save_nifti, save
 from Training.convert.anatomy import contradicted_axes
 from Training.convert.near_duplicates import cluster_pictures
 from Training.convert.splits import split_patients
-from Training.convert.stamps import same_content, stamp
+from Training.convert.stamps import mark, same_content
 from Training.convert.upright import Slices, upright
 
 
@@ -97,12 +97,12 @@ def test_near_duplicates_form_groups(tmp_path):
     assert cluster_pictures({}) == {}
 
 
-def test_stamps_see_both_ends_of_a_large_file(tmp_path):
+def test_marks_see_both_ends_of_a_large_file(tmp_path):
     first, second = tmp_path / "first", tmp_path / "second"
     first.write_bytes(bytes(300_000))
     second.write_bytes(bytes(299_999) + b"x")
-    assert stamp(first) != stamp(second)
+    assert mark(first) != mark(second)
     assert not same_content(first, second)
     second.write_bytes(first.read_bytes())
-    assert stamp(first) == stamp(second)
+    assert mark(first) == mark(second)
     assert same_content(first, second)
