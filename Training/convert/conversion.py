@@ -22,6 +22,7 @@ from Training.convert.findings import Finding, Kind, listed
 from Training.convert.ledger import Ledger
 from Training.convert.source import Source
 from Training.convert.stamps import Stamp, mark, same_content
+from Training.convert.target import check_target
 from Training.convert.writer import Writer
 
 _LARGEST_COUNTED = 65535
@@ -77,12 +78,11 @@ def convert(
         progress: Told about every case.
 
     Raises:
-        InvalidDataset: The folder is not the download, or nothing of it could be used.
+        InvalidDataset: The folder is not the download, nothing of it could be used, or the target is not for this set.
         CannotWrite: The target cannot be written; what is finished stays finished.
     """
     about = converter.about
-    if target.resolve().is_relative_to(source_root.resolve()):
-        raise InvalidDataset(f"{target} lies inside the download; choose a folder outside it.")
+    check_target(target, source_root, about.name)
     source = Source(source_root, name=about.name, layout=about.layout)
     cases = converter.cases(source)
     source.finish()

@@ -36,13 +36,11 @@ class Writer:
             store: Write volumes as slice stores, of which training reads single slices, instead of NIfTI.
 
         Raises:
-            InvalidDataset: The target holds another dataset.
             CannotWrite: The folders cannot be made.
         """
         self.target = target
         self._about = about
         self._store = store
-        _refuse_other_dataset(target, about.name)
         try:
             for name in ("images", "masks"):
                 (target / name).mkdir(parents=True, exist_ok=True)
@@ -147,15 +145,3 @@ def _stored_window(voxels: npt.NDArray[Any], about: About) -> StoredWindow | Non
         return StoredWindow((rule, about.modality), window_for(voxels, rule=rule, modality=about.modality or None))
     except InvalidImage:
         return None
-
-
-def _refuse_other_dataset(target: Path, name: str) -> None:
-    description = target / "dataset.json"
-    if not description.is_file():
-        return
-    try:
-        found = json.loads(description.read_text(encoding="utf-8")).get("name")
-    except (OSError, ValueError, AttributeError):
-        found = None
-    if found != name:
-        raise InvalidDataset(f"{target} already holds {found or 'something else'}, not {name}; choose an empty folder.")

@@ -279,15 +279,6 @@ def test_a_wrong_folder_is_one_sentence_that_names_what_was_expected(btcv, tmp_p
         convert(btcv, tmp_path / "RawData.zip", tmp_path / "out")
 
 
-def test_the_target_must_be_elsewhere_and_not_another_dataset(download, btcv, tmp_path):
-    with pytest.raises(InvalidDataset, match="lies inside the download"):
-        convert(btcv, download, download / "out")
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out/dataset.json").write_text('{"name": "ACDC"}')
-    with pytest.raises(InvalidDataset, match="already holds ACDC, not BTCV"):
-        convert(btcv, download, tmp_path / "out")
-
-
 def test_slice_stores_hold_the_same_dataset(download, btcv, tmp_path):
     plain, stored = (convert(btcv, download, tmp_path / name, store=name == "stored") for name in ("plain", "stored"))
     assert (plain.converted, stored.converted) == (_COUNT, _COUNT)
