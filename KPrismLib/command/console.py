@@ -102,5 +102,7 @@ def made_folder(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise CannotWrite(f"The folder {folder} cannot be made: {error.strerror or error}.") from error
+        raise CannotWrite(
+            f"The folder {folder} cannot be made: {error.strerror or error}; choose another folder."
+        ) from error
     return folder

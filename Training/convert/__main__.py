@@ -45,9 +45,9 @@ def main(
             for line in _list():
                 out.print(line, markup=False)
             return
+        chosen = registry.converter(name)
         if source is None or target is None:
             raise InvalidDataset(f"Name the download and the dataset folder to write: {name} SOURCE TARGET.")
-        chosen = registry.converter(name)
         with Progress(console=err, transient=True, disable=not err.is_terminal) as bar:
             task = bar.add_task(chosen.about.name)
             outcome = convert(

@@ -44,12 +44,12 @@ def converter(name: str) -> Converter:
     """The converter of a name.
 
     Raises:
-        InvalidDataset: There is none; the sentence names the nearest.
+        InvalidDataset: There is none; the sentence names the nearest, among which `list` is.
     """
     plain = name.strip().lower().replace("_", "-")
     if plain not in _WHERE:
-        near = difflib.get_close_matches(plain, _WHERE, n=1, cutoff=0.4)
-        hint = f"did you mean {near[0]}?" if near else "`list` names those there are."
+        near = difflib.get_close_matches(plain, (*_WHERE, "list"), n=2, cutoff=0.5)
+        hint = f"did you mean {' or '.join(near)}?" if near else "`list` names those there are."
         raise InvalidDataset(f"There is no converter {name!r}; {hint}")
     module, attribute = _WHERE[plain]
     found: Converter = getattr(import_module(f"Training.convert.sets.{module}"), attribute)

@@ -256,7 +256,7 @@ def test_what_concerns_every_case_is_said_once_before_the_first(batch, kprism, w
     assert "no file or folder" in batch(tmp_path / "nowhere").sentence
     file = tmp_path / "file"
     file.write_bytes(b"")
-    assert "cannot be made" in batch(good, output=file / "results").sentence
+    assert "; choose another folder." in batch(good, output=file / "results").sentence
     assert batch(good, "--series-uid", "1.2").status == 2
     assert not (tmp_path / "results").exists()
 

@@ -100,9 +100,17 @@ def test_wrong_folder_and_wrong_name_are_exit_2_and_one_sentence(tmp_path):
     assert "is not the KiTS download: it should contain data with case_00000" in result.output
     result = _run("kits", tmp_path, tmp_path / "out")
     assert result.exit_code == 2
-    assert "There is no converter 'kits'; did you mean kits19?" in result.output
+    assert "There is no converter 'kits'; did you mean kits19 or " in result.output
     assert "Traceback" not in result.output
-    assert _run("bus").exit_code == 2
+    assert "Name the download and the dataset folder to write: bus SOURCE TARGET." in _run("bus").output
+
+
+def test_a_misspelt_name_is_told_before_what_else_is_missing():
+    for name, nearest in (("lists", "lits or list"), ("kits2019", "kits19"), ("amos", "amos-ct or amos-mri")):
+        result = _run(name)
+        assert result.exit_code == 2
+        assert f"There is no converter '{name}'; did you mean {nearest}" in result.output
+    assert "`list` names those there are." in _run("qqq").output
 
 
 def test_a_target_that_cannot_be_made_is_exit_3(tmp_path):
