@@ -18,7 +18,7 @@ from torch import nn
 
 from KPrismLib.errors import InvalidWeights
 from Training.peers.setup import reproducible
-from Training.peers.tensors import read_checkpoint
+from Training.peers.tensors import check_finite, read_checkpoint
 
 CHECKPOINT = "checkpoint_final.pth"
 _FILES = ("plans.json", "dataset.json")
@@ -42,7 +42,8 @@ def checked_folds(folder: Path) -> list[Path]:
     nnU-Net unpickles checkpoints, which runs whatever code they hold. Whoever passes this check holds none.
 
     Raises:
-        InvalidWeights: a file of the folder is missing, damaged, or holds more than tensors and plain values.
+        InvalidWeights: a file of the folder is missing, damaged, or holds more than tensors and plain values, or
+            weights that are no numbers.
     """
     folds = sorted(path.parent for path in folder.glob(f"fold_*/{CHECKPOINT}"))
     missing = [name for name in _FILES if not (folder / name).is_file()] or ([] if folds else [f"fold_0/{CHECKPOINT}"])
@@ -54,7 +55,8 @@ def checked_folds(folder: Path) -> list[Path]:
     for fold in folds:
         content = read_checkpoint(fold / CHECKPOINT)
         if not isinstance(content, Mapping) or not {"network_weights", "trainer_name", "init_args"} <= content.keys():
-            raise InvalidWeights(f"{fold / CHECKPOINT} is no checkpoint of nnU-Net.")
+            raise InvalidWeights(f"{fold / CHECKPOINT} is no checkpoint of nnU-Net; get the model folder again.")
+        check_finite(content["network_weights"], fold / CHECKPOINT)
     return folds
 
 

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 from torch.nn import functional as F
 
 from KPrismLib.errors import InvalidWeights
 from KPrismLib.prompts import Click
 from Training.peers.segmenter import Answer, Mask
+from Training.peers.tensors import check_finite
 
 #: The side of SAM's square input, and of its mask of low resolution.
 INPUT = 1024
@@ -32,7 +34,7 @@ def load_model(model_class: Any, folder: Path) -> Any:
     """A model from a folder with config.json and weights; nothing is downloaded, nothing unpickled.
 
     Raises:
-        InvalidWeights: not such a folder, or made for another model.
+        InvalidWeights: not such a folder, damaged, or made for another model.
     """
     if not (folder / "config.json").is_file():
         raise InvalidWeights(
@@ -42,13 +44,14 @@ def load_model(model_class: Any, folder: Path) -> Any:
         model, report = model_class.from_pretrained(
             str(folder), local_files_only=True, weights_only=True, output_loading_info=True
         )
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise InvalidWeights(f"{folder} cannot be read as {model_class.__name__}: {_first_line(error)}") from error
     absent = sorted(report["missing_keys"])
     if absent:
         raise InvalidWeights(
             f"{folder} lacks {len(absent)} tensors of {model_class.__name__}, first {absent[0]}; get it again."
         )
+    check_finite(model.state_dict(), folder)
     return model
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -36,7 +35,7 @@ def read_checkpoint(path: Path) -> Any:
             f"{path} holds more than tensors and plain values, and reading it would run code from the file; save its "
             "state dict as .safetensors where you trust it."
         ) from error
-    except (SafetensorError, OSError, RuntimeError, EOFError, ValueError) as error:
+    except Exception as error:  # of broken bytes an unpickler makes whatever it likes: KeyError, AssertionError, ...
         raise InvalidWeights(f"{path} is damaged or not a weights file; get it again.") from error
 
 
@@ -64,7 +63,7 @@ def fill(network: nn.Module, path: Path) -> None:
     """Load weights into a network; every tensor must find its place.
 
     Raises:
-        InvalidWeights: a tensor is missing, left over or of another shape.
+        InvalidWeights: a tensor is missing, left over or of another shape, or holds what is no number.
     """
     tensors, expected = read_tensors(path), network.state_dict()
     wrong = sorted(set(expected) ^ set(tensors)) or [
@@ -75,7 +74,19 @@ def fill(network: nn.Module, path: Path) -> None:
             f"{path} does not fit {type(network).__name__} ({len(wrong)} tensors differ, first {wrong[0]}); check the "
             "version of the weights, and `network` in the JSON beside them."
         )
+    check_finite(tensors, path)
     network.load_state_dict(tensors)
+
+
+def check_finite(tensors: Mapping[str, Any], path: Path) -> None:
+    """Refuse weights with which a network would answer nothing, and be measured as if that were its answer.
+
+    Raises:
+        InvalidWeights: one of the tensors holds NaN or infinity.
+    """
+    for name, tensor in tensors.items():
+        if isinstance(tensor, Tensor) and not bool(torch.isfinite(tensor).all()):
+            raise InvalidWeights(f"{path} is damaged: {name} holds NaN or infinite values; get it again.")
 
 
 def _plain_numpy() -> contextlib.AbstractContextManager[None]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import pickle
+import random
 import sys
 
 import numpy as np
@@ -95,11 +97,34 @@ def test_code_in_a_weights_file_is_not_run(tmp_path):
         read_checkpoint(tmp_path / "net.pt")
 
 
-@pytest.mark.parametrize("content", [b"", b"not a file of weights", pickle.dumps([1, 2], protocol=2)])
+@pytest.mark.parametrize("content", [b"", b"abc", b"not a file of weights", pickle.dumps([1, 2], protocol=2)])
 def test_a_damaged_file(tmp_path, content):
     (tmp_path / "net.pt").write_bytes(content)
     with pytest.raises(InvalidWeights):
         read_tensors(tmp_path / "net.pt")
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("new", [True, False])
+def test_broken_bytes_give_other_weights_or_a_sentence(tmp_path, new):
+    path, chance = tmp_path / "net.pt", random.Random(0)
+    torch.save({"model": torch.nn.Linear(3, 2).state_dict()}, path, _use_new_zipfile_serialization=new)
+    content = path.read_bytes()
+    for _ in range(300):
+        damaged = bytearray(content)
+        for _ in range(chance.choice((1, 2, 5))):
+            damaged[chance.randrange(min(len(content), 700))] = chance.randrange(256)
+        path.write_bytes(damaged)
+        with contextlib.suppress(InvalidWeights):
+            read_tensors(path)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_must_be_numbers(tmp_path, value):
+    network, path = torch.nn.Linear(2, 1), tmp_path / "net.pt"
+    torch.save({"weight": torch.tensor([[1.0, value]]), "bias": torch.zeros(1)}, path)
+    with pytest.raises(InvalidWeights, match="is damaged: weight holds NaN or infinite values; get it again"):
+        fill(network, path)
 
 
 def test_weights_must_fit(tmp_path):
@@ -152,4 +177,7 @@ def test_a_model_folder_is_checked_before_it_is_unpickled(tmp_path):
         checked_folds(tmp_path)
     torch.save({"weight": torch.ones(1)}, tmp_path / "fold_0/checkpoint_final.pth")
     with pytest.raises(InvalidWeights, match="no checkpoint of nnU-Net"):
+        checked_folds(tmp_path)
+    torch.save(good | {"network_weights": {"a": torch.tensor([torch.nan])}}, tmp_path / "fold_0/checkpoint_final.pth")
+    with pytest.raises(InvalidWeights, match=r"checkpoint_final\.pth is damaged: a holds NaN"):
         checked_folds(tmp_path)

@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError
 from skimage import transform
 from torch import nn
 
@@ -155,3 +156,20 @@ def test_a_model_folder_is_read_without_the_network_and_without_code(system, tmp
     monkeypatch.setattr(SpotSam, "report", {"missing_keys": ["b", "a"]})
     with pytest.raises(InvalidWeights, match="lacks 2 tensors of SpotSam, first a"):
         load_model(SpotSam, tmp_path / "good")
+
+
+def test_weights_of_no_numbers_are_refused(tmp_path, monkeypatch):
+    (tmp_path / "config.json").write_text("{}")
+    monkeypatch.setattr(SpotSam, "state_dict", lambda _: {"scale": torch.tensor([1.0, torch.inf])})
+    with pytest.raises(InvalidWeights, match="is damaged: scale holds NaN or infinite values"):
+        load_model(SpotSam, tmp_path)
+
+
+def test_a_weights_file_that_was_cut_off_is_one_sentence(tmp_path, monkeypatch):
+    def cut_off(*_, **__):
+        raise SafetensorError("Error while deserializing header: MetadataIncompleteBuffer")
+
+    (tmp_path / "config.json").write_text("{}")
+    monkeypatch.setattr(SpotSam, "from_pretrained", cut_off)
+    with pytest.raises(InvalidWeights, match="cannot be read as SpotSam: Error while deserializing header"):
+        load_model(SpotSam, tmp_path)
