@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,6 +76,7 @@ class Checkpoint:
             InvalidWeights: not a checkpoint, or a damaged one.
         """
         try:
+            _require_sound(path)
             values = torch.load(path, map_location="cpu", weights_only=True)
             if values.pop("format") != FORMAT:
                 raise KeyError("format")
@@ -81,13 +84,27 @@ class Checkpoint:
         except FileNotFoundError:
             raise InvalidWeights(f"There is no checkpoint {path}.") from None
         except (
-            *(OSError, EOFError, pickle.UnpicklingError, RuntimeError),  # truncated, changed, or no archive at all
+            *(OSError, EOFError, zipfile.BadZipFile, zlib.error),  # truncated, changed, or no archive at all
+            *(pickle.UnpicklingError, RuntimeError),  # the same, as PyTorch says it
             *(KeyError, TypeError, ValueError, AttributeError, IndexError),  # an archive of something else
         ) as error:
             raise InvalidWeights(
                 f"{path} is not a readable K-Prism checkpoint ({type(error).__name__}): it is damaged, or something "
                 "else; put a copy of it in its place, or train anew with --no-resume, which sets it aside."
             ) from error
+
+
+def _require_sound(path: Path) -> None:
+    """Compare the checksums of all parts: PyTorch does not, and would take the numbers of a damaged file for weights.
+
+    Raises:
+        zipfile.BadZipFile: a part is not what was written; other errors where its own description is damaged.
+    """
+    with zipfile.ZipFile(path) as archive:
+        # No part is compressed or a folder; where the list of parts says so, it is damaged itself.
+        listed = all(part.file_size == part.compress_size and not part.external_attr for part in archive.infolist())
+        if not listed or archive.testzip() is not None:
+            raise zipfile.BadZipFile
 
 
 #: What may differ between a checkpoint and the run that goes on from it: how fast and how often, not what is learned.

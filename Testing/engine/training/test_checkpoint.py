@@ -129,6 +129,18 @@ def test_files_that_are_no_archive_are_refused(tmp_path: Path, content: bytes) -
         Checkpoint.load(tmp_path / "c.pt")
 
 
+def test_a_checkpoint_with_other_numbers_than_were_written_is_refused(tmp_path: Path) -> None:
+    """The archive and its description are whole, so that PyTorch reads it without a word."""
+    path, values = tmp_path / "c.pt", torch.arange(4096.0)
+    Checkpoint(1, {"a": values}, {}, {}, {}).save(path)
+    content = path.read_bytes()
+    at = content.index(values.numpy().tobytes())
+    path.write_bytes(content[: at + 4096] + bytes(2048) + content[at + 4096 + 2048 :])
+    assert torch.load(path, weights_only=True)["step"] == 1
+    with pytest.raises(InvalidWeights, match=r"\(BadZipFile\): it is damaged, .* or train anew with --no-resume"):
+        Checkpoint.load(path)
+
+
 def test_a_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidWeights):
         Checkpoint.load(tmp_path)
