@@ -129,8 +129,8 @@ def check_same_run(config: TrainingConfig, saved: TrainingConfig, path: Path) ->
     different = [name for name in ours if name not in _ADJUSTABLE and ours[name] != theirs[name]]
     if different:
         raise InvalidConfig(
-            f"{path} belongs to a run with other settings ({', '.join(different)}); choose another output folder, or "
-            "give the settings that it was started with."
+            f"{path} belongs to a run with other settings ({', '.join(different)}); choose another output folder, "
+            "start anew with --no-resume, or give the settings that it was started with."
         )
 
 

@@ -14,7 +14,7 @@ from KPrismLib.errors import InvalidConfig
 from KPrismLib.network.config import named_config
 from KPrismLib.training.ablations import merged
 from KPrismLib.training.augmentation import AugmentationConfig
-from KPrismLib.training.modes import Mode
+from KPrismLib.training.modes import MODE_PROBABILITIES, Mode
 from KPrismLib.training.objective import ObjectiveConfig
 from KPrismLib.training.setting_kinds import check_kinds
 
@@ -67,7 +67,7 @@ class TrainingConfig:
         warm_up_steps: linear warm-up, from learning_rate / warm_up_steps, never from 0.
         weight_decay, clip_norm: of AdamW and of the gradient.
         average_decay: of the moving average of the weights, which is what gets exported.
-        modes: probability of each mode.
+        modes: share of each mode; one that is not named has none.
         absent: how often a semantic or in-context sample asks for a class that its slice does not show (paper: never).
         same_volume: how often an in-context reference is another slice of the same volume (paper: never).
         exclude: items that are left out, as ``SET:ITEM``.
@@ -94,9 +94,7 @@ class TrainingConfig:
     weight_decay: float = 0.0
     clip_norm: float = 1.0
     average_decay: float = 0.999
-    modes: Mapping[Mode, float] = field(
-        default_factory=lambda: {Mode.SEMANTIC: 0.3, Mode.IN_CONTEXT: 0.3, Mode.INTERACTIVE: 0.4}
-    )
+    modes: Mapping[Mode, float] = field(default_factory=MODE_PROBABILITIES.copy)
     absent: float = 0.0
     same_volume: float = 0.0
     exclude: tuple[str, ...] = ()
@@ -145,7 +143,9 @@ class TrainingConfig:
             if min(shares.values(), default=0) < 0:
                 raise InvalidConfig(f"A share in [{name}] is negative; the least is 0.")
         if not sum(self.modes.values()) > 0:
-            raise InvalidConfig("All shares in [modes] are 0; give one of the modes a share.")
+            raise InvalidConfig(
+                "All shares in [modes] are 0; give one a share; modes that the table does not name have none."
+            )
         if self.precision not in PRECISIONS:
             raise InvalidConfig(f"precision is {self.precision!r}; choose one of {', '.join(PRECISIONS)}.")
 
@@ -173,7 +173,7 @@ class TrainingConfig:
             path: the file.
             data: folder of the datasets.
             changes: settings as they would stand in the file, which replace the file's one after the other, tables
-                key by key.
+                key by key; shares of modes that neither names are the default ones, if the file has no such table.
 
         Raises:
             InvalidConfig: if the file cannot be read, or a setting is unknown or of the wrong kind.
@@ -184,6 +184,8 @@ class TrainingConfig:
             raise InvalidConfig(f"There is no training configuration {path}.") from None
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise InvalidConfig(f"{path} is not a readable TOML file: {error}.") from error
+        # A share that is changed alone leaves the others as they are, also where they are those of the paper.
+        values.setdefault("modes", {mode.value: share for mode, share in MODE_PROBABILITIES.items()})
         for change in changes:
             values = merged(values, change)
         listed = values.get("datasets", [])

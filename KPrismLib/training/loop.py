@@ -25,6 +25,7 @@ from KPrismLib.training.config import TrainingConfig
 from KPrismLib.training.divergence import LossWatch
 from KPrismLib.training.loader import StepBatches, in_order
 from KPrismLib.training.log import TrainingLog
+from KPrismLib.training.modes import Mode
 from KPrismLib.training.objective import Objective
 from KPrismLib.training.packing import PackedDataset, open_pack
 from KPrismLib.training.sampling import Sampler, check_sets, classes_without_slices, holds_out
@@ -94,6 +95,8 @@ class Trainer:
             exclude=config.exclude,
         )
         self.sampler = draw(absent=config.absent, same_volume=config.same_volume)
+        if config.modes.get(Mode.IN_CONTEXT):  # said now, not at the first step that draws the mode
+            self.sampler.require_references()
         validates = holds_out(datasets, config.holdout, weights=config.dataset_weights, exclude=config.exclude)
         self.validation_sampler = draw(validation=True) if validates else None
         maker = BatchMaker(

@@ -103,16 +103,26 @@ class Sampler:
         weights = np.asarray([self._modes[m] for m in names])
         return names[generator.choice(len(names), p=weights / weights.sum())]
 
+    def require_references(self) -> None:
+        """Refuse in-context samples where there is no reference for any.
+
+        Raises:
+            InvalidDataset: no class is shown by two patients of a set.
+        """
+        if not self.has_references:
+            raise InvalidDataset(
+                "No class is shown by two patients of one set, so there is no reference for the in-context mode; add "
+                "patients, or start a new run without it: --no-resume --set modes.in-context=0."
+            )
+
     def batch(self, step: int, positions: Iterable[int], mode: Mode) -> list[Sample]:
         """The samples at ``positions`` of a step's global batch; in-context samples carry a reference.
 
         Raises:
             InvalidDataset: in-context samples, but no class is shown by two patients.
         """
-        if mode is Mode.IN_CONTEXT and not self.has_references:
-            raise InvalidDataset(
-                "No class is shown by two patients, so there is no reference; set the in-context mode to 0 in [modes]."
-            )
+        if mode is Mode.IN_CONTEXT:
+            self.require_references()
         return [self._draw(np.random.default_rng((self._seed, step, position, 1)), mode) for position in positions]
 
     def _draw(self, generator: np.random.Generator, mode: Mode) -> Sample:

@@ -107,7 +107,7 @@ def test_dataset_folders_start_at_the_file_or_at_the_data_folder(tmp_path: Path)
         ('epoch_slices = "many"\n' + MINIMAL.replace("steps = 5", "epochs = 5"), "epoch_slices"),
         ("phases = 3\ndatasets = ['A']", "setting is wrong"),
         (MINIMAL + "[modes]\nscribble = 1\n", "scribble"),
-        (MINIMAL + "[modes]\nsemantic = 0\n", r"\[modes\]"),
+        (MINIMAL + "[modes]\nin-context = 0\n", r"\[modes\] .* modes that the table does not name have none"),
         (MINIMAL + "[modes]\nsemantic = -1\ninteractive = 2\n", r"\[modes\]"),
         (MINIMAL + "[dataset_weights]\nA = -1\n", r"\[dataset_weights\]"),
         (MINIMAL + "[objective]\ninteractive_passes = 0\n", "interactive_passes"),
@@ -309,6 +309,22 @@ def test_changes_replace_what_the_file_says(tmp_path: Path) -> None:
     assert config.network_settings == {"num_experts": 5, "dim": 32}
     assert config.datasets == (str(tmp_path / "B"),)
     assert config.seed == 2
+
+
+@pytest.mark.parametrize(
+    ("table", "change", "expected"),
+    [
+        ("", "modes.semantic=0.4", {"semantic": 0.4, "in-context": 0.3, "interactive": 0.4}),
+        ("", "modes.in-context=0", {"semantic": 0.3, "in-context": 0.0, "interactive": 0.4}),
+        ("[modes]\nsemantic = 1\n", "modes.interactive=2", {"semantic": 1.0, "interactive": 2.0}),
+    ],
+)
+def test_a_share_that_is_changed_alone_leaves_the_others(
+    tmp_path: Path, table: str, change: str, expected: dict[str, float]
+) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text(MINIMAL + table)
+    assert TrainingConfig.read(path, changes=[parse_setting(change)]).to_dict()["modes"] == expected
 
 
 def test_the_configs_that_ship_can_be_read() -> None:
