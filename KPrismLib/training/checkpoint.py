@@ -35,7 +35,7 @@ class Checkpoint:
         datasets: names of the sets that the weights learned from, which their folders need not have; none in
             checkpoints from before they were kept.
         contents: of the sets of the run, in the order of its settings, see
-            :func:`~KPrismLib.training.packing.content_digest`; likewise.
+            :class:`~KPrismLib.training.packing.PackedDataset`; likewise.
     """
 
     step: int
@@ -137,6 +137,8 @@ def check_same_run(config: TrainingConfig, saved: TrainingConfig, path: Path) ->
 def check_same_contents(names: Sequence[str], contents: Sequence[str], saved: Sequence[str], path: Path) -> None:
     """Refuse to go on from a checkpoint whose sets have changed since.
 
+    A digest may lack the digits that tell what the files hold, as in checkpoints from before those were kept.
+
     Args:
         names: of the sets of the run.
         contents: what is learned from each, now.
@@ -147,7 +149,7 @@ def check_same_contents(names: Sequence[str], contents: Sequence[str], saved: Se
         InvalidDataset: something else would be learned from a set.
     """
     pairs = zip(names, contents, saved, strict=True) if saved else ()
-    changed = [name for name, now, before in pairs if now != before]
+    changed = [name for name, now, before in pairs if not (now.startswith(before) or before.startswith(now))]
     if changed:
         raise InvalidDataset(
             f"{path} belongs to a run on {', '.join(changed)} as it was before its dataset.json or its files changed; "

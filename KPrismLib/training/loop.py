@@ -55,7 +55,7 @@ class Trainer:
     Attributes:
         dataset_names: of the sets that the weights learned from, those that they started with included, as their
             ``dataset.json`` calls them.
-        contents: of the sets of the run, see :func:`~KPrismLib.training.packing.content_digest`.
+        contents: of the sets of the run, see :class:`~KPrismLib.training.packing.PackedDataset`.
         unlearned: classes that no training slice shows.
     """
 

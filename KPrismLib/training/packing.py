@@ -15,22 +15,24 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.transform import resize
 
-from KPrismLib.dataset import DatasetFolder, Slice, class_mask, classes_of
+from KPrismLib.batch.fingerprint import file_fingerprint
+from KPrismLib.dataset import DatasetFolder
 from KPrismLib.errors import CannotWrite, InvalidDataset
 from KPrismLib.imaging.atomic_file import write_atomically
+from KPrismLib.training.slice_bytes import byte_labels, pack_item
 
-FORMAT = 4
+FORMAT = 5
 
 _BYTES, _INDEX, _PARTIAL = "slices.bytes", "index.json", ".packing-"
 #: What a killed run left behind is cleared away after so many seconds; another run may be packing until then.
@@ -47,7 +49,7 @@ class PackedSlice:
         item: id of the item in ``dataset.json``; ``index`` its slice.
         height, width, channels: shape of the pixels.
         offset: first byte in the set's file; pixels come first, then labels.
-        classes: names of the classes with at least ``MINIMUM_PIXELS`` pixels.
+        classes: names of the classes with enough pixels to be a target.
         absent: names of the classes without any pixel.
     """
 
@@ -66,9 +68,6 @@ class PackedSlice:
 #: Words of a modality; US is what DICOM calls ultrasound.
 _FREE_MODALITIES = frozenset({"dermoscopy", "endoscopy", "pathology", "ultrasound", "us"})
 
-#: A structure of fewer pixels is skipped as a training target: it is mostly annotation noise.
-MINIMUM_PIXELS = 12
-
 
 @dataclass(frozen=True)
 class PackedDataset:
@@ -80,7 +79,8 @@ class PackedDataset:
         classes: class name to packed mask values.
         slices: where each slice lies.
         path: the byte file; opened where it is first read from, so that worker processes share it.
-        content: see :func:`content_digest`.
+        items: ids of all that ``dataset.json`` lists, of every split.
+        content: what is learned from the set: :func:`content_digest`, and 16 digits for the bytes of its files.
     """
 
     name: str
@@ -88,6 +88,7 @@ class PackedDataset:
     classes: dict[str, tuple[int, ...]]
     slices: tuple[PackedSlice, ...]
     path: Path
+    items: frozenset[str]
     content: str = ""
 
     @cached_property
@@ -124,13 +125,14 @@ def pack_folder(folder: DatasetFolder, split: str, target: Path, *, long_side: i
     Raises:
         InvalidDataset: when the split has no slice with a label.
     """
-    classes, stored = _byte_labels(folder)
+    classes, stored = byte_labels(folder)
+    entries: list[list[Any]] = []
+    files = hashlib.sha256()
     with (target / _BYTES).open("wb") as stream:
-        entries = [
-            entry
-            for item in folder.items(split)
-            for entry in _pack_item(folder.slices(item), classes, stored, stream, long_side)
-        ]
+        for item in folder.items(split):
+            entries += pack_item(folder.slices(item), classes, stored, stream, long_side)
+            for name in (item.image, item.mask):
+                files.update(file_fingerprint(folder.path / name).encode())
         stream.flush()
         os.fsync(stream.fileno())
     if not any(entry[7] for entry in entries):
@@ -140,74 +142,15 @@ def pack_folder(folder: DatasetFolder, split: str, target: Path, *, long_side: i
         "long_side": long_side,
         "split": split,
         "name": folder.name,
+        "files": files.hexdigest()[:16],
         "classes": classes,
         "slices": entries,
     }
     write_atomically(target / _INDEX, json.dumps(index).encode())
 
 
-def _pack_item(
-    pieces: Iterable[Slice],
-    classes: dict[str, tuple[int, ...]],
-    stored: Callable[[NDArray[np.int32]], NDArray[np.uint8]],
-    stream: BinaryIO,
-    long_side: int,
-) -> list[list[Any]]:
-    """Append an item's slices to ``stream``; -> their entries of the index."""
-    entries: list[list[Any]] = []
-    start, count = stream.tell(), 0
-    for piece in pieces:
-        count += 1
-        pixels, labels = _fit(piece.pixels, stored(piece.labels), long_side)
-        areas = {name: int(class_mask(labels, values).sum()) for name, values in classes.items()}
-        shown = [name for name, area in areas.items() if area >= MINIMUM_PIXELS]
-        absent = [name for name, area in areas.items() if area == 0]
-        entries.append([piece.patient, piece.item, piece.index, *pixels.shape, stream.tell(), shown, absent])
-        stream.write(pixels.data)
-        stream.write(labels.data)
-    if count == 1 and not entries[0][7]:  # a picture that shows nothing
-        stream.seek(start)
-        stream.truncate()
-        return []
-    return entries
-
-
-def _byte_labels(
-    folder: DatasetFolder,
-) -> tuple[dict[str, tuple[int, ...]], Callable[[NDArray[np.int32]], NDArray[np.uint8]]]:
-    """Classes by their packed mask values, and what turns a label map into those: values above 255 are renumbered.
-
-    Raises:
-        InvalidDataset: more than 255 labels.
-    """
-    classes = classes_of(folder)
-    values = np.asarray(sorted({0, *folder.labels}))
-    if values[-1] <= 255:
-        return classes, lambda labels: labels.astype(np.uint8)
-    if len(values) > 256:
-        raise InvalidDataset(f"{folder.name} has {len(values) - 1} labels; training takes up to 255.")
-    places = {int(value): place for place, value in enumerate(values)}
-    renumbered = {name: tuple(places[value] for value in shown) for name, shown in classes.items()}
-    return renumbered, lambda labels: np.searchsorted(values, labels).astype(np.uint8)
-
-
-def _fit(
-    pixels: NDArray[np.uint8], labels: NDArray[np.uint8], long_side: int
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    if pixels.ndim == 2:
-        pixels = pixels[..., None]
-    elif (pixels == pixels[..., :1]).all():  # a grey picture that was saved in colour
-        pixels = pixels[..., :1]
-    scale = long_side / max(labels.shape)
-    if scale < 1:
-        size = tuple(max(1, round(s * scale)) for s in labels.shape)
-        pixels = np.rint(resize(pixels.astype(np.float32), size, order=1, anti_aliasing=True)).astype(np.uint8)
-        labels = resize(labels, size, order=0, anti_aliasing=False, preserve_range=True).astype(np.uint8)
-    return np.ascontiguousarray(pixels), np.ascontiguousarray(labels)
-
-
 def open_pack(folders: Iterable[Path], cache: Path, *, split: str, long_side: int) -> list[PackedDataset]:
-    """Packed sets, in order; those that are not packed yet, or changed since, are packed now.
+    """Packed sets, in order; those that are not packed yet, changed since, or whose pack is damaged, are packed now.
 
     Args:
         folders: dataset folders.
@@ -216,24 +159,44 @@ def open_pack(folders: Iterable[Path], cache: Path, *, split: str, long_side: in
         long_side: larger slices are reduced to this.
 
     Raises:
-        InvalidDataset: a set that cannot be read.
+        InvalidDataset: a set that cannot be read, or two of one name.
         CannotWrite: disk full, read-only folder.
     """
+    sets = [DatasetFolder.open(path) for path in folders]
+    _require_different_names(sets)
     opened = []
-    for path in folders:
-        folder = DatasetFolder.open(path)
+    for folder in sets:
         target = cache / _key(folder, split, long_side)
-        if not target.exists():
+        packed = _open_one(target, folder, split)
+        if packed is None:
             with _appearing(target, folder.name) as partial:
                 pack_folder(folder, split, partial, long_side=long_side)
-        opened.append(_open_one(target, folder, content_digest(folder, split)))
+            packed = _open_one(target, folder, split)
+            assert packed is not None, "what was packed just now is whole"
+        opened.append(packed)
     return opened
+
+
+def _require_different_names(sets: Sequence[DatasetFolder]) -> None:
+    """Refuse two sets of one name: weights and exclusions are said by name, and would hold for both.
+
+    Raises:
+        InvalidDataset: such sets.
+    """
+    for name, count in Counter(folder.name for folder in sets).items():
+        if count > 1:
+            where = " and ".join(str(folder.path) for folder in sets if folder.name == name)
+            raise InvalidDataset(
+                f"{count} sets of the run are called {name}: {where}; list each folder once, and give each set a name "
+                "of its own in its dataset.json."
+            )
 
 
 def content_digest(folder: DatasetFolder, split: str) -> str:
     """What is learned from a set, in 16 hexadecimal digits: what ``dataset.json`` says of it, and the sizes of files.
 
-    It stays when the folder moves or is copied, and when other splits or mere notes in ``dataset.json`` change.
+    It stays when the folder moves or is copied, and when other splits or mere notes in ``dataset.json`` change. No file
+    is read; of what a file holds tells :attr:`PackedDataset.content`.
     """
     said = folder.description
     items = [
@@ -260,11 +223,14 @@ def _key(folder: DatasetFolder, split: str, long_side: int) -> str:
 def _appearing(target: Path, name: str) -> Iterator[Path]:
     """A temporary folder that becomes ``target`` when the block ends well, and vanishes otherwise.
 
-    A run that is killed leaves a folder without the name, which nobody takes for a pack.
+    What ``target`` is already, a damaged pack, goes first. A run that is killed leaves a folder without the name, which
+    nobody takes for a pack.
     """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _clear_abandoned(target.parent)
+        if target.exists():
+            shutil.rmtree(target)
         partial = target.with_name(_PARTIAL + secrets.token_hex(8))
         partial.mkdir()
         try:
@@ -292,17 +258,26 @@ def _clear_abandoned(cache: Path) -> None:
                 shutil.rmtree(left_over)
 
 
-def _open_one(target: Path, folder: DatasetFolder, content: str) -> PackedDataset:
-    name = folder.name
-    index = json.loads((target / _INDEX).read_text(encoding="utf-8"))
-    return PackedDataset(
-        name=name,
-        free_orientation=has_free_orientation(folder.description.modality),
-        classes={n: tuple(v) for n, v in index["classes"].items()},
-        slices=tuple(
+def _open_one(target: Path, folder: DatasetFolder, split: str) -> PackedDataset | None:
+    """The pack in ``target``; None where there is none, or a damaged one."""
+    name, path = folder.name, target / _BYTES
+    try:
+        index = json.loads((target / _INDEX).read_text(encoding="utf-8"))
+        slices = tuple(
             PackedSlice(name, patient, item, number, height, width, channels, offset, tuple(shown), tuple(absent))
             for patient, item, number, height, width, channels, offset, shown, absent in index["slices"]
-        ),
-        path=target / _BYTES,
-        content=content,
-    )
+        )
+        ends = [0, *(entry.offset + entry.height * entry.width * (entry.channels + 1) for entry in slices)]
+        if ends != [*(entry.offset for entry in slices), path.stat().st_size]:  # they lie end to end
+            return None
+        return PackedDataset(
+            name=name,
+            free_orientation=has_free_orientation(folder.description.modality),
+            classes={n: tuple(v) for n, v in index["classes"].items()},
+            slices=slices,
+            path=path,
+            items=frozenset(item.id for item in folder.items()),
+            content=content_digest(folder, split) + index["files"],
+        )
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):  # missing, cut off, or something else
+        return None

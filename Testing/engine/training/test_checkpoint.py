@@ -13,8 +13,8 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from KPrismLib.errors import CannotWrite, InvalidWeights
-from KPrismLib.training.checkpoint import Checkpoint
+from KPrismLib.errors import CannotWrite, InvalidDataset, InvalidWeights
+from KPrismLib.training.checkpoint import Checkpoint, check_same_contents
 
 
 def checkpoint(step: int = 3) -> Checkpoint:
@@ -184,3 +184,15 @@ def test_a_damaged_file_is_never_more_than_invalid_weights(tmp_path: Path, place
     path.write_bytes(bytes(content))
     with contextlib.suppress(InvalidWeights):
         Checkpoint.load(path)
+
+
+def test_contents_are_compared_as_far_as_they_are_known(tmp_path: Path) -> None:
+    """The first digits tell of dataset.json and sizes, the others of bytes; older checkpoints have the first alone."""
+    names, now = ["A", "B"], ["a1", "b1"]
+    for saved in (["a1", "b1"], ["a", "b"], ["a1", "b"], []):
+        check_same_contents(names, now, saved, tmp_path)
+        if saved:
+            check_same_contents(names, saved, now, tmp_path)
+    for saved in (["a1", "b2"], ["a1", "c"], ["a1", "c1"]):
+        with pytest.raises(InvalidDataset, match="belongs to a run on B as it was before"):
+            check_same_contents(names, now, saved, tmp_path)

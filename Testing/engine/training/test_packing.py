@@ -15,8 +15,9 @@ import pytest
 
 from KPrismLib.errors import CannotWrite, InvalidDataset
 from KPrismLib.imaging.slice_store import store_bytes
-from KPrismLib.training import packing
-from KPrismLib.training.packing import MINIMUM_PIXELS, has_free_orientation, open_pack
+from KPrismLib.training import packing, slice_bytes
+from KPrismLib.training.packing import has_free_orientation, open_pack
+from KPrismLib.training.slice_bytes import MINIMUM_PIXELS
 from Testing.engine.dataset.tiny_dataset import describe, listed, save, write_folder
 from Testing.engine.training.tiny_training import labels, packed, pixels, write_dataset
 from Training.convert import registry
@@ -192,7 +193,7 @@ def test_only_one_slice_is_in_memory_at_a_time(tmp_path: Path, monkeypatch: pyte
     """A set of a hundred gigabytes must not be collected before it is written."""
     alive: list[weakref.ref[object]] = []
     most = 0
-    real = packing._fit
+    real = slice_bytes.fit
 
     def fit(*arguments: Any) -> Any:
         nonlocal most
@@ -201,7 +202,7 @@ def test_only_one_slice_is_in_memory_at_a_time(tmp_path: Path, monkeypatch: pyte
         most = max(most, sum(reference() is not None for reference in alive))
         return found
 
-    monkeypatch.setattr(packing, "_fit", fit)
+    monkeypatch.setattr(slice_bytes, "fit", fit)
     dataset = packed(tmp_path)
     assert len(alive) == len(dataset.slices) == 12
     assert most <= 2  # the one that is made, and the one it replaces
@@ -212,7 +213,7 @@ def test_a_pack_that_was_interrupted_is_never_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: BaseException
 ) -> None:
     folder = write_dataset(tmp_path / "d", patients=2)
-    real = packing._fit
+    real = slice_bytes.fit
     done: list[int] = []
 
     def fit(*arguments: Any) -> Any:
@@ -222,7 +223,7 @@ def test_a_pack_that_was_interrupted_is_never_used(
         return real(*arguments)
 
     with monkeypatch.context() as broken:
-        broken.setattr(packing, "_fit", fit)
+        broken.setattr(slice_bytes, "fit", fit)
         expected = CannotWrite if isinstance(end, OSError) else KeyboardInterrupt
         with pytest.raises(expected, match="No space left on device; free" if isinstance(end, OSError) else None):
             open_pack([folder], tmp_path / "packed", split="train", long_side=48)

@@ -23,7 +23,7 @@ def dataset(name: str, shows: dict[str, list[tuple[str, ...]]]) -> PackedDataset
         for n, classes in enumerate(pieces)
     ]
     classes = {c: (1,) for s in slices for c in s.classes}
-    return PackedDataset(name, False, classes, tuple(slices), Path("nowhere"))
+    return PackedDataset(name, False, classes, tuple(slices), Path("nowhere"), frozenset(s.item for s in slices))
 
 
 def many(name: str, patients: int, classes: tuple[str, ...] = ("liver", "spleen")) -> PackedDataset:
@@ -122,7 +122,8 @@ def with_empty_slices(name: str) -> PackedDataset:
         for patient in ("p", "q", "r")
         for index, (shown, hidden) in enumerate(zip(shows, hides, strict=True))
     ]
-    return PackedDataset(name, False, {"liver": (1,), "spleen": (2,)}, tuple(slices), Path("nowhere"))
+    items = frozenset(s.item for s in slices)
+    return PackedDataset(name, False, {"liver": (1,), "spleen": (2,)}, tuple(slices), Path("nowhere"), items)
 
 
 @pytest.mark.parametrize("mode", [Mode.SEMANTIC, Mode.IN_CONTEXT])
