@@ -44,7 +44,7 @@ class Sampler:
         exclude: items that are left out, as ``SET:ITEM``.
 
     Raises:
-        InvalidDataset: nothing is left to draw from.
+        InvalidDataset: nothing is left to draw from, or a set or an item that is named is not there.
     """
 
     def __init__(
@@ -64,6 +64,7 @@ class Sampler:
         check_sets(datasets, weights, "dataset_weights")
         prefixes = tuple(f"{dataset.name}:" for dataset in datasets)
         check_sets(datasets, [item for item in exclude if not item.startswith(prefixes)], "exclude")
+        _check_items(datasets, exclude)
         self._seed = seed
         self._modes = {m: p for m, p in modes.items() if p > 0}
         self._absent = absent
@@ -161,6 +162,19 @@ def check_sets(datasets: Sequence[PackedDataset], names: Iterable[str], setting:
     if unknown:
         there = ", ".join(dataset.name for dataset in datasets)
         raise InvalidDataset(f"{setting} names {', '.join(unknown)}, which is not among the sets of the run: {there}.")
+
+
+def _check_items(datasets: Sequence[PackedDataset], exclude: Iterable[str]) -> None:
+    """Refuse to leave out an item that no ``dataset.json`` lists: the one that is meant would be learned from.
+
+    Raises:
+        InvalidDataset: such an item.
+    """
+    unknown = sorted(set(exclude) - {f"{dataset.name}:{item}" for dataset in datasets for item in dataset.items})
+    if unknown:
+        raise InvalidDataset(
+            f"exclude names {', '.join(unknown)}, which no dataset.json lists; write SET:ITEM with the id of the item."
+        )
 
 
 def classes_without_slices(datasets: Sequence[PackedDataset]) -> list[str]:

@@ -219,6 +219,8 @@ def test_what_leaves_nothing_to_draw_is_told() -> None:
         Sampler([many("A", 2)], weights={"Nope": 1.0}, seed=0)
     with pytest.raises(InvalidDataset, match="exclude names Nope:0, which is not among the sets of the run: A"):
         Sampler([many("A", 2)], weights={}, seed=0, exclude=["A:gone", "Nope:0"])
+    with pytest.raises(InvalidDataset, match=r"exclude names A:A0-O, A:zz, which no dataset\.json lists"):
+        Sampler([many("A", 2)], weights={}, seed=0, exclude=["A:zz", "A:A0-0", "A:A0-O"])
     with pytest.raises(InvalidDataset, match="No training slice"):
         Sampler([many("A", 2)], weights={"A": 0.0}, seed=0)
     with pytest.raises(InvalidDataset, match="No training slice"):
