@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from KPrismLib.command.console import made_folder, say
 from KPrismLib.errors import DeviceUnavailable, InvalidConfig, InvalidDataset, InvalidWeights
 from KPrismLib.training.config import TrainingConfig
-from KPrismLib.training.log import LOG_NAMES, TrainingLog
+from KPrismLib.training.log import TrainingLog
 from KPrismLib.training.loop import CHECKPOINT_NAME, Trainer, make_fabric
+from KPrismLib.training.run_folder import claimed, set_aside
 from KPrismLib.weights import Weights, load_weights
 
 ACCELERATORS = ("auto", "cpu", "cuda", "gpu", "mps")
@@ -48,26 +50,34 @@ def run(
     except (RuntimeError, ValueError) as error:
         raise DeviceUnavailable(f"Training cannot run on {devices} x {accelerator}: {error}") from error
     fabric.launch()
-    with fabric.rank_zero_first():
-        if not resume and fabric.is_global_zero:
-            set_aside(folder)
     if workers is None:
         workers = idle_cores(os.cpu_count() or 1, count * at_once) if fabric.device.type != "cpu" else 0
-    trainer = Trainer(config, folder, fabric, workers=workers)
-    if start is not None and not (folder / CHECKPOINT_NAME).exists():
-        _start_from(trainer, start, str(weights))
+    with ExitStack() as claims:
+        with fabric.rank_zero_first():
+            if fabric.is_global_zero:  # its processes are one training, and it is the one that writes
+                claims.enter_context(claimed(folder))
+                earlier = None if resume else set_aside(folder)
+                if earlier is not None:
+                    say(f"The earlier run is now in {earlier}.")
+        trainer = Trainer(config, folder, fabric, workers=workers)
+        if start is not None and not (folder / CHECKPOINT_NAME).exists():
+            _start_from(trainer, start, str(weights))
+        _train(trainer, until)
+
+
+def _train(trainer: Trainer, until: int | None) -> None:
+    total, first = trainer.config.total_steps, trainer.fabric.is_global_zero
     goes_on = trainer.resume()
     require_same_step(trainer)
-    if goes_on and fabric.is_global_zero:
-        say(f"Going on from step {trainer.step} of {config.total_steps}.")
-    if trainer.unlearned and fabric.is_global_zero:
+    if goes_on and first:
+        say(f"Going on from step {trainer.step} of {total}.")
+    if trainer.unlearned and first:
         say(
             f"No training slice shows {', '.join(trainer.unlearned)}: the network will have the name, but not learn it."
         )
-    log = TrainingLog(folder, total=config.total_steps, done=trainer.step, active=fabric.is_global_zero)
-    trainer.run(log, until=until)
-    if fabric.is_global_zero:
-        say(f"Step {trainer.step} of {config.total_steps}; checkpoint in {folder / CHECKPOINT_NAME}.")
+    trainer.run(TrainingLog(trainer.folder, total=total, done=trainer.step, active=first), until=until)
+    if first:
+        say(f"Step {trainer.step} of {total}; checkpoint in {trainer.folder / CHECKPOINT_NAME}.")
 
 
 def processes(environment: Mapping[str, str], devices: int) -> tuple[int, int]:
@@ -81,18 +91,6 @@ def processes(environment: Mapping[str, str], devices: int) -> tuple[int, int]:
 def idle_cores(cores: int, processes: int) -> int:
     """Cores for each process to make batches on, where a device does the training; a dozen keeps any device busy."""
     return max(1, min(12, cores // processes - 1))
-
-
-def set_aside(folder: Path) -> None:
-    """Move what an earlier run wrote into ``folder`` to a new folder ``earlier-N`` inside it; the rest is not ours."""
-    # A run that was killed may have left a part of a checkpoint.
-    left = [path for name in (f"{CHECKPOINT_NAME}*", *LOG_NAMES) for path in folder.glob(name) if path.is_file()]
-    if left:
-        target = folder / f"earlier-{1 + sum(1 for _ in folder.glob('earlier-*'))}"
-        target.mkdir()
-        for path in left:
-            path.rename(target / path.name)
-        say(f"The earlier run is now in {target}.")
 
 
 def require_same_step(trainer: Trainer) -> None:

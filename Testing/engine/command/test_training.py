@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 from pathlib import Path
@@ -10,8 +11,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from KPrismLib.command.train_run import idle_cores, processes, require_same_step, set_aside
+from KPrismLib.command.train_run import idle_cores, processes, require_same_step
 from KPrismLib.errors import InvalidConfig
+from KPrismLib.training import run_folder
 from KPrismLib.weights import load_weights
 from Testing.engine.command.tiny_inputs import blob, save_picture
 
@@ -202,24 +204,17 @@ def test_workers_leave_a_core_to_each_process() -> None:
     ]
 
 
-def test_an_earlier_run_is_moved_not_lost(tmp_path) -> None:
-    for number in (1, 2):
-        (tmp_path / "checkpoint.pt").write_bytes(b"x")
-        set_aside(tmp_path)
-        assert (tmp_path / f"earlier-{number}" / "checkpoint.pt").exists()
-    set_aside(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["earlier-1", "earlier-2"]
+def test_a_folder_takes_one_training_at_a_time(kprism, data, tmp_path, monkeypatch) -> None:
+    def locked(_: int) -> None:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
 
-
-def test_what_no_run_wrote_stays_where_it_is(tmp_path) -> None:
-    written = ["checkpoint.pt", "checkpoint.pt.partial", "steps.csv", "validation.csv", "events.out.tfevents.1.host.0"]
-    others = ["notes.txt", "config.toml", "weights.safetensors"]
-    for name in (*written, *others):
-        (tmp_path / name).write_bytes(b"x")
-    (tmp_path / "packed").mkdir()
-    set_aside(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*others, "packed", "earlier-1"])
-    assert sorted(path.name for path in (tmp_path / "earlier-1").iterdir()) == sorted(written)
+    monkeypatch.setattr(run_folder, "_lock", locked)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "steps.csv").write_text("of the other one")
+    train = ("train", tmp_path / "config.toml", "--data", data, "--output", tmp_path / "run", "--accelerator", "cpu")
+    for how in ("--resume", "--no-resume"):
+        assert "Another training writes into" in kprism(*train, how).sentence
+    assert (tmp_path / "run" / "steps.csv").read_text() == "of the other one"
 
 
 def test_settings_are_judged_before_the_sets_are_packed(kprism, data, tmp_path) -> None:
