@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,6 +15,7 @@ from KPrismLib.training.config import TrainingConfig
 from KPrismLib.training.log import TrainingLog
 from KPrismLib.training.loop import CHECKPOINT_NAME, Trainer, make_fabric
 from KPrismLib.training.run_folder import claimed, set_aside
+from KPrismLib.training.warm_start import start_for
 from KPrismLib.weights import Weights, load_weights
 
 ACCELERATORS = ("auto", "cpu", "cuda", "gpu", "mps")
@@ -41,7 +43,7 @@ def run(
     missing = [name for name in config.datasets if not (Path(name) / "dataset.json").is_file()]
     if missing:
         raise InvalidDataset(f"There is no dataset {missing[0]}; say with --data where the datasets of the run are.")
-    start = load_weights(weights) if weights else None
+    start = _weights(weights) if weights else None
     # Datasets are packed beside the run; "." has no such place until it is spelled out.
     folder = made_folder(folder).resolve()
     count, nodes = processes(os.environ, devices)
@@ -61,7 +63,7 @@ def run(
                     say(f"The earlier run is now in {earlier}.")
         trainer = Trainer(config, folder, fabric, workers=workers)
         if start is not None and not (folder / CHECKPOINT_NAME).exists():
-            _start_from(trainer, start, str(weights))
+            _start_from(trainer, start)
         _train(trainer, until)
 
 
@@ -112,15 +114,24 @@ def _known(accelerator: str) -> str:
     return accelerator
 
 
-def _start_from(trainer: Trainer, weights: Weights, source: str) -> None:
-    expected, start = trainer.network.state_dict(), weights.build().state_dict()
-    wrong = sorted(set(expected) ^ set(start)) or [
-        n for n, tensor in start.items() if tensor.shape != expected[n].shape
-    ]
-    if wrong:
+def _weights(source: str) -> Weights:
+    """The weights to start from.
+
+    Raises:
+        InvalidWeights: they cannot be read; a checkpoint is not what is asked for.
+    """
+    if zipfile.is_zipfile(source):  # as PyTorch writes checkpoints
         raise InvalidWeights(
-            f"The weights {source} do not fit the network of this run ({len(wrong)} tensors differ, first {wrong[0]}); "
-            "network, settings and classes must be the same."
+            f"{source} is a checkpoint, not a weights file; make one of it with `kprism export {source} -o "
+            "start.safetensors`, and start from that."
         )
+    return load_weights(source)
+
+
+def _start_from(trainer: Trainer, weights: Weights) -> None:
+    state, new = start_for(trainer.network, weights)
+    if new and trainer.fabric.is_global_zero:
+        count = len(trainer.network_config.classes)
+        say(f"The weights do not know {len(new)} of the {count} classes, which start afresh: {', '.join(new)}.")
     learned_from = weights.notes.get("datasets", [])
-    trainer.warm_start(start, [str(name) for name in learned_from] if isinstance(learned_from, list) else ())
+    trainer.warm_start(state, [str(name) for name in learned_from] if isinstance(learned_from, list) else ())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import shutil
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -100,6 +101,8 @@ def test_from_a_dataset_to_a_mask(kprism, data, tmp_path, monkeypatch) -> None:
     assert kprism("export", run / "checkpoint.pt", "-o", older).status == 0
     assert load_weights(older).notes["datasets"] == ["OLDER", "TINY"]
 
+    fine_tune_on_other_classes(kprism, data, tmp_path, exported)
+
     report, rows = tmp_path / "report.json", tmp_path / "rows.csv"
     result = kprism(
         "evaluate", data, "--modes", "semantic,in-context,interactive", "--clicks", 2, "--model", exported,
@@ -143,6 +146,25 @@ def test_from_a_dataset_to_a_mask(kprism, data, tmp_path, monkeypatch) -> None:
     assert kprism("segment", image, "-o", tmp_path / "m.png", "--class", "liver", "--model", exported).status == 0
 
 
+def fine_tune_on_other_classes(kprism, data, tmp_path, weights) -> None:
+    """The set called otherwise, with a class more: liver is known, and the second is not."""
+    own = tmp_path / "own" / "TINY"
+    shutil.copytree(data / "TINY", own)
+    description = json.loads((own / "dataset.json").read_text(encoding="utf-8"))
+    changed = {"name": "OWN", "labels": {"0": "background", "1": "liver", "2": "polyp"}}
+    (own / "dataset.json").write_text(json.dumps(description | changed), encoding="utf-8")
+    run, after = tmp_path / "tuned", tmp_path / "tuned.safetensors"
+    arguments = ("train", tmp_path / "config.toml", "--data", own.parent, "--output", run, "--accelerator", "cpu")
+    tuned = kprism(*arguments, "--from", weights, "--until", 1)
+    assert tuned.status == 0, tuned.err
+    assert "The weights do not know 1 of the 2 classes, which start afresh: polyp." in tuned.err
+    assert kprism("export", run / "checkpoint.pt", "-o", after).status == 0
+    assert load_weights(after).config.classes == ("liver", "polyp")
+    assert load_weights(after).notes["datasets"] == ["TINY", "OWN"]
+    wrong = kprism(*arguments, "--no-resume", "--from", run / "checkpoint.pt")
+    assert "is a checkpoint, not a weights file; make one of it with `kprism export" in wrong.sentence
+
+
 def test_weights_tell_the_names_of_the_sets_not_of_their_folders(kprism, data, tmp_path) -> None:
     """An evaluation knows a set by its name: by another one it would count as external."""
     description = data / "TINY" / "dataset.json"
@@ -171,7 +193,7 @@ def test_what_cannot_be_trained(kprism, data, weights, tmp_path, monkeypatch) ->
     base = ("train", config, "--output", run, "--accelerator", "cpu", "--data")
     assert "There is no training configuration" in kprism("train", tmp_path / "no.toml", "--output", run).sentence
     assert "There is no dataset" in kprism(*base, tmp_path).sentence
-    assert "do not fit" in kprism(*base, data, "--from", weights).err
+    assert "do not fit" in kprism(*base, data, "--from", weights, "--set", "network_settings.ffn_dim=8").err
     assert "choose one of" in kprism(*base, data, "--accelerator", "tpu").sentence
     assert "There is no ablation 'no-brain'" in kprism(*base, data, "--ablation", "no-brain").sentence
     assert "There is no training setting 'depth'" in kprism(*base, data, "--set", "depth=3").sentence
