@@ -65,7 +65,7 @@ class Checkpoint:
             partial.unlink(missing_ok=True)
             rest = ", the previous one is intact" if path.exists() else ""
             raise CannotWrite(
-                f"The checkpoint {path} cannot be written ({error}); free some disk space{rest}."
+                f"The checkpoint {path} cannot be written ({_reason(error)}); free some disk space{rest}."
             ) from error
 
     @classmethod
@@ -92,6 +92,14 @@ class Checkpoint:
                 f"{path} is not a readable K-Prism checkpoint ({type(error).__name__}): it is damaged, or something "
                 "else; put a copy of it in its place, or train anew with --no-resume, which sets it aside."
             ) from error
+
+
+def _reason(error: BaseException) -> str:
+    """What the system said; PyTorch raises an error about its own state on top of it."""
+    said: BaseException | None = error
+    while said is not None and not isinstance(said, OSError):
+        said = said.__context__
+    return str(error) if said is None else said.strerror or str(said)
 
 
 def _require_sound(path: Path) -> None:

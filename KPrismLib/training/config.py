@@ -16,7 +16,7 @@ from KPrismLib.training.ablations import merged
 from KPrismLib.training.augmentation import AugmentationConfig
 from KPrismLib.training.modes import MODE_PROBABILITIES, Mode
 from KPrismLib.training.objective import ObjectiveConfig
-from KPrismLib.training.setting_kinds import check_kinds
+from KPrismLib.training.setting_kinds import check_kinds, from_table
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -206,11 +206,10 @@ class TrainingConfig:
             for name in ("datasets", "exclude", "upside_down"):
                 listed = settings.get(name, ())
                 settings[name] = tuple(listed) if isinstance(listed, list) else listed
-            settings["phases"] = tuple(Phase(**p) for p in settings.get("phases", ()))
-            if "augmentation" in settings:
-                settings["augmentation"] = AugmentationConfig(**settings["augmentation"])
-            if "objective" in settings:
-                settings["objective"] = ObjectiveConfig(**settings["objective"])
+            settings["phases"] = tuple(from_table(Phase, p, "phases") for p in settings.get("phases", ()))
+            for name, kind in (("augmentation", AugmentationConfig), ("objective", ObjectiveConfig)):
+                if name in settings:
+                    settings[name] = from_table(kind, settings[name], name)
             if isinstance(settings.get("modes"), Mapping):
                 settings["modes"] = {Mode(name): share for name, share in settings["modes"].items()}
             return cls(**settings)

@@ -6,9 +6,11 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 from KPrismLib.errors import InvalidConfig
+
+Settings = TypeVar("Settings")
 
 
 def _is_whole(value: object) -> bool:
@@ -45,6 +47,30 @@ _KINDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = MappingProxyType(
         "Mapping[str, Any]": ("a table", lambda value: isinstance(value, Mapping)),
     }
 )
+
+
+def from_table(kind: type[Settings], table: Any, name: str) -> Settings:
+    """A dataclass of settings from a table of a file.
+
+    Args:
+        kind: the dataclass; it judges the values.
+        table: what the file holds.
+        name: of the table.
+
+    Raises:
+        InvalidConfig: it is no table, holds a setting that does not exist, or lacks one that has no default.
+    """
+    if not isinstance(table, Mapping):
+        raise InvalidConfig(f"{name} is {table!r}; it must be a table.")
+    fields = dataclasses.fields(kind)  # type: ignore[arg-type]
+    unknown = sorted(set(table) - {setting.name for setting in fields})
+    if unknown:
+        raise InvalidConfig(f"There is no training setting {f'{name}.{unknown[0]}'!r}.")
+    needed = [each.name for each in fields if each.default is each.default_factory is dataclasses.MISSING]
+    missing = [setting for setting in needed if setting not in table]
+    if missing:
+        raise InvalidConfig(f"{name} lacks {' and '.join(missing)}; every such table needs {', '.join(needed)}.")
+    return kind(**table)
 
 
 def check_kinds(config: Any, prefix: str = "") -> None:

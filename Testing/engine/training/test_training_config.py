@@ -87,8 +87,10 @@ def test_dataset_folders_start_at_the_file_or_at_the_data_folder(tmp_path: Path)
         (MINIMAL.replace("size = 64", 'size = "64"'), "phases.size is '64'; it must be a whole number"),
         (MINIMAL.replace("steps = 5", "steps = 0"), "at least one step"),
         (MINIMAL.replace("batch = 2", "batch = 0"), "one sample"),
-        (MINIMAL.replace("batch = 2", ""), "batch"),
-        (MINIMAL.replace("batch = 2", "batch = 2\nbanana = 1"), "banana"),
+        (MINIMAL.replace("batch = 2", ""), "^phases lacks batch; every such table needs size, steps, batch.$"),
+        (MINIMAL.replace("size = 64\nsteps = 5", ""), "^phases lacks size and steps; every such table needs"),
+        ("phases = [3]\ndatasets = ['A']", "phases is 3; it must be a table"),
+        (MINIMAL.replace("batch = 2", "batch = 2\nbanana = 1"), "^There is no training setting 'phases.banana'.$"),
         ("banana = 1\n" + MINIMAL, "no training setting 'banana'"),
         ("holdout = 1.0\n" + MINIMAL, "holdout"),
         ("holdout = -0.1\n" + MINIMAL, "holdout"),
@@ -113,7 +115,7 @@ def test_dataset_folders_start_at_the_file_or_at_the_data_folder(tmp_path: Path)
         (MINIMAL + "[objective]\ninteractive_passes = 0\n", "interactive_passes"),
         (MINIMAL + "[objective]\nrefinements = -1\n", "refinements"),
         (MINIMAL + "[objective]\nscribble_probability = 2\n", "scribble_probability"),
-        (MINIMAL + "[augmentation]\nsepia = 1\n", "sepia"),
+        (MINIMAL + "[augmentation]\nsepia = 1\n", "^There is no training setting 'augmentation.sepia'.$"),
     ],
 )
 def test_a_wrong_setting_is_named(tmp_path: Path, text: str, words: str) -> None:
