@@ -14,6 +14,7 @@ from KPrismLib.errors import DeviceUnavailable, InvalidConfig, InvalidDataset, I
 from KPrismLib.training.config import TrainingConfig
 from KPrismLib.training.log import TrainingLog
 from KPrismLib.training.loop import CHECKPOINT_NAME, Trainer, make_fabric
+from KPrismLib.training.other_processes import without_echo
 from KPrismLib.training.run_folder import claimed, set_aside
 from KPrismLib.training.warm_start import start_for
 from KPrismLib.weights import Weights, load_weights
@@ -54,7 +55,7 @@ def run(
     fabric.launch()
     if workers is None:
         workers = idle_cores(os.cpu_count() or 1, count * at_once) if fabric.device.type != "cpu" else 0
-    with ExitStack() as claims:
+    with without_echo(), ExitStack() as claims:
         with fabric.rank_zero_first():
             if fabric.is_global_zero:  # its processes are one training, and it is the one that writes
                 claims.enter_context(claimed(folder))
