@@ -167,9 +167,10 @@ def open_pack(folders: Iterable[Path], cache: Path, *, split: str, long_side: in
     opened = []
     for folder in sets:
         target = cache / _key(folder, split, long_side)
+        is_there = target.exists()  # before it is read: what appears from now on is another run's, and whole
         packed = _open_one(target, folder, split)
         if packed is None:
-            with _appearing(target, folder.name) as partial:
+            with _appearing(target, folder.name, instead_of_damaged=is_there) as partial:
                 pack_folder(folder, split, partial, long_side=long_side)
             packed = _open_one(target, folder, split)
             assert packed is not None, "what was packed just now is whole"
@@ -220,16 +221,16 @@ def _key(folder: DatasetFolder, split: str, long_side: int) -> str:
 
 
 @contextmanager
-def _appearing(target: Path, name: str) -> Iterator[Path]:
+def _appearing(target: Path, name: str, *, instead_of_damaged: bool) -> Iterator[Path]:
     """A temporary folder that becomes ``target`` when the block ends well, and vanishes otherwise.
 
-    What ``target`` is already, a damaged pack, goes first. A run that is killed leaves a folder without the name, which
+    A damaged pack of that name goes first. A run that is killed leaves a folder without the name, which
     nobody takes for a pack.
     """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _clear_abandoned(target.parent)
-        if target.exists():
+        if instead_of_damaged:
             shutil.rmtree(target)
         partial = target.with_name(_PARTIAL + secrets.token_hex(8))
         partial.mkdir()
