@@ -104,19 +104,14 @@ def _box_at(voxels: npt.NDArray[Any], places: Sequence[Indices]) -> npt.NDArray[
 
 def _gathered(voxels: npt.NDArray[Any], places: Sequence[Indices]) -> npt.NDArray[Any]:
     """Values of voxels (k, j, i) at places, of each how far along i, j and k from the first; 0 outside."""
-    within: Any = None
-    flat: Any = 0
-    stride = 1
-    for place, count in zip(places, voxels.shape[::-1], strict=True):
-        # Nearly always all is inside, and of a million voxels that is worth knowing.
-        if place.size and (place.min() < 0 or place.max() >= count):
-            inside = (place >= 0) & (place < count)
-            within = inside if within is None else within & inside
-            place = np.clip(place, 0, count - 1)
-        flat = flat + stride * place
-        stride *= count
-    values = voxels.ravel()[flat]
-    return values if within is None else np.where(within, values, 0)
+    lines = tuple(reversed(places))
+    try:
+        # Nearly always all is inside, and of a million voxels that is worth trying.
+        return voxels.ravel().take(np.ravel_multi_index(lines, voxels.shape))
+    except ValueError:
+        inside = [(line >= 0) & (line < count) for line, count in zip(lines, voxels.shape, strict=True)]
+        flat = np.ravel_multi_index(lines, voxels.shape, mode="clip")
+        return np.where(inside[0] & inside[1] & inside[2], voxels.ravel().take(flat), 0)
 
 
 def empty_grid(image: slicer.vtkOrientedImageData) -> slicer.vtkOrientedImageData:

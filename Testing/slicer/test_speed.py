@@ -1,6 +1,7 @@
 """A large CT with many segments: what a click costs beside the model, and what stays in memory.
 
-Times are the main thread's own CPU time, so that a busy machine does not fail them.
+Times are the main thread's own CPU time, beside that of reading as many voxels here and now: a machine that is busy or
+slow does not fail them.
 """
 
 import functools
@@ -43,6 +44,18 @@ def bench(shared_scene):
     scene.Clear(False)
 
 
+def _reading():
+    """Milliseconds for a million voxels, all over a volume; about 3.5 on a server of 2020."""
+    voxels = np.zeros((300, 512, 512), np.uint8).ravel()
+    places = np.random.default_rng(0).integers(0, voxels.size, 1_000_000)
+    times = []
+    for _ in range(5):
+        start = time.thread_time()
+        voxels.take(places)
+        times.append((time.thread_time() - start) * 1000)
+    return statistics.median(times)
+
+
 def _click(bench, plane, point):
     """Milliseconds of the main thread, from click to written mask."""
     start = time.thread_time()
@@ -67,8 +80,9 @@ def test_click_to_written_mask(bench, plane):
         points = [(150, 200, 200)] + [(150, 200, 201 + n) for n in range(4)]
     times = [_click(bench, where, bench.ras(*point)) for point in points]
     assert not bench.failures
-    assert statistics.median(whole for whole, _ in times[1:]) < 60
-    assert statistics.median(asking for _, asking in times[1:]) < 50
+    reading = _reading()
+    assert statistics.median(whole for whole, _ in times[1:]) < 20 * reading
+    assert statistics.median(asking for _, asking in times[1:]) < 15 * reading
 
 
 def test_slices_with_a_segment_are_found_as_quickly_across_as_along_its_memory(bench):
@@ -90,7 +104,7 @@ def test_pressing_propagate_again_looks_through_hundreds_of_slices_in_a_moment(b
     began = time.thread_time()
     assert again(run, keep_drawn=True) is run
     milliseconds = (time.thread_time() - began) * 1000
-    assert milliseconds / len(run.accepted) < 4
+    assert milliseconds / len(run.accepted) < 1.2 * _reading()
 
 
 def test_memory_is_bounded_by_the_setting(bench):
