@@ -16,8 +16,9 @@ import numpy as np
 from KPrismLib.batch.cases import Case
 from KPrismLib.batch.manifest import ENDING, NAME, Manifest
 from KPrismLib.errors import InvalidConfig, InvalidImage, InvalidPrompt, KPrismError
+from KPrismLib.imaging.atomic_file import made_folder
 from KPrismLogic.batch_cases import cases_in, file_name, truth_files
-from KPrismLogic.batch_results import BatchResults, made_folder
+from KPrismLogic.batch_results import BatchResults
 from KPrismLogic.case_nodes import add_segmentation, add_volume, segmentation_file, whole_mask
 from KPrismLogic.guide import ReferenceSlice
 from KPrismLogic.headless import application_scene

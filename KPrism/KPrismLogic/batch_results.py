@@ -13,7 +13,7 @@ from KPrismLib.batch.fingerprint import content_fingerprint
 from KPrismLib.batch.manifest import Manifest, Record, Status, file_record, name_from
 from KPrismLib.batch.results import announce, check_replaceable, known_files, withdraw
 from KPrismLib.errors import CannotWrite
-from KPrismLib.imaging.atomic_file import write_atomically
+from KPrismLib.imaging.atomic_file import made_folder, write_atomically
 
 ENDING = ".seg.nrrd"
 
@@ -84,15 +84,3 @@ class BatchResults:
 
     def _path(self, case: Case) -> Path:
         return self._folder / f"{case.name}{ENDING}"
-
-
-def made_folder(folder: Path) -> None:
-    """Make a folder if it is missing.
-
-    Raises:
-        CannotWrite: it cannot be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise CannotWrite(f"The folder {folder} cannot be made: {error.strerror or error}.") from error

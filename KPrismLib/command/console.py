@@ -91,18 +91,3 @@ def check_name(path: Path) -> None:
                 f"Cannot write {path.name}: the folder {path.parent} may not be opened; choose another folder, or get "
                 "permission to open it."
             ) from error
-
-
-def made_folder(folder: Path) -> Path:
-    """The folder, made if need be.
-
-    Raises:
-        CannotWrite: it cannot be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise CannotWrite(
-            f"The folder {folder} cannot be made: {error.strerror or error}; choose another folder."
-        ) from error
-    return folder

@@ -21,9 +21,10 @@ def demo(
     """Segment real medical pictures that are already on this computer, in each mode; needs no network."""
     from rich.table import Table
 
-    from KPrismLib.command.console import made_folder, print_json, progress, show
+    from KPrismLib.command.console import print_json, progress, show
     from KPrismLib.demo.cases import CASES
     from KPrismLib.demo.run import run_demo
+    from KPrismLib.imaging.atomic_file import made_folder
     from KPrismLib.predictor import Predictor
 
     predictor = Predictor.load(model, device=device)

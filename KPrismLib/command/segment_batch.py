@@ -23,7 +23,7 @@ from KPrismLib.batch.workers import Interruption, work_here, work_in_processes
 from KPrismLib.command.batch_devices import devices_for, number_of_workers
 from KPrismLib.command.batch_options import BatchOptions
 from KPrismLib.command.batch_progress import BatchProgress
-from KPrismLib.command.console import made_folder, print_json, say
+from KPrismLib.command.console import print_json, say
 from KPrismLib.command.failures import FAILED
 from KPrismLib.command.input_files import InputFiles
 from KPrismLib.command.segment_request import Request, known_classes
@@ -31,6 +31,7 @@ from KPrismLib.command.segment_work import Outcome, Places, SegmentWork, Task
 from KPrismLib.devices import choose_device
 from KPrismLib.errors import Cancelled, CannotWrite, InvalidPrompt
 from KPrismLib.imaging import dicom_seg
+from KPrismLib.imaging.atomic_file import made_folder
 from KPrismLib.imaging.reading import existing
 from KPrismLib.weights import find_weights, load_weights
 

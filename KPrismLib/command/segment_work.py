@@ -15,12 +15,12 @@ from KPrismLib.batch.fingerprint import content_fingerprint, stamp
 from KPrismLib.batch.manifest import SIDE_FILES, Record, Status, file_record, name_from
 from KPrismLib.batch.results import KnownFiles, announce, check_replaceable, is_as_written, is_same_place
 from KPrismLib.batch.workers import Progress
-from KPrismLib.command.console import made_folder
 from KPrismLib.command.failures import OUT_OF_SPACE, sentence_of, without_reader_warnings
 from KPrismLib.command.label_map import Knowledge, predict
 from KPrismLib.command.outputs import Outputs
 from KPrismLib.command.segment_request import Request
 from KPrismLib.command.segment_run import facts_of
+from KPrismLib.imaging.atomic_file import made_folder
 from KPrismLib.intensity import window_for
 from KPrismLib.predictor import Predictor
 

@@ -9,8 +9,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from KPrismLib.command.console import made_folder, say
+from KPrismLib.command.console import say
 from KPrismLib.errors import DeviceUnavailable, InvalidConfig, InvalidDataset, InvalidWeights
+from KPrismLib.imaging.atomic_file import made_folder
 from KPrismLib.training.config import TrainingConfig
 from KPrismLib.training.log import TrainingLog
 from KPrismLib.training.loop import CHECKPOINT_NAME, Trainer, make_fabric

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and the folders for them."""
 
 from __future__ import annotations
 
@@ -46,6 +46,21 @@ def write_atomically(path: str | Path, data: bytes) -> Path:
             ) from error
         raise
     return target
+
+
+def made_folder(folder: Path) -> Path:
+    """The folder, made if need be.
+
+    Raises:
+        CannotWrite: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CannotWrite(
+            f"The folder {folder} cannot be made: {error.strerror or error}; choose another folder."
+        ) from error
+    return folder
 
 
 @contextlib.contextmanager

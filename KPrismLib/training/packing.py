@@ -80,7 +80,7 @@ class PackedDataset:
         slices: where each slice lies.
         path: the byte file; opened where it is first read from, so that worker processes share it.
         items: ids of all that ``dataset.json`` lists, of every split.
-        content: what is learned from the set: :func:`content_digest`, and 16 digits for the bytes of its files.
+        content: what is learned from the set, see :func:`full_content`.
     """
 
     name: str
@@ -127,12 +127,9 @@ def pack_folder(folder: DatasetFolder, split: str, target: Path, *, long_side: i
     """
     classes, stored = byte_labels(folder)
     entries: list[list[Any]] = []
-    files = hashlib.sha256()
     with (target / _BYTES).open("wb") as stream:
         for item in folder.items(split):
             entries += pack_item(folder.slices(item), classes, stored, stream, long_side)
-            for name in (item.image, item.mask):
-                files.update(file_fingerprint(folder.path / name).encode())
         stream.flush()
         os.fsync(stream.fileno())
     if not any(entry[7] for entry in entries):
@@ -142,7 +139,7 @@ def pack_folder(folder: DatasetFolder, split: str, target: Path, *, long_side: i
         "long_side": long_side,
         "split": split,
         "name": folder.name,
-        "files": files.hexdigest()[:16],
+        "files": _files_digest(folder, split),
         "classes": classes,
         "slices": entries,
     }
@@ -197,7 +194,7 @@ def content_digest(folder: DatasetFolder, split: str) -> str:
     """What is learned from a set, in 16 hexadecimal digits: what ``dataset.json`` says of it, and the sizes of files.
 
     It stays when the folder moves or is copied, and when other splits or mere notes in ``dataset.json`` change. No file
-    is read; of what a file holds tells :attr:`PackedDataset.content`.
+    is read; of what a file holds tells :func:`full_content`.
     """
     said = folder.description
     items = [
@@ -207,6 +204,23 @@ def content_digest(folder: DatasetFolder, split: str) -> str:
     classes = None if said.classes is None else list(said.classes.items())
     content = (said.name, said.modality, list(said.labels.items()), classes, said.window, items)
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+
+
+def full_content(folder: DatasetFolder, split: str) -> str:
+    """:func:`content_digest`, and 16 digits for the bytes of the files, all of which are read.
+
+    Raises:
+        InvalidImage: a file cannot be read.
+    """
+    return content_digest(folder, split) + _files_digest(folder, split)
+
+
+def _files_digest(folder: DatasetFolder, split: str) -> str:
+    digest = hashlib.sha256()
+    for item in folder.items(split):
+        for name in (item.image, item.mask):
+            digest.update(file_fingerprint(folder.path / name).encode())
+    return digest.hexdigest()[:16]
 
 
 def _key(folder: DatasetFolder, split: str, long_side: int) -> str:

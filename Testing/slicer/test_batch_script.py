@@ -55,7 +55,7 @@ def test_whatever_is_wrong_slicer_ends(script, tmp_path, monkeypatch, capsys):
         assert script(images, *options) == [2]
         assert len(capsys.readouterr().err.splitlines()) == 1
     assert script(tmp_path, out="x" * 300) == [2]
-    assert capsys.readouterr().err.endswith("cannot be made: File name too long.\n")
+    assert capsys.readouterr().err.endswith("cannot be made: File name too long; choose another folder.\n")
     assert script(tmp_path, "--plane", "oblique") == [2]
     capsys.readouterr()
 

@@ -10,9 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from KPrismLib.command.console import made_folder
 from KPrismLib.errors import InvalidDataset
-from KPrismLib.imaging.atomic_file import write_atomically
+from KPrismLib.imaging.atomic_file import made_folder, write_atomically
 from Training.report import curve_figures, paper_numbers
 from Training.report.comparability import unlike
 from Training.report.costs import Throughput

@@ -155,8 +155,8 @@ def table8(
     threads: Threads = None,
 ) -> None:
     """Table 8: frames per second by number of experts; needs no data."""
-    from KPrismLib.command.console import made_folder
     from KPrismLib.errors import InvalidConfig
+    from KPrismLib.imaging.atomic_file import made_folder
     from KPrismLib.network import named_config
     from Training.report.build import THROUGHPUT_NAME
     from Training.report.costs import measure_throughput

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from KPrismLib.command.console import made_folder, say
+from KPrismLib.command.console import say
+from KPrismLib.imaging.atomic_file import made_folder
 
 _POLL_SECONDS = 0.5
 _NEWS_SECONDS = 60.0

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from KPrismLib.command.console import made_folder, say
+from KPrismLib.command.console import say
 from KPrismLib.command.evaluate import share
 from KPrismLib.errors import InvalidDataset
 from KPrismLib.evaluation.progress import progress_bar
-from KPrismLib.imaging.atomic_file import write_atomically
+from KPrismLib.imaging.atomic_file import made_folder, write_atomically
 from KPrismLib.imaging.overlay import write_overlay
 from KPrismLib.predictor import Predictor
 from Training.report.build import PICTURES_NAME, section

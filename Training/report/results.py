@@ -15,12 +15,11 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from KPrismLib.command.console import made_folder
 from KPrismLib.errors import InvalidDataset, InvalidWeights
 from KPrismLib.evaluation.measurements import SliceMeasurement, VolumeMeasurement
 from KPrismLib.evaluation.rows import Row, read_rows
 from KPrismLib.evaluation.settings import Mode
-from KPrismLib.imaging.atomic_file import write_atomically
+from KPrismLib.imaging.atomic_file import made_folder, write_atomically
 from KPrismLib.weights import find_weights
 
 ABLATIONS_FOLDER = "ablations"

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from KPrismLib.command.console import made_folder, say
+from KPrismLib.command.console import say
 from KPrismLib.command.evaluate import share
 from KPrismLib.dataset import DatasetFolder
 from KPrismLib.errors import InvalidConfig, InvalidDataset
@@ -21,6 +21,7 @@ from KPrismLib.evaluation.journal import discard
 from KPrismLib.evaluation.measurements import Skipped
 from KPrismLib.evaluation.rows import rows_of, to_csv
 from KPrismLib.evaluation.truth import truth_fingerprint
+from KPrismLib.imaging.atomic_file import made_folder
 from KPrismLib.predictor import Predictor
 from KPrismLib.weights import Weights, find_weights, load_weights
 from Training.report.needs import Need, Others, Protocol

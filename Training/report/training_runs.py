@@ -16,7 +16,7 @@ from KPrismLib.training.ablations import ablation
 from KPrismLib.training.checkpoint import Checkpoint, check_same_contents, check_same_run
 from KPrismLib.training.config import TrainingConfig
 from KPrismLib.training.loop import CHECKPOINT_NAME
-from KPrismLib.training.packing import content_digest, open_pack
+from KPrismLib.training.packing import full_content, open_pack
 from Training.report.needs import FULL
 from Training.report.results import WEIGHTS_NAME
 
@@ -64,7 +64,7 @@ class TrainingRuns:
         stored, settings = Checkpoint.load(checkpoint), self.settings(run)
         check_same_run(settings, TrainingConfig.from_dict(stored.config["training"]), checkpoint)
         folders = [DatasetFolder.open(path) for path in settings.datasets]
-        contents = [content_digest(folder, settings.split) for folder in folders]
+        contents = [full_content(folder, settings.split) for folder in folders]
         check_same_contents([folder.path.name for folder in folders], contents, stored.contents, checkpoint)
         return stored.step >= settings.total_steps and self.weights(run).is_file()
 

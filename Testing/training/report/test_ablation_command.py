@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from KPrismLib.command.console import made_folder
+from KPrismLib.dataset import DatasetFolder
 from KPrismLib.errors import InvalidConfig, InvalidDataset
+from KPrismLib.imaging.atomic_file import made_folder
 from KPrismLib.weights import load_weights
 from Testing.engine.network.tiny_network import TINY
 from Testing.training.report.tiny_report import measured, store, write_pictures, write_weights
@@ -97,6 +98,14 @@ def test_an_interrupted_run_goes_on_from_its_checkpoint(tmp_path: Path, options:
     assert runs.is_finished("full")
     steps = (tmp_path / "runs" / "full" / "steps.csv").read_text(encoding="utf-8").splitlines()
     assert [line.split(",")[0] for line in steps[1:]] == ["1", "2"]  # the first step was not done twice
+    item = DatasetFolder.open(tmp_path / "data" / "BUSI").items("train")[0]
+    mask = tmp_path / "data" / "BUSI" / item.mask
+    before = mask.read_bytes()
+    mask.write_bytes(before + b"\0")  # of the same picture, as good as corrected
+    with pytest.raises(InvalidDataset, match=r"before its dataset\.json or its files changed"):
+        runs.is_finished("full")
+    mask.write_bytes(before)
+    assert runs.is_finished("full")
     description = next((tmp_path / "data").glob("*/dataset.json"))
     whole = description.read_text(encoding="utf-8")
     content = json.loads(whole)
