@@ -1,4 +1,4 @@
-"""Whether the voxels of MetaImage and NRRD files are those that were compressed: ITK reads on past a wrong checksum."""
+"""Whether voxels are those that were compressed: ITK and Pillow read on past a wrong checksum."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import struct
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy.typing as npt
 
@@ -20,6 +20,7 @@ _OFFSET = re.compile(rb"\s*(HeaderSize\s*[=:]|(line ?skip|byte ?skip):)\s*-?[1-9
 #: zlib's way of saying: a stream of its own kind, or one of gzip.
 _EITHER_KIND = 47
 _PIECE = 1 << 20
+_PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def check_voxels(path: Path, voxels: npt.NDArray[Any]) -> None:
@@ -45,6 +46,23 @@ def check_voxels(path: Path, voxels: npt.NDArray[Any]) -> None:
         return
     if not all(_is_whole(file, place) for file in files):
         raise InvalidImage(f"{path.name} is damaged: its voxels are not those that were saved; copy it again.")
+
+
+def is_sound_png(stream: BinaryIO) -> bool:
+    """Whether the checksums of a PNG's pixels are theirs; the stream is at its beginning before and after.
+
+    True of what is no PNG, or ends too early: Pillow says so itself.
+    """
+    sound = stream.read(len(_PNG)) != _PNG
+    while not sound and len(start := stream.read(8)) == 8:
+        length, kind = struct.unpack(">I4s", start)
+        content, checksum = stream.read(length), stream.read(4)
+        if kind == b"IDAT" and len(checksum) == 4 and zlib.crc32(kind + content) != int.from_bytes(checksum, "big"):
+            break
+    else:
+        sound = True
+    stream.seek(0)
+    return sound
 
 
 def _header(path: Path) -> tuple[Iterable[bytes], int]:

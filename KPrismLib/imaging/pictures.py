@@ -12,6 +12,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from KPrismLib.errors import InvalidImage
 from KPrismLib.image_checks import size_text
+from KPrismLib.imaging.checksums import is_sound_png
 from KPrismLib.imaging.deep_pictures import ORIENTATION_TAG, is_deep, read_deep
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
@@ -57,13 +58,16 @@ def _read_pages(path: Path, convert: Callable[[Image.Image], _Pixels]) -> _Pixel
     orientation = 1
     try:
         # Pillow gets no name: a file that it maps into memory by its name comes scrambled when it is stored rotated.
-        with path.open("rb") as stream, Image.open(stream) as image:
-            if is_deep(image):
-                orientation = image.getexif().get(ORIENTATION_TAG, 1)
-            else:
-                # Only TIFF pages are slices: the further frames of a JPEG or PNG are previews and animations.
-                count = getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
-                pages = [_page(image, number, convert) for number in range(count)]
+        with path.open("rb") as stream:
+            if not is_sound_png(stream):
+                raise InvalidImage(f"{path.name} is damaged: its pixels are not those that were saved; copy it again.")
+            with Image.open(stream) as image:
+                if is_deep(image):
+                    orientation = image.getexif().get(ORIENTATION_TAG, 1)
+                else:
+                    # Only TIFF pages are slices: the further frames of a JPEG or PNG are previews and animations.
+                    count = getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
+                    pages = [_page(image, number, convert) for number in range(count)]
     except UnidentifiedImageError:
         pass  # not a kind of pixel that Pillow knows; ITK and tifffile know more
     except Image.DecompressionBombError as error:

@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from PIL import Image
 
 from KPrismLib.errors import InvalidImage
 from KPrismLib.imaging import checksums
 from KPrismLib.imaging.labels import read_label_volume
+from KPrismLib.imaging.pictures import read_picture, read_picture_labels
 from KPrismLib.imaging.reading import read_volume
 
 #: Image and the file that holds its voxels.
@@ -115,3 +117,23 @@ def test_a_whole_stream_is_known_by_its_end_alone(tmp_path: Path, monkeypatch: p
     for name in ("a.nrrd", "a.nhdr", "a.mha", "a.mhd"):
         sitk.WriteImage(sitk.GetImageFromArray(_labels()), str(tmp_path / name), useCompression=True)
         assert np.array_equal(read_volume(tmp_path / name).array, _labels())
+
+
+@pytest.mark.parametrize("read", [read_picture, read_picture_labels])
+def test_every_changed_bit_of_the_pixels_of_a_png_is_noticed(
+    read: Callable[[Path], object], tmp_path: Path, rng: np.random.Generator
+) -> None:
+    path = tmp_path / "flat.png"
+    pixels = np.zeros((40, 40), np.uint8)
+    pixels[10:20, 5:30] = 1
+    Image.fromarray(pixels).save(path)
+    whole = path.read_bytes()
+    read(path)
+    start = whole.index(b"IDAT") + 4
+    length = int.from_bytes(whole[start - 8 : start - 4], "big")
+    for bit in rng.choice(8 * length, min(60, 8 * length), replace=False):
+        changed = bytearray(whole)
+        changed[start + bit // 8] ^= 1 << (bit % 8)
+        path.write_bytes(changed)
+        with pytest.raises(InvalidImage, match=r"flat\.png"):
+            read(path)
