@@ -9,6 +9,7 @@ import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -25,6 +26,9 @@ OUT_OF_SPACE = (errno.ENOSPC, *((errno.EDQUOT,) if hasattr(errno, "EDQUOT") else
 
 #: Set to anything but 0 to see where an error comes from; ``kprism --debug`` sets it.
 DEBUG_VARIABLE = "KPRISM_DEBUG"
+
+#: So much of a name that is too long is repeated.
+_SHOWN = 40
 
 # A wrong option, a call for help, a wanted exit: typer says these itself. Its base of all wrong usage has no public
 # name that is the same in every release.
@@ -102,5 +106,8 @@ def sentence_of(error: Exception) -> str:
         return "The computer is out of memory; close other programs or segment a smaller image."
     if isinstance(error, OSError) and error.errno in OUT_OF_SPACE:
         return "There is no space left for what is to be written; free some on that disk, or write to another place."
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        name = max(Path(os.fsdecode(error.filename or "")).parts, key=len, default="")
+        return f"The name {name[:_SHOWN]}... is longer than the system allows; check it, or give a shorter one."
     what = f"{type(error).__name__}: {text}" if text else type(error).__name__
     return f"K-Prism did not expect this ({what[:300].rstrip('.')}); run `kprism --debug ...` to see where it happened."

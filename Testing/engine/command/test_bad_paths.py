@@ -81,3 +81,18 @@ def test_a_folder_with_dicom_files_is_a_series_whatever_lies_beside_them(kprism,
     assert kprism(*arguments).status == 0
     (tmp_path / "empty").mkdir()
     assert "holds no DICOM images" in kprism("segment", tmp_path / "empty", *arguments[2:]).sentence
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="says it in other words")
+def test_a_name_that_is_too_long_is_repeated_in_part(kprism, picture, tmp_path) -> None:
+    name = "x" * 300
+    for arguments in (
+        ("segment", picture, "-o", tmp_path / "out.png", *LIVER, "--model", name),
+        ("segment", picture, "-o", tmp_path / "out.png", "--reference", name, name),
+        ("evaluate", name),
+        ("classes", "--model", name),
+    ):
+        result = kprism(*arguments)
+        assert result.status == 1
+        assert f"{name[:40]}... is longer than the system allows" in result.sentence or "too long" in result.sentence
+        assert "did not expect" not in result.err
