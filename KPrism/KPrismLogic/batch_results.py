@@ -10,7 +10,7 @@ from pathlib import Path
 
 from KPrismLib.batch.cases import Case
 from KPrismLib.batch.fingerprint import content_fingerprint
-from KPrismLib.batch.manifest import Manifest, Record, Status, file_record, name_from
+from KPrismLib.batch.manifest import Manifest, Record, Status, file_record, files_of, name_from
 from KPrismLib.batch.results import announce, check_replaceable, known_files, withdraw
 from KPrismLib.errors import CannotWrite
 from KPrismLib.imaging.atomic_file import made_folder, write_atomically
@@ -73,7 +73,7 @@ class BatchResults:
         announce(self._folder, record)
         write_atomically(path, content)
         self._manifest.append(record)
-        withdraw(self._folder, name)
+        withdraw(self._folder, name, {**self._known.written, **files_of(record)})
 
     def failed(self, case: Case, sentence: str) -> None:
         """Record that a case failed, where that can be written; it was told anyway."""

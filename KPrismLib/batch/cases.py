@@ -112,10 +112,16 @@ def find_cases(
     folders = [path for path in inputs if path.is_dir()]
     found: list[Case] = []
     with_records = list(results)
+    passed_over: list[Path] = []
+
+    def pass_over(path: Path) -> None:
+        passed_over.append(path)
+        on_result(path)
+
     for path in inputs:
         if path.is_dir():
             prefix = path.resolve().name if len(folders) > 1 else ""
-            found.extend(_in_folder(path, prefix, with_records, after_file, on_result))
+            found.extend(_in_folder(path, prefix, with_records, after_file, pass_over))
         else:
             found.append(Case(_stem(path.name), (path,)))
     # Only now: a manifest may lie behind a file that it names, and another process may be writing results.
@@ -124,13 +130,16 @@ def find_cases(
     for case in found:
         path = case.files[0]
         if path not in inputs and path.resolve() in named:
-            on_result(path)
+            pass_over(path)
         else:
             images.append(case)
     if not images:
+        where = ", ".join(str(path) for path in inputs)
         raise InvalidImage(
-            f"There is no image in {', '.join(str(path) for path in inputs)}; K-Prism reads pictures, NIfTI, NRRD, "
-            "MetaImage and DICOM."
+            f"There is no image in {where}, only {len(passed_over)} that say that they are results, as NIfTI of labels "
+            "does; a file that is given by its name is segmented all the same."
+            if passed_over
+            else f"There is no image in {where}; K-Prism reads pictures, NIfTI, NRRD, MetaImage and DICOM."
         )
     return _with_own_names(_rejoined(images))
 

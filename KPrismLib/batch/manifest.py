@@ -128,9 +128,9 @@ def file_record(name: str, content: bytes) -> Record:
 
 
 def name_from(folder: Path, path: Path) -> str:
-    """A path as records have it: as seen from the folder of results."""
+    """A path as records have it: as seen from the folder of results, whichever links led there."""
     try:
-        return os.path.relpath(path, folder)
+        return os.path.relpath(path.parent.resolve() / path.name, folder.resolve())
     except ValueError:  # on another drive of Windows
         return str(path.absolute())
 

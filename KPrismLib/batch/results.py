@@ -29,7 +29,7 @@ class KnownFiles:
         announced: what runs noted that were killed before their records; maybe they wrote these files, maybe not.
     """
 
-    written: Mapping[str, Record] = field(default_factory=dict)
+    written: dict[str, Record] = field(default_factory=dict)
     announced: Mapping[str, Sequence[Record]] = field(default_factory=dict)
 
     def of(self, name: str) -> list[Record]:
@@ -53,8 +53,9 @@ def known_files(folder: Path) -> KnownFiles:
     # Notes first: one that is withdrawn meanwhile has its record in the manifest.
     announced: dict[str, list[Record]] = {}
     for path in sorted(folder.glob(f"{_NOTE}*.json")):
-        for name, record in files_of(_noted(path)).items():
-            announced.setdefault(name, []).append(record)
+        for noted in _noted(path):
+            for name, record in files_of(noted).items():
+                announced.setdefault(name, []).append(record)
     return KnownFiles(read_results(folder), announced)
 
 
@@ -121,12 +122,31 @@ def announce(folder: Path, record: Record) -> None:
     Raises:
         CannotWrite: no permission, disk full.
     """
-    write_atomically(_note(folder, record["output"]), line_of(record))
+    note = _note(folder, record["output"])
+    # Those of runs that were killed before stay: some of their files may lie there still.
+    write_atomically(note, b"".join(map(line_of, _noted(note))) + line_of(record))
 
 
-def withdraw(folder: Path, output: str) -> None:
-    """The record of ``output`` is in the manifest; the note is needed no longer."""
-    _note(folder, output).unlink(missing_ok=True)
+def withdraw(folder: Path, output: str, recorded: Mapping[str, Record]) -> None:
+    """Drop the note on ``output``, if nothing lies there that it alone tells of.
+
+    Args:
+        folder: of the results.
+        output: the name of a segmentation, whose record is in the manifest by now.
+        recorded: the records of its files by their names, as of :func:`~KPrismLib.batch.manifest.files_of`.
+    """
+    note = _note(folder, output)
+    for noted in _noted(note):
+        for name, record in files_of(noted).items():
+            known = recorded.get(name)
+            is_same = known is not None and known.get("sha256") == record.get("sha256")
+            if not is_same and _lies_unrecorded(folder / name, known):
+                return
+    note.unlink(missing_ok=True)
+
+
+def _lies_unrecorded(path: Path, known: Record | None) -> bool:
+    return path.is_file() and (known is None or not _describes(known, path))
 
 
 def _note(folder: Path, output: str) -> Path:
@@ -135,12 +155,13 @@ def _note(folder: Path, output: str) -> Path:
     return folder / f"{_NOTE}{name}.json"
 
 
-def _noted(note: Path) -> Record:
-    """The record in a note; empty where there is none, or it was withdrawn since it was seen."""
+def _noted(note: Path) -> list[Record]:
+    """The records in a note; none where there is none, or it was withdrawn since it was seen."""
     try:
-        return parsed(note.read_bytes()) or {}
+        lines = note.read_bytes().splitlines()
     except OSError:
-        return {}
+        return []
+    return [record for record in map(parsed, lines) if record is not None]
 
 
 def _describes(record: Record, path: Path) -> bool:

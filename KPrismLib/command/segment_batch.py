@@ -16,7 +16,7 @@ from rich.console import Console
 from KPrismLib import __version__
 from KPrismLib.batch.cases import Case, find_cases
 from KPrismLib.batch.fingerprint import content_fingerprint, settings_fingerprint
-from KPrismLib.batch.manifest import ENDING, NAME, Manifest, Record, Status
+from KPrismLib.batch.manifest import ENDING, NAME, Manifest, Record, Status, files_of
 from KPrismLib.batch.results import known_files, withdraw
 from KPrismLib.batch.shard import Shard, wait_for_other_shards
 from KPrismLib.batch.workers import Interruption, work_here, work_in_processes
@@ -124,7 +124,8 @@ def _work_through(
             for outcome in outcomes:
                 manifest.append(outcome.record)
                 if outcome.is_on_record:
-                    withdraw(places.folder, places.output(outcome.record["case"]))
+                    name = places.output(outcome.record["case"])
+                    withdraw(places.folder, name, known.written | files_of(outcome.record))
                 records.append(outcome.record)
                 bars.finished(outcome.record)
                 if outcome.stop is not None:

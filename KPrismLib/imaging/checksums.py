@@ -59,6 +59,7 @@ def is_sound_png(stream: BinaryIO) -> bool:
         content, checksum = stream.read(length), stream.read(4)
         if kind == b"IDAT" and len(checksum) == 4 and zlib.crc32(kind + content) != int.from_bytes(checksum, "big"):
             break
+        sound = kind == b"IEND"
     else:
         sound = True
     stream.seek(0)

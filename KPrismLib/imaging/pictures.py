@@ -70,6 +70,8 @@ def _read_pages(path: Path, convert: Callable[[Image.Image], _Pixels]) -> _Pixel
                     pages = [_page(image, number, convert) for number in range(count)]
     except UnidentifiedImageError:
         pass  # not a kind of pixel that Pillow knows; ITK and tifffile know more
+    except InvalidImage:
+        raise
     except Image.DecompressionBombError as error:
         raise InvalidImage(
             f"{path.name} is too large: a picture may have at most {2 * (Image.MAX_IMAGE_PIXELS or 0)} pixels; make it "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from KPrismLib.errors import KPrismError
 #: at fault, and then ends the others.
 _FIRST = 3.0
 #: Words of gloo, whose errors have no type of their own.
-_WORDS = ("gloo", "monitoredBarrier")
+_WORDS = re.compile(r"\[.*[/\\]gloo[/\\]|monitoredBarrier")
 
 
 class OtherProcessFailed(KPrismError, RuntimeError):
@@ -31,10 +32,12 @@ def without_echo() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        lost = distributed.is_available() and isinstance(error, distributed.DistError)
-        if not lost and not any(word in str(error) for word in _WORDS):
+        ours = isinstance(error, KPrismError) or not (distributed.is_available() and distributed.is_initialized())
+        if ours or not (isinstance(error, distributed.DistError) or _WORDS.search(str(error))):
             raise
         time.sleep(_FIRST)
+        said = str(error).strip().partition("\n")[0]
         raise OtherProcessFailed(
-            "Another process of this run failed; what it said is the reason: mend that, and start the run again."
+            "Another process of this run failed; what it said is the reason: mend that, and start the run again. If "
+            f"none said anything, the connection failed: {said}"
         ) from error

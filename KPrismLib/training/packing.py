@@ -8,6 +8,7 @@ processor. The pack of a set is a folder with a flat byte file and an index; sli
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -16,7 +17,7 @@ import secrets
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,6 +31,7 @@ from KPrismLib.batch.fingerprint import file_fingerprint
 from KPrismLib.dataset import DatasetFolder
 from KPrismLib.errors import CannotWrite, InvalidDataset
 from KPrismLib.imaging.atomic_file import write_atomically
+from KPrismLib.imaging.detached_voxels import voxel_files
 from KPrismLib.training.slice_bytes import byte_labels, pack_item
 
 FORMAT = 5
@@ -164,12 +166,12 @@ def open_pack(folders: Iterable[Path], cache: Path, *, split: str, long_side: in
     opened = []
     for folder in sets:
         target = cache / _key(folder, split, long_side)
-        is_there = target.exists()  # before it is read: what appears from now on is another run's, and whole
-        packed = _open_one(target, folder, split)
+        open_one = functools.partial(_open_one, target, folder, split)
+        packed = open_one()
         if packed is None:
-            with _appearing(target, folder.name, instead_of_damaged=is_there) as partial:
+            with _appearing(target, folder.name, open_one) as partial:
                 pack_folder(folder, split, partial, long_side=long_side)
-            packed = _open_one(target, folder, split)
+            packed = open_one()
             assert packed is not None, "what was packed just now is whole"
         opened.append(packed)
     return opened
@@ -217,43 +219,51 @@ def full_content(folder: DatasetFolder, split: str) -> str:
 
 def _files_digest(folder: DatasetFolder, split: str) -> str:
     digest = hashlib.sha256()
-    for item in folder.items(split):
-        for name in (item.image, item.mask):
-            digest.update(file_fingerprint(folder.path / name).encode())
+    for path in _files(folder, split):
+        digest.update(file_fingerprint(path).encode())
     return digest.hexdigest()[:16]
+
+
+def _files(folder: DatasetFolder, split: str) -> Iterator[Path]:
+    """All files that are packed, those in which headers keep their voxels among them."""
+    for item in folder.items(split):
+        for path in (folder.path / item.image, folder.path / item.mask):
+            yield from (path, *voxel_files(path))
 
 
 def _key(folder: DatasetFolder, split: str, long_side: int) -> str:
     """Changes with what is packed: ``dataset.json``, and size and time of every file of the split."""
     digest = hashlib.sha256(f"{FORMAT} {long_side} {split} ".encode())
     digest.update((folder.path / "dataset.json").read_bytes())
-    for item in folder.items(split):
-        for name in (item.image, item.mask):
-            state = (folder.path / name).stat()
-            digest.update(f"\n{name} {state.st_size} {state.st_mtime_ns}".encode())
+    for path in _files(folder, split):
+        name, state = os.path.relpath(path, folder.path), path.stat()
+        digest.update(f"\n{name} {state.st_size} {state.st_mtime_ns}".encode())
     return digest.hexdigest()[:16]
 
 
 @contextmanager
-def _appearing(target: Path, name: str, *, instead_of_damaged: bool) -> Iterator[Path]:
+def _appearing(target: Path, name: str, open_one: Callable[[], PackedDataset | None]) -> Iterator[Path]:
     """A temporary folder that becomes ``target`` when the block ends well, and vanishes otherwise.
 
-    A damaged pack of that name goes first. A run that is killed leaves a folder without the name, which
-    nobody takes for a pack.
+    It takes the place of a damaged pack, but not of a whole one, which another run made meanwhile. A run that is killed
+    leaves a folder without the name, which nobody takes for a pack.
     """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _clear_abandoned(target.parent)
-        if instead_of_damaged:
-            shutil.rmtree(target)
         partial = target.with_name(_PARTIAL + secrets.token_hex(8))
         partial.mkdir()
         try:
             yield partial
+            if open_one() is None:
+                damaged = target.with_name(_PARTIAL + secrets.token_hex(8))
+                with contextlib.suppress(FileNotFoundError):  # there is none, or another run has moved it
+                    target.rename(damaged)
+                shutil.rmtree(damaged, ignore_errors=True)
             try:
                 partial.rename(target)
             except OSError:
-                if not target.is_dir():  # else another run was quicker
+                if open_one() is None:  # else another run was quicker
                     raise
         finally:
             shutil.rmtree(partial, ignore_errors=True)
@@ -274,7 +284,11 @@ def _clear_abandoned(cache: Path) -> None:
 
 
 def _open_one(target: Path, folder: DatasetFolder, split: str) -> PackedDataset | None:
-    """The pack in ``target``; None where there is none, or a damaged one."""
+    """The pack in ``target``; None where there is none, or a damaged one.
+
+    Raises:
+        InvalidDataset: there is one, but no permission to read it, say.
+    """
     name, path = folder.name, target / _BYTES
     try:
         index = json.loads((target / _INDEX).read_text(encoding="utf-8"))
@@ -294,5 +308,10 @@ def _open_one(target: Path, folder: DatasetFolder, split: str) -> PackedDataset 
             items=frozenset(item.id for item in folder.items()),
             content=content_digest(folder, split) + index["files"],
         )
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):  # missing, cut off, or something else
-        return None
+    except (FileNotFoundError, NotADirectoryError, ValueError, LookupError, TypeError, AttributeError):
+        return None  # missing, cut off, or something else
+    except OSError as error:
+        raise InvalidDataset(
+            f"The packed slices of {name} in {target} cannot be read: {error.strerror or error}; delete that folder, "
+            "and they are packed again."
+        ) from error

@@ -11,6 +11,8 @@ from Training.convert import findings, ledger
 
 _DESCRIPTION = "dataset.json"
 _SHOWN = 3
+#: Of a conversion that found something amiss before it read a file, and what systems leave in folders.
+_NOBODYS = frozenset((findings.FILE, "lost+found", "desktop.ini", "Thumbs.db"))
 
 
 def check_target(target: Path, download: Path, name: str) -> None:
@@ -61,9 +63,8 @@ def _check_dataset(target: Path, name: str) -> None:
 
 
 def _check_empty(target: Path, name: str) -> None:
-    # The list of findings is all that is written where something is amiss before a file is read.
     others = sorted(
-        child.name for child in target.iterdir() if child.name != findings.FILE and not child.name.startswith(".")
+        child.name for child in target.iterdir() if child.name not in _NOBODYS and not child.name.startswith(".")
     )
     if others:
         raise InvalidDataset(

@@ -239,6 +239,9 @@ def test_a_header_depends_on_the_file_of_its_voxels(tmp_path) -> None:
 def test_nothing_to_find_is_a_sentence(tmp_path) -> None:
     with pytest.raises(InvalidImage, match="There is no image in"):
         find_cases([tmp_path])
+    write_overlay(tmp_path / "overlay.png", render_overlay(np.zeros((9, 9), np.uint8), []))
+    with pytest.raises(InvalidImage, match="only 1 that say that they are results"):
+        find_cases([tmp_path])
     with pytest.raises(InvalidImage, match="no file or folder"):
         find_cases([tmp_path / "nowhere"])
 

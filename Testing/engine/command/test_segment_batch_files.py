@@ -138,6 +138,35 @@ def test_a_run_that_was_killed_between_its_files_goes_on(with_sides, tmp_path, m
         assert not list((tmp_path / "results").glob(".*"))
 
 
+def test_what_killed_runs_wrote_stays_known_until_it_is_on_record(
+    with_sides, batch, good, tmp_path, monkeypatch
+) -> None:
+    """Two runs are killed after the overlay, then one skips the case; the overlay is still one of ours."""
+
+    def killed(path: Path, content: bytes) -> None:
+        write_atomically(path, content)
+        raise KeyboardInterrupt
+
+    with_sides()
+    for more in (("--class", "spleen"), ("--class", "spleen", "--window", "min-max")):
+        with monkeypatch.context() as patch:
+            patch.setattr("KPrismLib.command.outputs.write_atomically", killed)
+            assert with_sides(*more).status == 130
+    assert statuses(batch(good, "--json")) == {"a": "skipped", "sub/b": "skipped"}
+    assert statuses(with_sides("--class", "spleen")) == {"a": "done", "sub/b": "done"}
+    assert not list((tmp_path / "results").glob(".*"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a permission there")
+def test_folders_that_are_reached_through_links_are_the_same(batch, good, tmp_path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    overlays = ("--json", "--overlay", tmp_path / "overlays")
+    batch(good, *overlays, output=tmp_path / "link" / "deep" / "out")
+    again = batch(good, *overlays, "--class", "spleen", output=tmp_path / "real" / "deep" / "out")
+    assert statuses(again) == {"a": "done", "sub/b": "done"}
+
+
 def test_images_beside_results_are_segmented_and_results_are_not(batch, good, tmp_path, rng) -> None:
     sides = ("--overlay", good / "sub", "--probability", good / "sub")
     batch(good, "--format", "nii.gz", *sides, output=good / "sub" / "results")

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
 from KPrismLib.dataset import DatasetFolder
 from KPrismLib.errors import InvalidDataset
-from KPrismLib.training.packing import content_digest, open_pack
+from KPrismLib.training import packing
+from KPrismLib.training.packing import PackedDataset, content_digest, open_pack
 from Testing.engine.dataset.tiny_dataset import describe, listed, save, write_folder
 from Testing.engine.training.tiny_training import labels, pixels, write_dataset
 
@@ -39,6 +43,66 @@ def test_the_content_of_a_set_is_that_of_its_files_whatever_their_times(tmp_path
     assert told()[:16] == content_digest(DatasetFolder.open(folder), "train") == first[:16]
     path.write_bytes(before)
     assert told() == first
+
+
+def test_voxels_that_lie_beside_their_header_are_content_too(tmp_path: Path) -> None:
+    content = describe([listed("m", suffix=".mhd", split="train")])
+    folder = tmp_path / "d"
+    for kind, array in (("images", pixels(0)), ("masks", (labels(0) == 1).astype(np.uint8))):
+        (folder / kind).mkdir(parents=True)
+        sitk.WriteImage(sitk.GetImageFromArray(array[None]), folder / kind / "m.mhd")
+
+    (folder / "dataset.json").write_text(json.dumps(content), encoding="utf-8")
+
+    def told() -> PackedDataset:
+        return open_pack([folder], tmp_path / "packed", split="train", long_side=48)[0]
+
+    first = told()
+    raw = folder / "masks" / "m.raw"
+    raw.write_bytes((labels(5) == 1).astype(np.uint8).tobytes())
+    again = told()
+    assert again.content != first.content
+    assert np.array_equal(again.load(again.slices[0])[1], labels(5) == 1)
+
+
+def test_two_runs_that_find_a_damaged_pack_at_once_make_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_dataset(tmp_path / "d", patients=2)
+    (whole,) = open_pack([folder], tmp_path / "packed", split="train", long_side=48)
+    for quicker in (False, True):  # the other run has not begun to mend it, or is done
+        _cut(whole.path)
+        pack, calls = packing.pack_folder, [0]
+
+        def meanwhile(*arguments: Any, pack=pack, calls=calls, quicker=quicker, **more: Any) -> None:
+            calls[0] += 1
+            if calls[0] == 1 and quicker:
+                open_pack([folder], tmp_path / "packed", split="train", long_side=48)
+            pack(*arguments, **more)
+            if calls[0] == 1 and not quicker:
+                shutil.rmtree(whole.path.parent)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(packing, "pack_folder", meanwhile)
+            assert open_pack([folder], tmp_path / "packed", split="train", long_side=48) == [whole]
+        assert list((tmp_path / "packed").iterdir()) == [whole.path.parent]
+
+
+def test_a_pack_that_cannot_be_opened_is_not_taken_for_a_damaged_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_dataset(tmp_path / "d", patients=2)
+    (whole,) = open_pack([folder], tmp_path / "packed", split="train", long_side=48)
+    real = Path.read_text
+
+    def refused(path: Path, *arguments: Any, **more: Any) -> str:
+        if path.name == "index.json":
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return real(path, *arguments, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_text", refused)
+        with pytest.raises(InvalidDataset, match=r"cannot be read: .* delete that folder, and they are packed again"):
+            open_pack([folder], tmp_path / "packed", split="train", long_side=48)
+    assert open_pack([folder], tmp_path / "packed", split="train", long_side=48) == [whole]
 
 
 def _cut(path: Path) -> None:

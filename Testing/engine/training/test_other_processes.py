@@ -21,13 +21,24 @@ from KPrismLib.training.other_processes import OtherProcessFailed, without_echo
 def test_a_lost_connection_points_to_the_other_process(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     waited: list[float] = []
     monkeypatch.setattr(other_processes.time, "sleep", waited.append)
-    with pytest.raises(OtherProcessFailed, match="Another process of this run failed; what it said"), without_echo():
+    monkeypatch.setattr(distributed, "is_initialized", lambda: True)
+    sentence = "Another process of this run failed; what it said"
+    with pytest.raises(OtherProcessFailed, match=sentence) as caught, without_echo():
         raise error
+    assert str(caught.value).endswith(f"the connection failed: {error}")  # where no other process is at fault
     assert waited == [3.0]  # the one at fault ends first
 
 
-@pytest.mark.parametrize("error", [RuntimeError("shapes differ"), DeviceUnavailable("no cuda"), KeyError("x")])
-def test_errors_of_its_own_stay_what_they_are(error: Exception) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        *(RuntimeError("shapes differ"), DeviceUnavailable("no cuda"), KeyError("x")),
+        *(RuntimeError("no such file /home/igloo/a.pt"), DeviceUnavailable("monitoredBarrier")),
+    ],
+)
+@pytest.mark.parametrize("several", [False, True])
+def test_errors_of_its_own_stay_what_they_are(monkeypatch: pytest.MonkeyPatch, error: Exception, several: bool) -> None:
+    monkeypatch.setattr(distributed, "is_initialized", lambda: several)
     with pytest.raises(type(error)) as caught, without_echo():
         raise error
     assert caught.value is error
