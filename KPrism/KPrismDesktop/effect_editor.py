@@ -26,6 +26,10 @@ class EffectEditor:
         """The node whose masks and overwrite mode hold."""
         return self._effect.parameterSetNode()
 
+    def intensities(self) -> Any:
+        """The volume on the grid on which segments are edited, as the intensity range sees it; None if unknown."""
+        return self._effect.sourceVolumeImageData()
+
     def save_state(self) -> None:
         """Keep the segmentation as it is for the editor's undo."""
         self._effect.saveStateForUndo()

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import slicer
 
     from KPrismLogic.labelmaps import Mask
+    from KPrismLogic.segment_editing import Editor
     from KPrismLogic.slice_voxels import SliceVoxels
 
 
@@ -26,7 +27,7 @@ class NothingEditable(KPrismError):
 
 
 def check_editable_area(
-    rules: slicer.vtkMRMLSegmentEditorNode,
+    editor: Editor,
     segmentation: slicer.vtkMRMLSegmentationNode,
     segment_id: str,
     voxels: SliceVoxels,
@@ -36,7 +37,7 @@ def check_editable_area(
     """See to it that masks let something of a change be written, if there is any.
 
     Args:
-        rules: whose masks hold.
+        editor: whose masks hold.
         segmentation, segment_id: the segment.
         voxels: the voxels of a slice.
         wanted: which of them shall belong to the segment.
@@ -45,16 +46,17 @@ def check_editable_area(
     Raises:
         NothingEditable: they do not.
     """
+    rules = editor.rules()
     inside_one = rules.GetMaskMode() == segmentation.EditAllowedInsideSingleSegment
     if inside_one and (content & ~wanted).any():
         return  # There the editor lets the segment's own area be taken away wherever it is.
     changed = wanted ^ content
-    if changed.any() and not (changed & ~_protected(rules, segmentation, segment_id, voxels, changed)).any():
+    if changed.any() and not (changed & ~_protected(editor, segmentation, segment_id, voxels, changed)).any():
         raise NothingEditable
 
 
 def _protected(
-    rules: slicer.vtkMRMLSegmentEditorNode,
+    editor: Editor,
     segmentation: slicer.vtkMRMLSegmentationNode,
     segment_id: str,
     voxels: SliceVoxels,
@@ -62,14 +64,18 @@ def _protected(
 ) -> Mask:
     import slicer
 
-    protected = np.zeros_like(changed)
+    rules, protected = editor.rules(), np.zeros_like(changed)
     if rules.GetMaskMode() != segmentation.EditAllowedEverywhere:
         # The editor's own mask, of the box around the change only.
         mask, box = slicer.vtkOrientedImageData(), voxels.labelmap(changed)
         told = rules.GetMaskMode(), box, segment_id, rules.GetMaskSegmentID() or ""
         protected |= voxels.values(mask, segmentation) != 0 if segmentation.GenerateEditMask(mask, *told) else True
-    pixels = voxels.image.pixels
-    if rules.GetSourceVolumeIntensityMask() and pixels.ndim == 2:
-        low, high = rules.GetSourceVolumeIntensityMaskRange()
-        protected |= ~voxels.wanted((pixels >= low) & (pixels <= high), protected)
+    intensities = editor.intensities() if rules.GetSourceVolumeIntensityMask() else None
+    if intensities is not None:
+        # Not the pixels of the slice: between voxels it has values that no voxel has, and colours.
+        values = voxels.values(intensities, segmentation)
+        limits = np.iinfo(values.dtype) if values.dtype.kind in "iu" else np.finfo(values.dtype)
+        # As the editor's filter, which cuts fractions off where intensities are whole numbers.
+        low, high = np.clip(rules.GetSourceVolumeIntensityMaskRange(), limits.min, limits.max).astype(values.dtype)
+        protected |= ~((values >= low) & (values <= high))
     return protected

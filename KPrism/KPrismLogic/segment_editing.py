@@ -23,6 +23,9 @@ class Editor(Protocol):
     def rules(self) -> slicer.vtkMRMLSegmentEditorNode:
         """The node whose masks and overwrite mode hold; there is one while something is chosen."""
 
+    def intensities(self) -> slicer.vtkOrientedImageData | None:
+        """What the intensity range of the masks is compared with, on the grid of :meth:`geometry`; None if unknown."""
+
     def save_state(self) -> None:
         """Keep the segmentation as it is for the editor's undo."""
 
@@ -62,6 +65,10 @@ class LogicEditor:
     def rules(self) -> slicer.vtkMRMLSegmentEditorNode:
         """See :class:`Editor`."""
         return self.parameters
+
+    def intensities(self) -> slicer.vtkOrientedImageData | None:
+        """See :class:`Editor`."""
+        return self.logic.GetAlignedSourceVolume() if self.logic.UpdateAlignedSourceVolume() else None
 
     def save_state(self) -> None:
         """See :class:`Editor`."""

@@ -255,7 +255,7 @@ class SliceController:
             raise nothing_covered()
         wanted, said, earlier = voxels.wanted(mask, content), asked.dialogue, self._dialogue(target, shown, geometry)
         if not np.array_equal(wanted, content) or self._is_news(asked, earlier):
-            check_editable_area(self._editor.rules(), target.segmentation, target.segment_id, voxels, wanted, content)
+            check_editable_area(self._editor, target.segmentation, target.segment_id, voxels, wanted, content)
             self._editor.save_state()
             topic = self._store.topic(shown, target, geometry)
             # Of the last dialogue, also where somebody changed the segment since: that is asked voxel by voxel.

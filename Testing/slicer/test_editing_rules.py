@@ -161,6 +161,39 @@ def test_what_masks_forbid_altogether_is_said_and_leaves_no_state(scene, mode, i
             bench.undo()
 
 
+@pytest.mark.parametrize(
+    ("place", "bounds", "written"),
+    [
+        ("oblique", (150, 255), True),  # thin as it is, the slice's pixels are half of what its voxels are
+        ("between layers", (40, 60), True),  # where the editor's voxels are half of what the slice's pixels are
+        ("whole numbers", (200.5, 255), True),  # of which the editor cuts the fraction off
+        ("colour", (0, 50), False),
+        ("colour", (150, 255), True),
+    ],
+)
+def test_intensities_are_those_that_the_editor_compares(scene, place, bounds, written):
+    if place == "between layers":
+        voxels, (k, j, i), normal = body(), (9, 6, 7), (0, 0, 1)
+    else:
+        voxels, (k, j, i), normal = np.zeros(SIZE[::-1], np.uint8), (7, 7, 8), (0, 0, 1)
+        voxels[7, 7, 3:15] = 200
+    grid, beside = geometry("identity"), np.zeros(3)
+    if place == "between layers":
+        grid[2, 3] += 0.5
+        beside[2] = 0.3
+    elif place == "oblique":
+        beside[2], normal = 0.4, (0, 0.6, 0.8)
+    volume = volume_node(scene, voxels, geometry("identity"), colour=place == "colour")
+    bench = Bench.make(scene, volume, segmentation_node(scene, volume, grid=grid))
+    bench.editor.logic.SetMaximumNumberOfUndoStates(10)
+    bench.parameters.SetSourceVolumeIntensityMask(True)
+    bench.parameters.SetSourceVolumeIntensityMaskRange(*bounds)
+    point = bench.ras(k, j, i)
+    bench.click(SlicePlane.through(point + beside, normal), point + (beside if place == "oblique" else 0))
+    assert bench.array().any() == bench.editor.logic.CanUndo() == written
+    assert bool(bench.failures) != written
+
+
 def test_where_a_part_is_forbidden_the_rest_is_written(bench):
     _rules(bench, "EditAllowedOutsideVisibleSegments", "OverwriteAllSegments", False)
     before = _all(bench)

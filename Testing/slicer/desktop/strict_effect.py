@@ -106,6 +106,10 @@ class ScriptedEffect(strict_class("qSlicerSegmentEditorScriptedEffect")):  # typ
         logic = self._desktop.logic
         return logic.GetReferenceGeometryImage() if logic.UpdateReferenceGeometryImage() else None
 
+    def sourceVolumeImageData(self) -> Any:
+        logic = self._desktop.logic
+        return logic.GetAlignedSourceVolume() if logic.UpdateAlignedSourceVolume() else None
+
     def saveStateForUndo(self) -> None:
         self._desktop.logic.SaveStateForUndo()
 

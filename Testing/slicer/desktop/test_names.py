@@ -39,7 +39,7 @@ OWNERS = {
 
 #: Where these names stand for something of ours, or of Python.
 NOT_SLICERS = {
-    "editor": ("slice_controller.py", "segment_editing.py", "logic.py", "editing_session.py", "slice_run.py"),
+    "editor": ("slice_controller.py", "segment_editing.py", "editable_area.py", "logic.py", "editing_session.py"),
     "effect": ("KPrism.py",),
     "self._widget": ("pointer.py", "prompt_markers.py"),
 }
