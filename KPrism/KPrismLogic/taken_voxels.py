@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from KPrismLogic.editable_area import NothingEditable
-from KPrismLogic.labelmaps import Mask, labelmap_of
+from KPrismLogic.labelmaps import Mask, labelmap_of, voxels_of
 from KPrismLogic.segment_editing import Editor, write_voxels
 from KPrismLogic.slice_voxels import SliceVoxels
 
@@ -27,46 +27,77 @@ Holdings = Mapping[str, Mask]
 
 
 @dataclass(frozen=True, eq=False)
-class TakenVoxels:
-    """As of the last answer in a slice; bits instead of masks, since there is one for every state of undo.
+class _Loss:
+    """What one segment has lost, as bits instead of a mask, since there is one for every state of undo.
 
     Attributes:
-        place: of the voxels that the bits stand for; a grid may change.
-        taken: what each segment has lost, by ID.
-        shared: what of that yet another segment held nevertheless.
-        holders: the segments that held something in the slice.
+        bits: which voxels.
+        segment: held weakly; a copy of the segmentation, or whoever comes later, may have another one of its ID.
+        held: whether it held something else in the slice, and whether it did anywhere.
+    """
+
+    bits: bytes
+    segment: Any
+    held: tuple[bool, bool]
+
+    @classmethod
+    def of(cls, mask: Mask, segmentation: slicer.vtkMRMLSegmentationNode, segment_id: str, others: Holdings) -> _Loss:
+        """What a segment has lost, while others hold what they hold."""
+        import vtk
+
+        segment = vtk.vtkWeakReference()
+        segment.Set(segmentation.GetSegmentation().GetSegment(segment_id))
+        return cls(_packed(mask), segment, _held(segmentation, segment_id, others))
+
+    def stands(self, segmentation: slicer.vtkMRMLSegmentationNode, segment_id: str, others: Holdings) -> bool:
+        """Whether it is this very segment still, and nobody has emptied it, the slice or all of it."""
+        segment = segmentation.GetSegmentation().GetSegment(segment_id)
+        if segment is None or self.segment.Get() is not segment:
+            return False
+        now = _held(segmentation, segment_id, others)
+        return all(held or not before for held, before in zip(now, self.held, strict=True))
+
+
+@dataclass(frozen=True, eq=False)
+class TakenVoxels:
+    """As of the last answer in a slice.
+
+    Attributes:
+        place: of the voxels that were lost; a grid may change.
+        losses: what each segment has lost, by ID.
+        shared: what of that yet another segment held nevertheless, as bits.
     """
 
     place: bytes = b""
-    taken: Mapping[str, bytes] = field(default_factory=dict)
+    losses: Mapping[str, _Loss] = field(default_factory=dict)
     shared: bytes = b""
-    holders: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, voxels: SliceVoxels, taken: Holdings, others: Holdings) -> TakenVoxels:
+    def of(cls, voxels: SliceVoxels, taken: Holdings, target: Target, others: Holdings) -> TakenVoxels:
         """What segments have lost, while others hold what they hold."""
         taken = {segment_id: mask for segment_id, mask in taken.items() if mask.any()}
         if not taken:
             return cls()
         lost = np.any(list(taken.values()), axis=0)
-        bits = {segment_id: _packed(mask) for segment_id, mask in taken.items()}
-        return cls(voxels.place, bits, _packed(lost & _union(others, lost)), frozenset(others))
+        losses = {one: _Loss.of(mask, target.segmentation, one, others) for one, mask in taken.items()}
+        return cls(voxels.place, losses, _packed(lost & _union(others, lost)))
 
-    def owed(self, voxels: SliceVoxels, content: Mask, others: Holdings) -> dict[str, Mask]:
+    def owed(self, voxels: SliceVoxels, content: Mask, target: Target, others: Holdings) -> dict[str, Mask]:
         """What segments have lost, where nobody has changed anything since; nothing of one that was emptied since.
 
         Args:
             voxels: the voxels.
             content: which of them belong to the segment that took them.
+            target: that segment.
             others: what other segments hold by now.
         """
-        if not self.taken or voxels.place != self.place:
+        if not self.losses or voxels.place != self.place:
             return {}
         unchanged = content & ~(_union(others, content) & ~_unpacked(self.shared, content))
         return {
-            segment_id: _unpacked(bits, content) & unchanged
-            for segment_id, bits in self.taken.items()
-            if segment_id in others or segment_id not in self.holders
+            segment_id: _unpacked(loss.bits, content) & unchanged
+            for segment_id, loss in self.losses.items()
+            if loss.stands(target.segmentation, segment_id, others)
         }
 
 
@@ -96,22 +127,25 @@ def write_and_give_back(
     """
     segmentation, found, nothing = target.segmentation, content(), np.zeros_like(wanted)
     before = _others(voxels, target)
-    owed = earlier.owed(voxels, found, before)
+    owed = earlier.owed(voxels, found, target, before)
     write_voxels(editor, target.segment_id, [(voxels, wanted, found)])
     held = content()
     if np.array_equal(held, found) and not np.array_equal(wanted, found):
         raise NothingEditable
     if not owed and not (_union(before, wanted) & wanted).any():
         return TakenVoxels()  # as nearly always
-    for segment_id, lost in owed.items():
-        _give_back(segmentation, segment_id, voxels.labelmap(lost & ~held))
+    if owed:
+        # Inside a single segment, the editor gives that one what it erases; it has an owner then.
+        given = held | _union(_others(voxels, target), held) & ~_union(before, held)
+        for segment_id, lost in owed.items():
+            _give_back(segmentation, segment_id, voxels.labelmap(lost & ~given))
     after = _others(voxels, target)
     taken = {
         segment_id: held
         & (owed.get(segment_id, nothing) | before.get(segment_id, nothing) & ~after.get(segment_id, nothing))
         for segment_id in {**owed, **before}
     }
-    return TakenVoxels.of(voxels, taken, after)
+    return TakenVoxels.of(voxels, taken, target, after)
 
 
 def _others(voxels: SliceVoxels, target: Target) -> dict[str, Mask]:
@@ -128,6 +162,14 @@ def _others(voxels: SliceVoxels, target: Target) -> dict[str, Mask]:
         if value in found:
             held[segment_id] = values == value
     return held
+
+
+def _held(segmentation: slicer.vtkMRMLSegmentationNode, segment_id: str, others: Holdings) -> tuple[bool, bool]:
+    """Whether a segment holds something in the slice, and whether it does anywhere."""
+    if segment_id in others:
+        return True, True
+    labelmap, value = labelmap_of(segmentation, segment_id)
+    return False, labelmap is not None and bool((voxels_of(labelmap) == value).any())
 
 
 def _give_back(

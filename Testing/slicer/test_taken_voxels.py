@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import slicer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -149,6 +150,88 @@ def test_a_segment_that_was_emptied_or_deleted_meanwhile_gets_nothing(bench, wha
     assert not bench.failures
     assert not bench.array().any()
     assert what == "deleted" or not bench.array("Other").any()
+
+
+@pytest.mark.parametrize("what", ["emptied", "deleted and made anew"])
+def test_a_segment_whose_slice_was_taken_whole_gets_nothing_when_it_was(bench, what):
+    _click(bench, 6, 14)
+    assert bench.array("Other").any()
+    assert not bench.array("Other")[K].any()
+    if what == "emptied":
+        _draw(bench, "Other", np.zeros_like(SPLEEN))
+    else:
+        bench.segmentation.GetSegmentation().RemoveSegment("Other")
+        bench.segmentation.GetSegmentation().AddEmptySegment("Other", "Something else")
+    _click(bench, 7, 14, positive=False)
+    assert not bench.failures
+    assert not bench.array("Other").any()
+
+
+def test_a_segment_of_which_nothing_was_left_and_which_is_another_by_now_gets_nothing(scene):
+    bench = _bench(scene)
+    _draw(bench, "Other", SPLEEN & (np.arange(len(SPLEEN)) == K)[:, None, None])
+    _click(bench, 6, 14)
+    assert not bench.array("Other").any()
+    bench.segmentation.GetSegmentation().RemoveSegment("Other")
+    bench.segmentation.GetSegmentation().AddEmptySegment("Other", "Something else")
+    _click(bench, 7, 14, positive=False)
+    assert not bench.failures
+    assert not bench.array("Other").any()
+
+
+def test_a_segment_of_which_nothing_was_left_gets_it_all_back(bench):
+    drawn = SPLEEN & (np.arange(len(SPLEEN)) == K)[:, None, None]
+    _draw(bench, "Other", drawn)
+    _click(bench, 6, 14)
+    assert not bench.array("Other").any()
+    _click(bench, 7, 14, positive=False)
+    assert np.array_equal(bench.array("Other"), drawn)
+
+
+def test_undo_and_redo_of_emptying_are_no_emptying(bench):
+    _click(bench, 6, 14)
+    rest, everything = bench.array("Other"), slicer.vtkOrientedImageData()
+    everything.DeepCopy(bench.segmentation.GetSegmentation().GetSegment("Other").GetRepresentation("Binary labelmap"))
+    bench.editor.save_state()
+    bench.editor.remove("Other", everything)
+    assert not bench.array("Other").any()
+    bench.undo()
+    assert np.array_equal(bench.array("Other"), rest)
+    bench.undo()
+    bench.redo()
+    _click(bench, 7, 14, positive=False)
+    assert not bench.failures
+    assert np.array_equal(bench.array("Other"), SPLEEN)
+
+
+def test_another_segmentation_owes_nothing_for_a_copy_of_the_segment(scene):
+    bench = _bench(scene)
+    _click(bench, 6, 14)
+    second = segmentation_node(scene, bench.volume, ("Other", "Third"))
+    second.GetSegmentation().CopySegmentFromSegmentation(bench.segmentation.GetSegmentation(), "Liver")
+    copied = Bench.make(scene, bench.volume, second)
+    drawn = np.zeros_like(LIVER)
+    drawn[K, 14:, :3] = True
+    fill(copied.editor, second, "Other", drawn)
+    copied.parameters.SetOverwriteMode(copied.parameters.OverwriteAllSegments)
+    _click(copied, 7, 14, positive=False)
+    assert not copied.failures
+    assert not copied.array().any()
+    assert np.array_equal(copied.array("Other"), drawn)
+
+
+def test_what_the_editor_itself_gives_to_the_masking_segment_comes_back_to_nobody_else(bench):
+    _click(bench, 6, 14)
+    drawn = np.zeros_like(LIVER)
+    drawn[K, :2, :2] = True
+    _draw(bench, "Hidden", drawn)
+    bench.parameters.SetMaskMode(bench.segmentation.EditAllowedInsideSingleSegment)
+    bench.parameters.SetMaskSegmentID("Hidden")
+    _click(bench, 7, 14, positive=False)
+    assert not bench.failures
+    assert not bench.array().any()
+    assert (bench.array("Hidden") & SPLEEN).any()
+    assert not (bench.array("Hidden") & bench.array("Other")).any()
 
 
 def test_what_the_segment_lost_or_won_elsewhere_meanwhile_does_not_matter(bench):
