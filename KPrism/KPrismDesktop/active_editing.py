@@ -100,7 +100,7 @@ class ActiveEditing:
         self._markers.refresh_view(widget, node)
         if self._pointed is not None and widget == self._pointed:
             self._warm_up.later()
-        if is_scrolled(node):
+        if is_scrolled(widget, node):
             self._work_in(widget)
 
     def nodes_changed(self) -> None:

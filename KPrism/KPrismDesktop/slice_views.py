@@ -33,12 +33,18 @@ def visible_slice_nodes() -> Iterator[Any]:
     return (node for node in slice_nodes() if node.IsViewVisibleInLayout())
 
 
-def is_scrolled(node: Any) -> bool:
+def is_scrolled(widget: Any, node: Any) -> bool:
     """Whether a view node is changed because the user scrolls in this very view, by wheel, key or slider.
 
-    Views that follow another one, or a jump, have no such mark.
+    Views that follow another one, or a jump, have no such mark; but a slider that was dragged away and back leaves it
+    on its view. So the pointer has to be there, too: in the picture or in the bar above it, which are one widget.
+
+    Args:
+        widget: the view.
+        node: its node.
     """
-    return bool(node.IsA("vtkMRMLSliceNode") and node.GetInteractionFlags() & node.SliceToRASFlag)
+    marked = node.IsA("vtkMRMLSliceNode") and node.GetInteractionFlags() & node.SliceToRASFlag
+    return bool(marked and widget.underMouse())
 
 
 def shown_slice(plane: SlicePlane) -> SlicePlane:

@@ -15,12 +15,13 @@ from Testing.slicer.scenes import segment_array
 
 
 class SliceWidget(strict_class("qMRMLSliceWidget")):  # type: ignore[misc]
-    """A slice view without a window."""
+    """A slice view without a window, the bar with its slider included."""
 
     def __init__(self, node: Any) -> None:
         super().__init__()
         self._node = node
         self._alive = True
+        self._pointed = False
 
     def __bool__(self) -> bool:
         # In PythonQt an object that C++ has deleted is false.
@@ -31,6 +32,9 @@ class SliceWidget(strict_class("qMRMLSliceWidget")):  # type: ignore[misc]
 
     def mrmlSliceNode(self) -> Any:
         return self._node
+
+    def underMouse(self) -> bool:
+        return self._pointed
 
 
 class ThreeDWidget(strict_class("qMRMLThreeDWidget")):  # type: ignore[misc]
@@ -194,9 +198,15 @@ class Desktop:
         """One event in a view; the answer must be a real bool."""
         self.interactor.SetEventInformation(*xy, int(bool(ctrl)), int(bool(shift)))
         number = getattr(vtk.vtkCommand, event)
+        self.point_at(view)
         answer = effect.self().processInteractionEvents(self.interactor, number, self.views[view])
         assert isinstance(answer, bool)
         return answer
+
+    def point_at(self, view: str) -> None:
+        """Put the pointer somewhere into a view, in the picture or in the bar above it."""
+        for name, widget in self.views.items():
+            widget._pointed = name == view
 
     def click(self, effect: Any, xy: tuple[int, int], **more: Any) -> bool:
         """A click as recorded: moves arrive twice."""
@@ -279,6 +289,8 @@ def scrolled(desktop: Desktop, effect: Any, view: str, *, by_user: bool = True) 
     """Tell the effect that a view was scrolled: by its user, or because it follows another one."""
     node = desktop.views[view].mrmlSliceNode()
     node.SetInteractionFlags(node.SliceToRASFlag if by_user else 0)
+    if by_user:
+        desktop.point_at(view)
     effect.self().processViewNodeEvents(node, 33, desktop.views[view])
     node.SetInteractionFlags(0)
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import slicer
 
 from Testing.slicer.desktop.strict_effect import ThreeDWidget, scrolled, settle, widget_named, work_in, written, xy_of
 from Testing.slicer.scenes import LIVER
@@ -56,9 +57,27 @@ def test_scrolling_a_view_by_its_slider_counts_and_following_another_one_does_no
     assert _plane() == "(axial)"
 
 
-def _turning(desktop):
-    import slicer
+def test_a_jump_of_a_view_whose_slider_was_dragged_away_and_back_does_not_count(desktop, effect):
+    node = desktop.views["Red"].mrmlSliceNode()
+    logic = slicer.vtkMRMLSliceLogic()
+    logic.SetMRMLScene(desktop.scene)
+    logic.SetSliceNode(node)
+    work_in(desktop, effect, "Yellow")
+    desktop.point_at("Red")
+    start = logic.GetSliceOffset()
+    for offset in (start + 5, start):
+        # As while a slider is dragged; it ends the interaction only where it is let go at another place.
+        logic.StartSliceOffsetInteraction()
+        logic.SetSliceOffset(offset)
+        effect.self().processViewNodeEvents(node, 33, desktop.views["Red"])
+    assert _plane() == "(axial)"
+    work_in(desktop, effect, "Yellow")
+    node.JumpSliceByOffsetting(*desktop.bench.ras(4, 6, 7))  # the pointer moves with the Shift key in the other view
+    effect.self().processViewNodeEvents(node, 33, desktop.views["Red"])
+    assert _plane() == "(sagittal)"
 
+
+def _turning(desktop):
     node = slicer.vtkMRMLViewNode()
     node.SetInteractionFlags(slicer.vtkMRMLSliceNode.SliceToRASFlag)
     return node
