@@ -15,9 +15,9 @@ import numpy as np
 
 from KPrismLib.batch.cases import Case
 from KPrismLib.batch.manifest import ENDING, NAME, Manifest
-from KPrismLib.errors import InvalidConfig, InvalidImage, InvalidPrompt, KPrismError
+from KPrismLib.errors import InvalidImage, InvalidPrompt, KPrismError
 from KPrismLib.imaging.atomic_file import made_folder
-from KPrismLogic.batch_cases import cases_in, file_name, truth_files
+from KPrismLogic.batch_cases import cases_in, check_truth_stays, file_name, truth_files
 from KPrismLogic.batch_results import BatchResults
 from KPrismLogic.case_nodes import add_segmentation, add_volume, segmentation_file, whole_mask
 from KPrismLogic.guide import ReferenceSlice
@@ -91,8 +91,8 @@ def segment_folder(
             tell(line)
 
     cases = cases_in(images, output, truth, say)
-    if truth is not None and truth.resolve() == output.resolve():
-        raise InvalidConfig(f"Results would replace the true segmentations in {truth}; choose another output folder.")
+    if truth is not None:
+        check_truth_stays(cases, images, output, truth)
     made_folder(output)
     table = MetricsTable(output / "metrics.csv", overwrite=overwrite)
     scene, kept_alive = application_scene()

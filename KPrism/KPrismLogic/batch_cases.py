@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from KPrismLib.batch.cases import Case, find_cases
-from KPrismLib.errors import InvalidImage
+from KPrismLib.errors import InvalidConfig, InvalidImage
 from KPrismLogic.batch_results import ENDING
 
 
@@ -45,6 +45,19 @@ def file_name(case: Case, images: Path) -> str:
 def truth_files(case: Case, images: Path, truth: Path) -> list[Path]:
     """Where the true segmentation of a case may be: named as a result, or as the image."""
     return [truth / f"{case.name}{ENDING}", *([truth / file_name(case, images)] if len(case.files) == 1 else [])]
+
+
+def check_truth_stays(cases: Sequence[Case], images: Path, output: Path, truth: Path) -> None:
+    """See to it that no result would be written where a true segmentation of any case is looked for.
+
+    Raises:
+        InvalidConfig: one would, even where results may be written over what lies there.
+    """
+    # With the truth in OUTPUT/labels, the result of an image "labels/a" is the truth of an image "a".
+    results = {(output / f"{case.name}{ENDING}").resolve() for case in cases}
+    looked_for = {file.resolve() for case in cases for file in truth_files(case, images, truth)}
+    if truth.resolve() == output.resolve() or results & looked_for:
+        raise InvalidConfig(f"Results would replace the true segmentations in {truth}; choose another output folder.")
 
 
 def _check_folder(folder: Path) -> None:

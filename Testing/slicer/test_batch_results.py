@@ -6,7 +6,7 @@ import pytest
 
 from KPrismLib.batch.manifest import Manifest, Status
 from KPrismLib.batch.results import known_files
-from KPrismLib.errors import CannotWrite
+from KPrismLib.errors import CannotWrite, InvalidConfig
 from KPrismLogic import measurements
 from KPrismLogic.batch import segment_folder
 from KPrismLogic.logic import KPrismLogic
@@ -143,3 +143,16 @@ def test_what_cannot_be_told_ends_no_run(run):
     failed, _ = run(tell=fail)
     assert failed == 1
     assert [status == "done" for status in statuses(run.out).values()] == [True, True, False]
+
+
+def test_no_result_goes_where_a_true_segmentation_is_looked_for(run):
+    (run.images / "labels").mkdir()
+    write_image(run.images / "labels" / "a.nrrd", body(), geometry("flipped"))
+    truth = run.out / "labels"
+    truth.mkdir()
+    drawn = truth / "a.seg.nrrd"  # of images/a.nrrd, and where the result of images/labels/a.nrrd would go
+    drawn.write_bytes(b"drawn by hand for hours")
+    with pytest.raises(InvalidConfig, match="would replace the true segmentations"):
+        run(truth=truth, overwrite=True)
+    assert drawn.read_bytes() == b"drawn by hand for hours"
+    assert [path.name for path in run.out.iterdir()] == ["labels"]
