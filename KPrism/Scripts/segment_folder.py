@@ -119,9 +119,9 @@ def _status_of(arguments: list[str]) -> int:
 
 
 def _leave(status: int) -> None:
-    import slicer
-
-    if hasattr(slicer, "app"):
+    # Only Slicer has an application to end, and has its module loaded; without one there may be none to import.
+    slicer = sys.modules.get("slicer")
+    if slicer is not None and hasattr(slicer, "app"):
         slicer.util.exit(status)
     else:
         sys.exit(status)

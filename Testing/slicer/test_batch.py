@@ -151,6 +151,21 @@ def test_script_ends_with_a_status_and_a_sentence(tmp_path):
     assert run.returncode == 2
 
 
+@pytest.mark.parametrize(("options", "status"), [(["--help"], 0), (["--class", "liver"], 2)])
+def test_script_ends_with_a_status_and_a_sentence_without_slicer_core(tmp_path, options, status):
+    without = (
+        "import runpy, sys\n"
+        "sys.modules['slicer'] = None\n"  # its import fails
+        "sys.argv = sys.argv[1:]\n"
+        "runpy.run_path(sys.argv[0], run_name='__main__')\n"
+    )
+    command = [sys.executable, "-c", without, str(SCRIPT), str(tmp_path), str(tmp_path / "out"), *options]
+    run = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert run.returncode == status
+    assert "Traceback" not in run.stderr
+    assert (run.stderr.strip() == "") == (status == 0)
+
+
 def write_picture(path):
     """Pixels like those of layer 6, as a photograph."""
     from PIL import Image
