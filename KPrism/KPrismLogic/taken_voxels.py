@@ -134,10 +134,11 @@ def write_and_give_back(
         raise NothingEditable
     if not owed and not (_union(before, wanted) & wanted).any():
         return TakenVoxels()  # as nearly always
-    if owed:
+    back = {segment_id: lost & ~held for segment_id, lost in owed.items() if (lost & ~held).any()}
+    if back:
         # Inside a single segment, the editor gives that one what it erases; it has an owner then.
-        given = held | _union(_others(voxels, target), held) & ~_union(before, held)
-        for segment_id, lost in owed.items():
+        given = _union(_others(voxels, target), held) & ~_union(before, held)
+        for segment_id, lost in back.items():
             _give_back(segmentation, segment_id, voxels.labelmap(lost & ~given))
     after = _others(voxels, target)
     taken = {
