@@ -85,17 +85,18 @@ class EffectPropagation:
     def _start(self, active: ActiveEditing, class_name: str | None) -> None:
         target = active.session.target(active.shown_view())
         editor = _RunEditor(self._effect, target)
+        geometry = editor.geometry()
         run = SegmentPropagation.continued(
             self._runs.of(target),
             target,
-            editor.geometry(),
+            geometry,
             keep_drawn=self._options.keep.checked,
             answered=active.session.answered(target),
         )
         run.class_name = class_name
         first, last = self._options.slices.chosen(run.stack)
         run.check_open(first, last)
-        self._runs.keep(run)
+        self._runs.keep(run, geometry)
         pieces = run.through(first, last, learn=self._options.learn.checked)
         self._run = DesktopRun(
             lambda _: nullcontext(editor),
@@ -147,6 +148,7 @@ class EffectPropagation:
 
     def _on_finished(self, active: ActiveEditing, sentence: str) -> None:
         self._run = None
+        self._runs.ended()
         self._options.progress.show(False)
         active.say(sentence)
         self.forget_what_is_gone()

@@ -120,12 +120,13 @@ class ModulePanel:
             self._check_ready()
             target = self._target()
             with _panel_editor(target) as editor:
+                geometry = editor.geometry()
                 run = SegmentPropagation.continued(
-                    self._runs.of(target), target, editor.geometry(), keep_drawn=self.ui.keepDrawnCheckBox.checked
+                    self._runs.of(target), target, geometry, keep_drawn=self.ui.keepDrawnCheckBox.checked
                 )
-            first, last = self._slices.chosen(run.stack)
-            run.check_open(first, last)
-            self._runs.keep(run)
+                first, last = self._slices.chosen(run.stack)
+                run.check_open(first, last)
+                self._runs.keep(run, geometry)
             pieces = run.through(first, last, learn=self.ui.learnCheckBox.checked)
             count = last - first + 1
             self._begin().through_volume(target, run.stack, pieces, count, run.record, advise=lambda: advice(run))
@@ -179,6 +180,7 @@ class ModulePanel:
         if self._run is not None and self._run.fruitless:
             self._remove_made()
         self._run = self._made = None
+        self._runs.ended()
         self._show_running(False)
         self._say(sentence)
         self._model.show()

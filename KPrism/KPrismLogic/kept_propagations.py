@@ -8,6 +8,8 @@ from KPrismLib.errors import KPrismError
 from KPrismLogic.slice_source import content_key
 
 if TYPE_CHECKING:
+    import slicer
+
     from KPrismLogic.labelmaps import Mask
     from KPrismLogic.model import Model
     from KPrismLogic.segment_propagation import SegmentPropagation
@@ -30,6 +32,7 @@ class KeptPropagations:
 
     def __init__(self, model: Model) -> None:
         self._runs: list[SegmentPropagation] = []
+        self._beside: list[SegmentPropagation] = []  # whose slices the run that is under way may change
         model.when_replaced(self._forget_model)
 
     @property
@@ -41,12 +44,33 @@ class KeptPropagations:
         """The one that goes on with a target, or None."""
         return next((run for run in reversed(self._runs) if run.fits(target)), None)
 
-    def keep(self, run: SegmentPropagation) -> None:
-        """Keep one, new or known, as the last."""
+    def keep(self, run: SegmentPropagation, geometry: slicer.vtkOrientedImageData | None = None) -> None:
+        """Keep one, new or known, as the last, which runs next: :meth:`ended` is to be called at its end.
+
+        It may change what the others wrote, in other planes or where its segment takes voxels from theirs; so they
+        take up now what the user corrected, which could not be told from that later.
+
+        Args:
+            run: the one.
+            geometry: the grid on which its segmentation is edited; None changes nothing in the others.
+        """
         self.forget_what_is_gone()
+        ours = run.target.segmentation
+        self._beside = [one for one in self._runs if one is not run and one.target.segmentation is ours]
+        for other in self._beside:
+            other.accept_changed(geometry)
+            other.go_over_to(geometry)
         self._runs = [*(one for one in self._runs if one is not run), run][-_KEPT:]
         for earlier in self._runs[:-1]:
             earlier.forget_model()
+
+    def ended(self) -> None:
+        """The last one's run is at an end, whatever that was: what it made of others' slices is no correction."""
+        self.forget_what_is_gone()
+        for other in self._beside:
+            if other in self._runs:
+                other.take_as_written()
+        self._beside = []
 
     def found(self, target: Target, voxels: SliceVoxels, content: Mask) -> bool:
         """Whether what a segment holds in some voxels is what one of them left there."""
@@ -61,7 +85,7 @@ class KeptPropagations:
 
     def clear(self) -> None:
         """Keep none."""
-        self._runs = []
+        self._runs, self._beside = [], []
 
     def _forget_model(self) -> None:
         for run in self._runs:

@@ -144,10 +144,20 @@ class SegmentExamples:
                 if finer:
                     self._accept_found(index, finer, geometry)
                     continue
-                for voxels, content in held:
-                    as_it_is = voxels.fingerprint(content)
-                    self.record.wrote(voxels, segment_id, as_it_is, as_it_is)
+                self._record_as_it_is(held)
         self._grid = empty_grid(geometry)
+
+    def take_as_written(self) -> None:
+        """What the written slices hold now, on the grid that was gone over to, is the work of a run and no correction.
+
+        It may be another run's: one of the segment in another plane, or one of a segment that took voxels from it.
+        """
+        segmentation, segment_id = self.target.segmentation, self.target.segment_id
+        if self._grid is None:
+            return
+        for index in self._confidence:
+            layers = layers_in(self.stack.image(index), segmentation, self._grid, self.stack.step)
+            self._record_as_it_is((one, one.read(segmentation, segment_id)) for one in layers)
 
     def accept_drawn(self, geometry: slicer.vtkOrientedImageData | None) -> None:
         """Vouch for the slices that hold the segment already and that no run of this propagation wrote.
@@ -245,6 +255,12 @@ class SegmentExamples:
         before = self._accepted.mask(index)
         if before is None or not np.array_equal(mask, before):
             self._accept(index, mask, plane)
+
+    def _record_as_it_is(self, held: Iterable[tuple[SliceVoxels, Mask]]) -> None:
+        """A run wrote what the segment holds in some voxels."""
+        for voxels, content in held:
+            as_it_is = voxels.fingerprint(content)
+            self.record.wrote(voxels, self.target.segment_id, as_it_is, as_it_is)
 
     def _grid_before(self, geometry: slicer.vtkOrientedImageData) -> slicer.vtkOrientedImageData | None:
         """The grid that was written on, as large as the one of now; None where it still is that one."""

@@ -3,6 +3,7 @@
 import gc
 import threading
 import weakref
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -27,14 +28,27 @@ def kept(bench):
     return KeptPropagations(bench.engine.model)
 
 
-def _go_on(bench, kept, segment_id="Liver", kind="axial", k=6):
+def _go_on(bench, kept, segment_id="Liver", kind="axial", k=6, *, keep_drawn=True):
     """As a press of Propagate, in the slice that passes layer ``k``."""
     plane = SlicePlane.of_volume(bench.volume, kind).moved_to(bench.ras(k, 6, 7))
     target = bench.target(plane, segment_id)
-    run = SegmentPropagation.continued(kept.of(target), target, bench.editor.geometry(), keep_drawn=True)
-    kept.keep(run)
+    geometry = bench.editor.geometry()
+    run = SegmentPropagation.continued(kept.of(target), target, geometry, keep_drawn=keep_drawn)
+    kept.keep(run, geometry)
     assert propagate(bench, run) is None
+    kept.ended()
     return run
+
+
+def _finding(bench, monkeypatch, change):
+    """The model finds something else than the structure, as ``change`` makes it of what it finds."""
+    segment = bench.predictor.segment
+
+    def changed(image, **guide):
+        mask = change(segment(image, **guide).mask)
+        return SimpleNamespace(mask=mask, probability=mask * 0.95)
+
+    monkeypatch.setattr(bench.predictor, "segment", changed)
 
 
 @pytest.mark.parametrize("between", ["segment", "plane"])
@@ -67,6 +81,42 @@ def test_where_the_structure_ends_earlier_by_now_nothing_of_the_first_run_is_lef
     assert _go_on(bench, kept).accepted == (4, 6)
     assert not bench.array()[:5].any()
     assert np.array_equal(bench.array()[5:], LIVER[5:])
+
+
+def test_a_run_in_another_plane_corrects_nothing(bench, kept, monkeypatch):
+    draw_layers(bench, 6)
+    first = _go_on(bench, kept, keep_drawn=False)
+    with monkeypatch.context() as worse:
+        _finding(bench, worse, lambda mask: mask & np.roll(mask, 1, 1))
+        _go_on(bench, kept, kind="sagittal", keep_drawn=False)
+    wrong = [k for k in (3, 4, 5, 7, 8, 9) if not np.array_equal(bench.array()[k], LIVER[k])]
+    assert wrong
+    assert _go_on(bench, kept, keep_drawn=False) is first
+    assert first.accepted == (6,)
+    assert all(np.array_equal(bench.array()[k], LIVER[k]) for k in wrong)
+
+
+@pytest.mark.parametrize("corrected", [False, True])
+def test_a_run_of_a_segment_that_takes_voxels_corrects_nothing(bench, kept, monkeypatch, corrected):
+    bench.parameters.SetOverwriteMode(bench.parameters.OverwriteAllSegments)
+    draw_layers(bench, 6)
+    first = _go_on(bench, kept)
+    if corrected:
+        smaller = bench.array()
+        smaller[4, :5] = False
+        fill(bench.editor, bench.segmentation, "Liver", smaller)
+    other = np.zeros_like(LIVER)
+    other[8] = SPLEEN[8]
+    fill(bench.editor, bench.segmentation, "Other", other)
+    before = bench.array()
+    with monkeypatch.context() as wider:
+        _finding(bench, wider, lambda mask: np.logical_or.reduce([np.roll(mask, by, 1) for by in range(-4, 5)]))
+        bench.parameters.SetSelectedSegmentID("Other")
+        _go_on(bench, kept, "Other", k=8)
+    assert (before & ~bench.array()).any()
+    bench.parameters.SetSelectedSegmentID("Liver")
+    assert _go_on(bench, kept) is first
+    assert first.accepted == ((4, 6) if corrected else (6,))
 
 
 def test_only_the_last_holds_what_the_model_encoded(bench, kept):

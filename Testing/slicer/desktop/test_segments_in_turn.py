@@ -2,12 +2,13 @@
 
 import gc
 import weakref
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from KPrismLogic.model import shared_model
-from Testing.slicer.desktop.strict_effect import height_of, settle, show_layer, widget_named, written
+from Testing.slicer.desktop.strict_effect import height_of, settle, show_layer, widget_named, work_in, written
 from Testing.slicer.scenes import draw_layers, fill
 
 pytestmark = pytest.mark.usefixtures("flood_propagation")
@@ -46,6 +47,47 @@ def test_the_effect_goes_on_with_a_segment_after_another_one(desktop, effect):
     assert effect.self()._propagation._runs.last.accepted == (4, 6)
     assert "Done: 9 slices written." in widget_named("KPrismStatus").text
     assert np.array_equal(written(desktop)[4], corrected[4])
+
+
+def _find_one_column_less(monkeypatch):
+    predictor = shared_model().predictor()
+    segment = predictor.segment
+
+    def changed(image, **guide):
+        mask = segment(image, **guide).mask
+        mask = mask & np.roll(mask, 1, 1)
+        return SimpleNamespace(mask=mask, probability=mask * 0.95)
+
+    monkeypatch.setattr(predictor, "segment", changed)
+
+
+def test_in_the_effect_another_plane_corrects_nothing(desktop, effect, monkeypatch):
+    draw_layers(desktop.bench, 6)
+    show_layer(desktop, effect, 6)
+    widget_named("KPrismKeepDrawn").checked = False
+    _press()
+    work_in(desktop, effect, "Yellow")
+    with monkeypatch.context() as worse:
+        _find_one_column_less(worse)
+        _press()
+    work_in(desktop, effect, "Red")
+    _press()
+    assert effect.self()._propagation._runs.last.accepted == (6,)
+
+
+def test_in_the_panel_another_plane_corrects_nothing(panel, monkeypatch):
+    ui = panel.ui
+    draw_layers(panel.bench, 7)
+    ui.keepDrawnCheckBox.checked = False
+    for plane in ("axial", "sagittal", "axial"):
+        ui.planeBox.setCurrentText(plane)
+        with monkeypatch.context() as worse:
+            if plane == "sagittal":
+                _find_one_column_less(worse)
+            ui.propagateButton.click()
+            settle()
+    assert panel.widget.panel._runs.last.accepted == (7,)
+    panel.widget.cleanup()
 
 
 def test_a_press_that_starts_nothing_replaces_nothing(desktop, effect):
