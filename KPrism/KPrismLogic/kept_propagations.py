@@ -8,6 +8,8 @@ from KPrismLib.errors import KPrismError
 from KPrismLogic.slice_source import content_key
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import slicer
 
     from KPrismLogic.labelmaps import Mask
@@ -60,9 +62,9 @@ class KeptPropagations:
         for other in self._beside:
             other.accept_changed(geometry)
             other.go_over_to(geometry)
-        self._runs = [*(one for one in self._runs if one is not run), run][-_KEPT:]
-        for earlier in self._runs[:-1]:
-            earlier.forget_model()
+        earlier = [one for one in self._runs if one is not run]
+        _forget_model(earlier)
+        self._runs = [*earlier, run][-_KEPT:]
 
     def ended(self) -> None:
         """The last one's run is at an end, whatever that was: what it made of others' slices is no correction."""
@@ -81,15 +83,22 @@ class KeptPropagations:
         """Keep none whose volume, segmentation or segment is gone, or whose volume has other voxels; -> these."""
         gone = [run for run in self._runs if not _lives(run)]
         self._runs = [run for run in self._runs if run not in gone]
+        _forget_model(gone)
         return gone
 
     def clear(self) -> None:
         """Keep none."""
+        _forget_model(self._runs)
         self._runs, self._beside = [], []
 
     def _forget_model(self) -> None:
-        for run in self._runs:
-            run.forget_model()
+        _forget_model(self._runs)
+
+
+def _forget_model(runs: Iterable[SegmentPropagation]) -> None:
+    """Also of those that are kept no longer: circles with callbacks of their runs may keep them for some time."""
+    for run in runs:
+        run.forget_model()
 
 
 def _lives(run: SegmentPropagation) -> bool:

@@ -80,7 +80,8 @@ class SegmentPropagation(SegmentExamples):
     @property
     def guided(self) -> bool:
         """Whether the last run was told more than by its slices: by a class that finds them, or by what it learned."""
-        return self._engine is not None and self._engine.guided
+        engine = self._engine  # Another thread may have it forgotten in between.
+        return engine is not None and engine.guided
 
     def forget_model(self) -> None:
         """Hold nothing of the model, as far as no run is under way; any thread may ask. The next run begins with it."""

@@ -176,6 +176,37 @@ def test_nothing_holds_a_model_that_is_not_used_any_more(bench, kept, how):
     assert other.predictions > 0
 
 
+@pytest.mark.parametrize("how", ["gone", "cleared", "too many"])
+def test_what_is_dropped_holds_nothing_of_the_model(bench, kept, monkeypatch, how):
+    draw_layers(bench, 6)
+    run = _go_on(bench, kept)
+    if how == "gone":
+        bench.segmentation.GetSegmentation().RemoveSegment("Liver")
+        kept.forget_what_is_gone()
+    elif how == "cleared":
+        kept.clear()
+    else:
+        monkeypatch.setattr("KPrismLogic.kept_propagations._KEPT", 1)
+        kept.keep(SegmentPropagation(bench.target(view_plane("coronal", bench.ras(6, 6, 7)))))
+    gone = weakref.ref(bench.predictor)
+    bench.predictor = None
+    bench.engine.model.unload()
+    gc.collect()
+    assert gone() is None
+    assert run not in (kept.last, kept.of(run.target))
+
+
+def test_the_model_may_be_forgotten_while_somebody_asks_for_it(bench, monkeypatch):
+    """As an unload on the model's thread, between two looks of the main thread."""
+    draw_layers(bench, 6)
+
+    class Forgetful(SegmentPropagation):
+        looks = iter((SimpleNamespace(guided=True),))
+        _engine = property(lambda self: next(self.looks, None), lambda self, engine: None)
+
+    assert Forgetful(bench.target(view_plane("axial", bench.ras(6, 6, 7)))).guided
+
+
 def test_a_model_knows_nobody_who_is_gone(bench):
     model = bench.engine.model
     before = len(model._followers)
