@@ -11,7 +11,8 @@ from KPrismLogic.guide import Guide
 from KPrismLogic.segment_editing import Editor
 from KPrismLogic.slice_controller import Request, SliceController
 from KPrismLogic.target import NoLongerWanted
-from KPrismLogic.volume_run import Pieces, Step, VolumeRun
+from KPrismLogic.volume_run import VolumeRun
+from KPrismLogic.volume_work import Pieces, Step
 from KPrismLogic.written_slices import WrittenSlices
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from KPrismLogic.labelmaps import Mask
     from KPrismLogic.slice_voxels import SliceVoxels
     from KPrismLogic.target import Target
-    from KPrismLogic.volume_run import Step
+    from KPrismLogic.volume_work import Step
 
 
 class EffectPropagation:

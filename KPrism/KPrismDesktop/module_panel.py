@@ -33,7 +33,7 @@ from KPrismLogic.temporary_editor import check_editable, temporary_editor
 
 if TYPE_CHECKING:
     from KPrismLogic.logic import KPrismLogic
-    from KPrismLogic.volume_run import Step
+    from KPrismLogic.volume_work import Step
 
 
 class ModulePanel:

@@ -8,7 +8,7 @@ from KPrismLogic.lesson import Lesson
 
 if TYPE_CHECKING:
     from KPrismLogic.segment_propagation import SegmentPropagation
-    from KPrismLogic.volume_run import Step
+    from KPrismLogic.volume_work import Step
 
 _LEARN = 'The model does not know this structure here; "Learn from the kept slices first" finds more of it.'
 

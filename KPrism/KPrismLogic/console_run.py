@@ -11,7 +11,8 @@ from KPrismLogic.runner import DirectRunner
 from KPrismLogic.segment_editing import LogicEditor
 from KPrismLogic.temporary_editor import temporary_editor
 from KPrismLogic.volume_result import VolumeResult
-from KPrismLogic.volume_run import Pieces, Step, VolumeRun
+from KPrismLogic.volume_run import VolumeRun
+from KPrismLogic.volume_work import Pieces, Step
 
 if TYPE_CHECKING:
     import slicer

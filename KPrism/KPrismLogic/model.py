@@ -63,6 +63,10 @@ class Model:
         """Whether the model is in memory."""
         return self._predictor is not None
 
+    def uses(self, predictor: Predictor) -> bool:
+        """Whether this is the predictor in memory, which nobody replaced or unloaded."""
+        return self._predictor is predictor
+
     @property
     def loading(self) -> bool:
         """Whether a thread loads it now."""

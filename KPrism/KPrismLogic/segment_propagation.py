@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from KPrismLogic.engine_propagation import EnginePropagation
 from KPrismLogic.held_voxels import HeldVoxels
 from KPrismLogic.lesson import Lesson
+from KPrismLogic.propagation_pieces import PropagationPieces
 from KPrismLogic.segment_examples import SegmentExamples
-from KPrismLogic.volume_piece import Piece
 from KPrismLogic.volume_result import most_in_doubt
 
 if TYPE_CHECKING:
     import slicer
 
-    from KPrismLib.intensity import IntensityWindow
-    from KPrismLib.predictor import Predictor
-    from KPrismLib.volumes import SliceResult
     from KPrismLogic.slice_plane import SlicePlane
     from KPrismLogic.target import Target
-    from KPrismLogic.volume_run import Pieces, Step
+    from KPrismLogic.volume_work import Pieces, Step
 
 
 class SegmentPropagation(SegmentExamples):
@@ -37,7 +31,7 @@ class SegmentPropagation(SegmentExamples):
         super().__init__(target)
         #: The class of the segment, if one was chosen for it; otherwise its name may say it.
         self.class_name: str | None = None
-        self._engine: EnginePropagation | None = None
+        self._pieces = PropagationPieces(self.stack, target.segment_id, self._accepted, self._confidence, self._areas)
         self._held: HeldVoxels | None = None  # what the segment held when the last run began
 
     @classmethod
@@ -80,59 +74,23 @@ class SegmentPropagation(SegmentExamples):
     @property
     def guided(self) -> bool:
         """Whether the last run was told more than by its slices: by a class that finds them, or by what it learned."""
-        engine = self._engine  # Another thread may have it forgotten in between.
+        engine = self._pieces.engine  # Another thread may have it forgotten in between.
         return engine is not None and engine.guided
 
     def forget_model(self) -> None:
         """Hold nothing of the model, as far as no run is under way; any thread may ask. The next run begins with it."""
-        self._engine = None
+        self._pieces.engine = None
 
     def least_certain(self) -> int | None:
         """The written slice to look at next, where most pixels are in doubt, or None."""
         return most_in_doubt(self._confidence, self._areas)
 
     def through(self, first: int, last: int, *, learn: bool = False) -> Pieces:
-        """:meth:`pieces` for a run that begins now."""
+        """What a run that begins now writes, and learns before; see :meth:`PropagationPieces.steps`."""
         self._held = HeldVoxels(self.target.segmentation, self.target.segment_id) if learn else None
-        return functools.partial(self.pieces, first=first, last=last, learn=learn)
-
-    def pieces(
-        self, predictor: Predictor, window: IntensityWindow, first: int, last: int, *, learn: bool = False
-    ) -> Iterator[Step]:
-        """What to write into the slices ``first`` to ``last``, nearest to the accepted ones first; for any thread.
-
-        Args:
-            predictor: the model.
-            window: intensity window of the volume.
-            first, last: the range.
-            learn: learn the structure from the accepted slices before, unless nothing of them changed since it was
-                learned; otherwise what was learned is forgotten.
-
-        Raises:
-            KPrismError: as ``KPrismLib.volumes.Propagation.propagate`` and ``learn``.
-        """
-        from KPrismLib.class_names import class_called
-
-        # Only as far as the class finds the accepted slices, which the engine sees to.
-        cls = class_called(self.class_name or self._name, predictor.classes)
-        engine = self._engine
-        if engine is None or not engine.is_of(predictor, cls):
-            engine = self._engine = EnginePropagation(predictor, self.stack, window, cls)
-        accepted, planes = self._accepted.masks, self._accepted.planes
-        reached = set(accepted)
-        for step in engine.steps(accepted, first, last, learn=learn):
-            if isinstance(step, Lesson):
-                yield step
-            else:
-                reached.add(step.index)
-                yield self._piece(step)
-        # An engine that is new does not know that the structure, by what is accepted now, reaches less far than before.
-        for index in [one for one, area in sorted(self._areas.items()) if area and first <= one <= last]:
-            if index in self._confidence and index not in reached:
-                yield Piece(index, {self.target.segment_id: np.zeros_like(next(iter(accepted.values())))}, 1.0)
-        for index, mask in sorted(accepted.items()):
-            if first <= index <= last:
-                yield Piece(index, {self.target.segment_id: mask}, accepted=planes[index])
+        return functools.partial(
+            self._pieces.steps, name=self.class_name or self._name, first=first, last=last, learn=learn
+        )
 
     def note(self, step: Step) -> None:
         """A run went a step: a piece was written, or something was learned.
@@ -146,6 +104,3 @@ class SegmentPropagation(SegmentExamples):
         elif step.confidence is not None and step.index not in self._accepted:
             self._confidence[step.index] = step.confidence
             self._areas[step.index] = step.area
-
-    def _piece(self, result: SliceResult) -> Piece:
-        return Piece(result.index, {self.target.segment_id: result.mask}, result.confidence)

@@ -19,13 +19,12 @@ from KPrismLogic.segment_editing import Editor, write_voxels
 from KPrismLogic.slice_voxels import SliceVoxels, layers_in, voxels_in
 from KPrismLogic.target import NoLongerWanted
 from KPrismLogic.volume_piece import Piece
+from KPrismLogic.volume_work import Pieces, Step, VolumeWork
 from KPrismLogic.written_slices import Place, WrittenSlices
 
 if TYPE_CHECKING:
     import slicer
 
-    from KPrismLib.intensity import IntensityWindow
-    from KPrismLib.predictor import Predictor
     from KPrismLogic.runner import Runner
     from KPrismLogic.slice_engine import SliceEngine
     from KPrismLogic.slice_stack import SliceStack
@@ -51,12 +50,6 @@ class _Change:
 
 #: Voxels, which of them shall belong to a segment, and which do.
 _Wanted = tuple[SliceVoxels, Mask, Mask]
-
-#: Something to write, or a lesson before it.
-Step = Piece | Lesson
-
-#: Makes the pieces; called beside the main thread, as is every step of what it returns.
-Pieces = Callable[["Predictor", "IntensityWindow"], Iterator[Step]]
 
 
 class VolumeRun:
@@ -92,10 +85,8 @@ class VolumeRun:
         self._volume, self._segmentation, self._stack = volume, segmentation, stack
         self._record = WrittenSlices() if record is None else record
         self._progress, self._finished = progress, finished
-        self._pieces: Pieces | None = None
-        self._iterator: Iterator[Step] | None = None
-        self._predictor: Predictor | None = None  # that the iterator works with
-        self._running = False
+        # Nothing of the main thread goes to the other one, which would destroy what is closed meanwhile.
+        self._work: VolumeWork | None = None  # while the run is under way
         self._before: dict[Place, bytes] = {}  # what there was before the run
         self._grid: tuple[float, ...] = ()  # of the segmentation, as long as the run lasts
         self._begun = False  # whether the undo state of the run is kept
@@ -124,65 +115,55 @@ class VolumeRun:
 
     def start(self, pieces: Pieces) -> None:
         """Begin."""
-        self._running = True
         self._record.begin()
-        self._pieces = pieces
-        self._runner.submit(self._first, self._on_step)
+        self._work = VolumeWork(self._engine, self._stack, pieces)
+        self._runner.submit(self._work.step, self._on_step)
 
     def cancel(self) -> None:
         """End now; what is written stays."""
-        if self._running:
+        if self._work is not None:
             self._runner.close()
             self._end(None)
 
-    def _first(self) -> Step | None:
-        return self._engine.lend(self._begin, anew=self._begin_on_cpu)
-
-    def _next(self) -> Step | None:
-        return self._engine.lend(self._go_on, anew=self._begin_on_cpu)
-
-    def _begin_on_cpu(self, predictor: Predictor) -> Step | None:
-        """Once more from the start: what the run holds on the GPU is worth nothing here, and is found again."""
-        self._tally.left_gpu = True
-        return self._begin(predictor)
-
-    def _begin(self, predictor: Predictor) -> Step | None:
-        if not self._running or self._pieces is None:
-            return None  # Cancelled while the model was loaded, or was at work for somebody else.
-        self._predictor = predictor
-        self._iterator = self._pieces(predictor, self._engine.window_of(self._stack))
-        return self._go_on(predictor)
-
-    def _go_on(self, predictor: Predictor) -> Step | None:
-        if predictor is not self._predictor:
-            return self._begin(predictor)  # Another one was chosen; the one before is not to stay in memory beside it.
-        iterator = self._iterator
-        return None if iterator is None else next(iterator, None)
-
     def _on_step(self, done: Future[Any]) -> None:
-        if not self._running:
+        if self._work is None:
+            return
+        # Not raised here, where its traceback would hold whoever holds it: a circle, and this run in it.
+        failure = done.exception()
+        if failure is not None:
+            if self._fail(failure):
+                raise failure
             return
         try:
             step = done.result()
             going_on = step is not None and self._take(step)
         except Exception as error:
-            self._end(error)
-            if not isinstance(error, (KPrismError, ImportError)):
-                raise  # A defect: the user learns of it, and the log gets the whole story.
+            if self._fail(error):
+                raise
             return
-        if not self._running:
+        if self._work is None:
             return  # Cancelled by what was told of the progress.
         if going_on:
-            self._runner.submit(self._next, self._on_step)
+            self._runner.submit(self._work.step, self._on_step)
         elif self._tally.is_covered:
             self._end(None)
         else:
             self._end(nothing_covered())
 
+    def _fail(self, error: BaseException) -> bool:
+        """End; -> whether this is a defect: the user learns of it, and the log gets the whole story."""
+        if isinstance(error, Exception):
+            self._end(error)
+        return not isinstance(error, (KPrismError, ImportError))
+
     def _end(self, error: Exception | None) -> None:
-        self._running = False
-        self._iterator = self._predictor = None  # What is half learned takes as much memory as the model.
-        self._finished(error)
+        if self._work is not None:
+            self._work.end()
+            self._tally.left_gpu = self._work.left_gpu
+        finished = self._finished
+        # These may hold this run, and a circle is left to the collector, which destroys the nodes on any thread.
+        self._work, self._progress, self._finished = None, lambda *_: False, lambda _: None
+        finished(error)
 
     def _take(self, step: Step) -> bool:
         """Write and tell what came; -> whether to go on."""

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from KPrismLogic.kept_propagations import KeptPropagations
+from KPrismLogic.propagation_pieces import PropagationPieces
 from KPrismLogic.segment_propagation import SegmentPropagation
 from KPrismLogic.slice_plane import SlicePlane
 from Testing.slicer.carrying import propagate
@@ -122,12 +123,12 @@ def test_a_run_of_a_segment_that_takes_voxels_corrects_nothing(bench, kept, monk
 def test_only_the_last_holds_what_the_model_encoded(bench, kept):
     draw_layers(bench, 6)
     first = _go_on(bench, kept)
-    engine = weakref.ref(first._engine)
+    engine = weakref.ref(first._pieces.engine)
     draw_layers(bench, 8, segment_id="Other")
     last = _go_on(bench, kept, "Other", k=8)
     gc.collect()
     assert engine() is None
-    assert last._engine is not None
+    assert last._pieces.engine is not None
 
 
 def test_as_many_are_kept_as_memory_allows(bench, kept, monkeypatch):
@@ -200,11 +201,12 @@ def test_the_model_may_be_forgotten_while_somebody_asks_for_it(bench, monkeypatc
     """As an unload on the model's thread, between two looks of the main thread."""
     draw_layers(bench, 6)
 
-    class Forgetful(SegmentPropagation):
+    class Forgetful(PropagationPieces):
         looks = iter((SimpleNamespace(guided=True),))
-        _engine = property(lambda self: next(self.looks, None), lambda self, engine: None)
+        engine = property(lambda self: next(self.looks, None), lambda self, engine: None)
 
-    assert Forgetful(bench.target(view_plane("axial", bench.ras(6, 6, 7)))).guided
+    monkeypatch.setattr("KPrismLogic.segment_propagation.PropagationPieces", Forgetful)
+    assert SegmentPropagation(bench.target(view_plane("axial", bench.ras(6, 6, 7)))).guided
 
 
 def test_a_model_knows_nobody_who_is_gone(bench):

@@ -218,9 +218,9 @@ def test_another_model_begins_again_from_the_accepted_slices(bench, session):
 
 def test_a_segment_that_is_called_like_a_class_is_carried_with_what_the_model_knows_of_it(bench, session):
     session.start().wait()
-    assert session.propagation._engine._run.cls == "liver"
+    assert session.propagation._pieces.engine._run.cls == "liver"
     session.propagation.target.segment().SetName("Cyst")
     session.propagation.accept(session.plane(6))
     session.start().wait()
-    assert session.propagation._engine._run.cls is None
+    assert session.propagation._pieces.engine._run.cls is None
     assert np.array_equal(bench.array(), LIVER)

@@ -241,7 +241,7 @@ def test_the_class_that_is_chosen_goes_along_otherwise_the_segments_name(desktop
     effect.self().scriptedEffect.setParameter("Class", "spleen")
     _press("KPrismPropagate")
     settle()
-    assert effect.self()._propagation._runs.last._engine._run.cls == expected
+    assert effect.self()._propagation._runs.last._pieces.engine._run.cls == expected
 
 
 def test_editing_waits_for_the_end_of_the_run(desktop, effect, gate):

@@ -1,0 +1,82 @@
+"""What a segment's propagation gives to be written; it knows no nodes, which the model's thread would destroy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from KPrismLogic.engine_propagation import EnginePropagation
+from KPrismLogic.lesson import Lesson
+from KPrismLogic.volume_piece import Piece
+
+if TYPE_CHECKING:
+    from KPrismLib.intensity import IntensityWindow
+    from KPrismLib.predictor import Predictor
+    from KPrismLogic.accepted_slices import AcceptedSlices
+    from KPrismLogic.slice_stack import SliceStack
+    from KPrismLogic.volume_work import Step
+
+
+class PropagationPieces:
+    """Of run after run, with what the engine knows from the ones before; the main thread changes what it is given.
+
+    Args:
+        stack: the slices.
+        segment_id: the segment.
+        accepted: what is accepted.
+        confidence, areas: by slice, of what was written.
+    """
+
+    def __init__(
+        self,
+        stack: SliceStack,
+        segment_id: str,
+        accepted: AcceptedSlices,
+        confidence: Mapping[int, float],
+        areas: Mapping[int, int],
+    ) -> None:
+        self._stack, self._segment_id = stack, segment_id
+        self._accepted, self._confidence, self._areas = accepted, confidence, areas
+        #: What the model encoded; None to begin anew. Any thread may set it so.
+        self.engine: EnginePropagation | None = None
+
+    def steps(
+        self, predictor: Predictor, window: IntensityWindow, *, name: str, first: int, last: int, learn: bool
+    ) -> Iterator[Step]:
+        """What to write into the slices ``first`` to ``last``, nearest to the accepted ones first; for any thread.
+
+        Args:
+            predictor: the model.
+            window: intensity window of the volume.
+            name: of the structure, which may be that of a class.
+            first, last: the range.
+            learn: learn the structure from the accepted slices before, unless nothing of them changed since it was
+                learned; otherwise what was learned is forgotten.
+
+        Raises:
+            KPrismError: as ``KPrismLib.volumes.Propagation.propagate`` and ``learn``.
+        """
+        from KPrismLib.class_names import class_called
+
+        # Only as far as the class finds the accepted slices, which the engine sees to.
+        cls = class_called(name, predictor.classes)
+        engine = self.engine
+        if engine is None or not engine.is_of(predictor, cls):
+            engine = self.engine = EnginePropagation(predictor, self._stack, window, cls)
+        accepted, planes = self._accepted.masks, self._accepted.planes
+        reached = set(accepted)
+        for step in engine.steps(accepted, first, last, learn=learn):
+            if isinstance(step, Lesson):
+                yield step
+            else:
+                reached.add(step.index)
+                yield Piece(step.index, {self._segment_id: step.mask}, step.confidence)
+        # An engine that is new does not know that the structure, by what is accepted now, reaches less far than before.
+        for index in [one for one, area in sorted(self._areas.items()) if area and first <= one <= last]:
+            if index in self._confidence and index not in reached:
+                yield Piece(index, {self._segment_id: np.zeros_like(next(iter(accepted.values())))}, 1.0)
+        for index, mask in sorted(accepted.items()):
+            if first <= index <= last:
+                yield Piece(index, {self._segment_id: mask}, accepted=planes[index])
