@@ -76,9 +76,7 @@ def test_the_session_is_destroyed_when_the_effect_is_left(desktop, effect, flood
         _find(desktop, effect)
     settle()
     desktop.deactivate(effect)
-    if did == "propagate":
-        parts -= {"editing", "controller"}  # in a circle with the run; no timer or actor is
-    assert parts <= set(where)
+    assert parts == set(where)
     assert set(where.values()) == {threading.main_thread()}
 
 
