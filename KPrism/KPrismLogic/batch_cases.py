@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from KPrismLib.batch.cases import Case, find_cases
+from KPrismLib.batch.result_files import passed_over
 from KPrismLib.errors import InvalidConfig, InvalidImage
 from KPrismLogic.batch_results import ENDING
 
@@ -28,8 +29,7 @@ def cases_in(images: Path, output: Path, truth: Path | None, tell: Callable[[str
     results: list[Path] = []
     cases = find_cases([images], results=[output], on_result=results.append)
     if results:
-        count = f"{len(results)} files that are results, not images" if len(results) > 1 else "one result"
-        tell(f"Passed over {count}.")
+        tell(passed_over(len(results)))
     if truth is not None and images.resolve() in truth.resolve().parents:
         cases = [case for case in cases if truth.resolve() not in case.files[0].resolve().parents]
         if not cases:

@@ -16,14 +16,15 @@ if TYPE_CHECKING:
     from KPrismLogic.slice_voxels import SliceVoxels
 
 
+#: How a sentence begins on what masks forbid.
+MASKED = "The Segment Editor's masking (editable area or intensity range) lets nothing be written"
+
+
 class NothingEditable(KPrismError):
     """Masks forbid all of a change; nothing is written."""
 
     def __init__(self) -> None:
-        super().__init__(
-            "The Segment Editor's masking (editable area or intensity range) lets nothing be written here; nothing was "
-            "changed."
-        )
+        super().__init__(f"{MASKED} here; nothing was changed.")
 
 
 def check_editable_area(

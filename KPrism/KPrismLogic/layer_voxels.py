@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from KPrismLogic.labelled_voxels import LabelledVoxels
 from KPrismLogic.labelmaps import (
     Indices,
     Mask,
     fingerprint,
     grid_key,
-    labelmap_of,
     lattice_index,
     new_labelmap,
     values_at,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class LayerVoxels:
+class LayerVoxels(LabelledVoxels):
     """One layer of a grid: voxels ``(a, b)`` along its two other axes, in the order of the axes."""
 
     image: SliceImage
@@ -89,10 +89,6 @@ class LayerVoxels:
         place[self.across] = self.layer
         return transformed(world_from_image(self.geometry, segmentation), place)
 
-    def read(self, segmentation: slicer.vtkMRMLSegmentationNode, segment_id: str) -> Mask:
-        """See :class:`~KPrismLogic.slice_voxels.SliceVoxels`."""
-        return self.look_up(*labelmap_of(segmentation, segment_id), segmentation)
-
     def values(
         self, labelmap: slicer.vtkOrientedImageData, segmentation: slicer.vtkMRMLSegmentationNode
     ) -> npt.NDArray[Any]:
@@ -108,18 +104,6 @@ class LayerVoxels:
             for line in move[:3]
         )
         return np.where(self.seen, values_at(labelmap, i, j, k), 0)
-
-    def look_up(
-        self,
-        labelmap: slicer.vtkOrientedImageData | None,
-        value: int,
-        segmentation: slicer.vtkMRMLSegmentationNode,
-    ) -> Mask:
-        """See :class:`~KPrismLogic.slice_voxels.SliceVoxels`."""
-        if labelmap is None:
-            return np.zeros(self.shape, dtype=bool)
-        found: Mask = self.values(labelmap, segmentation) == value
-        return found
 
     def fingerprint(self, content: Mask) -> bytes:
         """See :class:`~KPrismLogic.slice_voxels.SliceVoxels`."""

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from KPrismLogic.labelmaps import Indices, Mask, fingerprint, labelmap_of, new_labelmap, values_at
+from KPrismLogic.labelled_voxels import LabelledVoxels
+from KPrismLogic.labelmaps import Indices, Mask, fingerprint, new_labelmap, values_at
 from KPrismLogic.matrices import Matrix, Vector, inverse, world_from_image
 from KPrismLogic.slice_image import ROUNDING, SliceImage
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class ObliqueVoxels:
+class ObliqueVoxels(LabelledVoxels):
     """Voxels ``(3, N)`` of a grid, each once, with the pixels (N,) in front of them."""
 
     image: SliceImage
@@ -55,6 +56,11 @@ class ObliqueVoxels:
             ijk, row, column = ijk.take(chosen, axis=1), row.take(chosen), column.take(chosen)
         return cls(image, geometry, ijk, row, column)
 
+    @property
+    def shape(self) -> tuple[int]:  # type: ignore[override]  # derived here, a field of a layer
+        """(N,)."""
+        return (self.ijk.shape[1],)
+
     @cached_property
     def place(self) -> bytes:
         """See :class:`~KPrismLogic.slice_voxels.SliceVoxels`."""
@@ -65,10 +71,6 @@ class ObliqueVoxels:
         del segmentation  # the plane is in the world already
         return self.image.plane.point
 
-    def read(self, segmentation: slicer.vtkMRMLSegmentationNode, segment_id: str) -> Mask:
-        """See :class:`~KPrismLogic.slice_voxels.SliceVoxels`."""
-        return self.look_up(*labelmap_of(segmentation, segment_id), segmentation)
-
     def values(
         self, labelmap: slicer.vtkOrientedImageData, segmentation: slicer.vtkMRMLSegmentationNode
     ) -> npt.NDArray[Any]:
@@ -78,18 +80,6 @@ class ObliqueVoxels:
         if not np.allclose(move, np.eye(4), atol=1e-6):
             ijk = np.floor(move[:3, :3] @ ijk + move[:3, 3:] + 0.5 + ROUNDING).astype(np.intp)
         return values_at(labelmap, *ijk)
-
-    def look_up(
-        self,
-        labelmap: slicer.vtkOrientedImageData | None,
-        value: int,
-        segmentation: slicer.vtkMRMLSegmentationNode,
-    ) -> Mask:
-        """See :class:`~KPrismLogic.slice_voxels.SliceVoxels`."""
-        if labelmap is None:
-            return np.zeros(self.ijk.shape[1], dtype=bool)
-        found: Mask = self.values(labelmap, segmentation) == value
-        return found
 
     def fingerprint(self, content: Mask) -> bytes:
         """See :class:`~KPrismLogic.slice_voxels.SliceVoxels`."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from KPrismLogic.editable_area import MASKED
 from KPrismLogic.grid_coverage import LEFT_OUT
 from KPrismLogic.slice_engine import LEFT_GPU
-
-_MASKED = "The Segment Editor's masking (editable area or intensity range) lets nothing be written"
 
 
 class RunTally:
@@ -58,7 +57,7 @@ class RunTally:
         remarks = [LEFT_GPU] * self.left_gpu + [LEFT_OUT] * any(self._outside.values())
         if self._masked:
             where = f"in {self._masked} of the slices" if self.written else "where this was found; nothing was changed"
-            remarks.append(f"{_MASKED} {where}.")
+            remarks.append(f"{MASKED} {where}.")
         return " ".join(remarks)
 
     @property

@@ -92,7 +92,7 @@ class LogicEditor:
         self.logic.ModifySegmentByLabelmap(segmentation, segment_id, labelmap, mode, True, False)
 
 
-def write_voxels(editor: Editor, segment_id: str, places: Sequence[tuple[SliceVoxels, Mask, Mask]]) -> bool:
+def write_voxels(editor: Editor, segment_id: str, places: Sequence[tuple[SliceVoxels, Mask, Mask]]) -> None:
     """Make a segment hold what it shall in some voxels, as far as the rules allow; the caller saves the undo state.
 
     Removing and adding only what differs keeps all other voxels and what the masks protect; the mode "Set" of the
@@ -103,9 +103,6 @@ def write_voxels(editor: Editor, segment_id: str, places: Sequence[tuple[SliceVo
         editor: where masks, overwrite rules and undo come from.
         segment_id: the segment.
         places: voxels, which of them shall belong to the segment, and which do.
-
-    Returns:
-        Whether anything had to be changed; the rules decide whether it was.
     """
     removed, added = (
         joined([part for part in parts if part is not None])
@@ -118,4 +115,3 @@ def write_voxels(editor: Editor, segment_id: str, places: Sequence[tuple[SliceVo
         editor.remove(segment_id, removed)
     if added is not None:
         editor.add(segment_id, added)
-    return removed is not None or added is not None

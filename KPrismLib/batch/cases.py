@@ -15,7 +15,7 @@ from KPrismLib.batch.result_files import says_it_is_a_result
 from KPrismLib.batch.results import may_hold_records, recorded_files
 from KPrismLib.errors import InvalidImage
 from KPrismLib.imaging import itk_volumes, nifti, pictures
-from KPrismLib.imaging.detached_voxels import voxel_files
+from KPrismLib.imaging.detached_voxels import with_voxel_files
 from KPrismLib.imaging.dicom import read_dicom_files
 from KPrismLib.imaging.dicom_headers import SEGMENTATION, DicomHeader, header_if_dicom, read_header
 from KPrismLib.imaging.dicom_headers import SUFFIXES as DICOM_SUFFIXES
@@ -69,7 +69,7 @@ class Case:
 
     def all_files(self) -> tuple[Path, ...]:
         """``files``, and those in which their headers keep the voxels: all that the image depends on."""
-        return (*self.files, *voxel_files(self.files[0]))
+        return (*with_voxel_files(self.files[0]), *self.files[1:])
 
 
 def find_cases(

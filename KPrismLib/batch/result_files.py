@@ -9,6 +9,11 @@ from KPrismLib.imaging import nifti, overlay
 _SEGMENTATION = ".seg.nrrd"
 
 
+def passed_over(count: int) -> str:
+    """What is said of so many results among images, at least one."""
+    return f"Passed over {count} files that are results, not images." if count > 1 else "Passed over one result."
+
+
 def says_it_is_a_result(path: Path) -> bool:
     """Whether a file with the ending of an image is a segmentation, or was written beside one.
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from KPrismLib.imaging.detached_voxels import voxel_files
+from KPrismLib.imaging.detached_voxels import with_voxel_files
 from KPrismLib.imaging.dicom_headers import is_dicom, is_segmentation
 
 
@@ -29,7 +29,7 @@ class InputFiles:
                 with suppress(OSError):  # no permission: whoever reads it will say so
                     self._in_folders.update(file.resolve() for file in path.iterdir())
             else:
-                self._files.update(file.resolve() for file in (path, *voxel_files(path)))
+                self._files.update(file.resolve() for file in with_voxel_files(path))
 
     def __contains__(self, path: Path) -> bool:
         file = path.resolve()

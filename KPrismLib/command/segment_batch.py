@@ -17,6 +17,7 @@ from KPrismLib import __version__
 from KPrismLib.batch.cases import Case, find_cases
 from KPrismLib.batch.fingerprint import content_fingerprint, settings_fingerprint
 from KPrismLib.batch.manifest import ENDING, NAME, Manifest, Record, Status, files_of
+from KPrismLib.batch.result_files import passed_over
 from KPrismLib.batch.results import known_files, withdraw
 from KPrismLib.batch.shard import Shard, wait_for_other_shards
 from KPrismLib.batch.workers import Interruption, work_here, work_in_processes
@@ -160,7 +161,7 @@ def _found(inputs: Sequence[Path], places: Places) -> list[Case]:
 
         cases = find_cases(inputs, results=[places.folder], after_file=after_file, on_result=on_result)
     if results:
-        say(f"Passed over {results} files that are results, not images." if results > 1 else "Passed over one result.")
+        say(passed_over(results))
     return cases
 
 

@@ -124,8 +124,9 @@ def _parsed(line: Mapping[str, str]) -> Row:
     curve: list[float] = []
     while line.get(f"{_CURVE}{len(curve)}"):
         curve.append(float(line[f"{_CURVE}{len(curve)}"]))
-    if not all(0 <= score <= 1 for score in curve):
-        raise ValueError(f"{next(score for score in curve if not 0 <= score <= 1)} is no Dice")
+    impossible = [score for score in curve if not 0 <= score <= 1]
+    if impossible:
+        raise ValueError(f"{impossible[0]} is no Dice")
     mode = Mode(line["mode"])
     measured: SliceMeasurement | VolumeMeasurement
     if line["index"] == "":

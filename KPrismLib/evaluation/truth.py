@@ -5,7 +5,7 @@ from __future__ import annotations
 from KPrismLib.batch.fingerprint import content_fingerprint
 from KPrismLib.dataset import DatasetFolder
 from KPrismLib.errors import InvalidImage
-from KPrismLib.imaging.detached_voxels import voxel_files
+from KPrismLib.imaging.detached_voxels import with_voxel_files
 
 
 def truth_fingerprint(folder: DatasetFolder) -> str:
@@ -15,6 +15,6 @@ def truth_fingerprint(folder: DatasetFolder) -> str:
     """
     masks = [folder.path / item.mask for item in folder.description.items]
     try:
-        return content_fingerprint(dict.fromkeys(file for mask in masks for file in (mask, *voxel_files(mask))))
+        return content_fingerprint(dict.fromkeys(file for mask in masks for file in with_voxel_files(mask)))
     except InvalidImage:
         return ""

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy.typing as npt
 
 from KPrismLib.errors import InvalidImage
-from KPrismLib.imaging.detached_voxels import detached_header
+from KPrismLib.imaging.detached_voxels import detached_header, header_lines
 
 _COMPRESSED = re.compile(rb"\s*(CompressedData\s*[=:]\s*[t1]|encoding:\s*gz(ip)?\s*$)", re.IGNORECASE)
 #: What stands before the compressed bytes of a file besides the header, as few files have it.
@@ -53,28 +53,32 @@ def is_sound_png(stream: BinaryIO) -> bool:
 
     True of what is no PNG, or ends too early: Pillow says so itself.
     """
-    sound = stream.read(len(_PNG)) != _PNG
-    while not sound and len(start := stream.read(8)) == 8:
-        length, kind = struct.unpack(">I4s", start)
-        content, checksum = stream.read(length), stream.read(4)
-        if kind == b"IDAT" and len(checksum) == 4 and zlib.crc32(kind + content) != int.from_bytes(checksum, "big"):
-            break
-        sound = kind == b"IEND"
-    else:
-        sound = True
+    is_png = stream.read(len(_PNG)) == _PNG
+    sound = not is_png or all(
+        zlib.crc32(kind + content) == checksum for kind, content, checksum in _png_chunks(stream) if kind == b"IDAT"
+    )
     stream.seek(0)
     return sound
+
+
+def _png_chunks(stream: BinaryIO) -> Iterator[tuple[bytes, bytes, int]]:
+    """The whole chunks of a PNG behind its signature, up to the one that ends it: kind, content and checksum."""
+    kind = b""
+    while kind != b"IEND" and len(start := stream.read(8)) == 8:
+        length, kind = struct.unpack(">I4s", start)
+        content, checksum = stream.read(length), stream.read(4)
+        if len(checksum) == 4:
+            yield kind, content, int.from_bytes(checksum, "big")
 
 
 def _header(path: Path) -> tuple[Iterable[bytes], int]:
     """The lines of a header that stands before its voxels, and where it ends."""
     lines: list[bytes] = []
-    with path.open("rb") as stream:
-        while line := stream.readline(_PIECE):
-            lines.append(line)
-            if not line.strip() or line.lstrip().startswith(b"ElementDataFile"):
-                break
-        return lines, stream.tell()
+    for line in header_lines(path):
+        lines.append(line)
+        if not line.strip() or line.lstrip().startswith(b"ElementDataFile"):
+            break
+    return lines, sum(map(len, lines))
 
 
 def _ends_with_checksum_of(path: Path, voxels: npt.NDArray[Any]) -> bool:

@@ -82,6 +82,11 @@ def voxel_files(path: Path) -> tuple[Path, ...]:
     return () if header is None else header.found
 
 
+def with_voxel_files(path: Path) -> tuple[Path, ...]:
+    """An image file and its :func:`voxel_files`: all that the image depends on."""
+    return (path, *voxel_files(path))
+
+
 def _meta(path: Path) -> DetachedHeader | None:
     fields: list[bytes] = []
     slices, lines = 0, header_lines(path)

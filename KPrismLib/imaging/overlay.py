@@ -17,6 +17,7 @@ from KPrismLib.errors import CannotWrite, GeometryMismatch, InvalidConfig, Inval
 from KPrismLib.imaging.atomic_file import write_atomically
 from KPrismLib.imaging.caption import legend_strip, title_strip
 from KPrismLib.imaging.coverage import Coverage, Sheet
+from KPrismLib.imaging.pictures import UNREADABLE
 from KPrismLib.prompts import Click, Scribble
 
 Picture = npt.NDArray[np.uint8]
@@ -31,8 +32,6 @@ _WHITE: Colour = (1.0, 1.0, 1.0)
 _FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 #: What the file of a picture says of where it comes from, so that it is not taken for an image.
 _ORIGIN = "K-Prism overlay"
-#: What Pillow raises for a file that is no picture, or half of one.
-_UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, KeyError, TypeError)
 
 #: What :func:`write_overlay` can write.
 OVERLAY_ENDINGS = tuple(_FORMATS)
@@ -126,7 +125,7 @@ def is_overlay(path: Path) -> bool:
     try:
         with Image.open(path) as picture:
             said = picture.info.get("Software", picture.info.get("comment"))
-    except (*_UNREADABLE, Image.DecompressionBombError):
+    except (*UNREADABLE, Image.DecompressionBombError):
         return False
     return said in (_ORIGIN, _ORIGIN.encode())
 

@@ -19,7 +19,8 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 
 _Pixels = npt.NDArray[Any]
 _WHITE_AND_BLACK = [255, 255, 255, 0, 0, 0]
-_UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, KeyError, TypeError)
+#: What Pillow raises for a file that is no picture, or half of one.
+UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, KeyError, TypeError)
 
 
 def read_picture(path: Path) -> _Pixels:
@@ -77,7 +78,7 @@ def _read_pages(path: Path, convert: Callable[[Image.Image], _Pixels]) -> _Pixel
             f"{path.name} is too large: a picture may have at most {2 * (Image.MAX_IMAGE_PIXELS or 0)} pixels; make it "
             "smaller, or cut out the part that you need."
         ) from error
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise InvalidImage(f"{path.name} cannot be read as a picture ({error}); save it again, as PNG.") from error
     if not pages:
         pages = [_without_alpha(_native(page)) for page in read_deep(path, orientation)]

@@ -31,7 +31,7 @@ from KPrismLib.batch.fingerprint import file_fingerprint
 from KPrismLib.dataset import DatasetFolder
 from KPrismLib.errors import CannotWrite, InvalidDataset
 from KPrismLib.imaging.atomic_file import write_atomically
-from KPrismLib.imaging.detached_voxels import voxel_files
+from KPrismLib.imaging.detached_voxels import with_voxel_files
 from KPrismLib.training.slice_bytes import byte_labels, pack_item
 
 FORMAT = 5
@@ -228,7 +228,7 @@ def _files(folder: DatasetFolder, split: str) -> Iterator[Path]:
     """All files that are packed, those in which headers keep their voxels among them."""
     for item in folder.items(split):
         for path in (folder.path / item.image, folder.path / item.mask):
-            yield from (path, *voxel_files(path))
+            yield from with_voxel_files(path)
 
 
 def _key(folder: DatasetFolder, split: str, long_side: int) -> str:
