@@ -34,9 +34,18 @@ def file_fingerprint(path: Path) -> str:
     Raises:
         InvalidImage: it cannot be read.
     """
-    digest = hashlib.sha256()
     with _readable(path):
-        _add_content(digest, path)
+        return sha256_of(path)
+
+
+def sha256_of(path: Path) -> str:
+    """As :func:`file_fingerprint`, which turns errors into sentences on images.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    digest = hashlib.sha256()
+    _add_content(digest, path)
     return digest.hexdigest()
 
 

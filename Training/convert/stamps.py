@@ -6,6 +6,8 @@ import hashlib
 from pathlib import Path
 from typing import NamedTuple
 
+from KPrismLib.batch.fingerprint import sha256_of
+
 _EDGE = 1 << 16
 _PIECE = 1 << 20
 
@@ -34,7 +36,7 @@ class Stamp(NamedTuple):
             OSError: It cannot be read.
         """
         # Looked at before reading: what changes meanwhile must not be taken for what was read.
-        return cls(*_facts(path), _digest(path))
+        return cls(*_facts(path), sha256_of(path))
 
     def renewed(self, path: Path) -> Stamp | None:
         """The stamp of the same file now; None when it is gone or has other content.
@@ -50,7 +52,7 @@ class Stamp(NamedTuple):
         facts = _facts(path)
         if facts == self[:3]:
             return self
-        return Stamp(*facts, self.digest) if facts[0] == self.size and _digest(path) == self.digest else None
+        return Stamp(*facts, self.digest) if facts[0] == self.size and sha256_of(path) == self.digest else None
 
 
 def mark(path: Path) -> str:
@@ -84,11 +86,3 @@ def same_content(first: Path, second: Path) -> bool:
 def _facts(path: Path) -> tuple[int, int, int]:
     facts = path.stat()
     return facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns
-
-
-def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while piece := stream.read(_PIECE):
-            digest.update(piece)
-    return digest.hexdigest()

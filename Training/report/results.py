@@ -82,6 +82,10 @@ class Facts:
             return "another dataset.json"
         return "other masks" if self.masks not in ("", masks) else ""
 
+    def is_of(self, table: Path) -> bool:
+        """Whether a table is the one that these tell of; facts of before that was kept tell of any."""
+        return self.table in ("", table_digest(table))
+
 
 @dataclass(frozen=True)
 class Part:
@@ -146,7 +150,7 @@ class Results:
         if facts is None:
             return None
         path = self.path(model, protocol, dataset)
-        if not self.is_as_written(model, protocol, dataset):
+        if not facts.is_of(path):
             raise InvalidDataset(
                 f"{path} is not as it was written: rows are missing or were changed; bring the old file back, or "
                 "measure it again with --redo."
@@ -157,11 +161,6 @@ class Results:
         """How the rows of a set came about, or ``None`` where there are none."""
         found = read_facts(self.path(model, protocol, dataset))
         return found if found is not None and found.dataset == dataset else None
-
-    def is_as_written(self, model: str, protocol: str, dataset: str) -> bool:
-        """Whether a table is the one that its facts tell of; those of before that was kept tell of any."""
-        facts = self.facts(model, protocol, dataset)
-        return facts is not None and facts.table in ("", table_digest(self.path(model, protocol, dataset)))
 
     def check_place(self, model: str, protocol: str, dataset: str) -> None:
         """Refuse where the rows of a set would replace those of another one, whose name makes the same file.

@@ -197,12 +197,11 @@ class Runner:
         if found is None:
             return False
         changed = found.misfit(_plain(protocol), model.digest, _description(folder), self._masks_of(folder))
-        whole = self.results.is_as_written(model.name, protocol.name, folder.name)
-        if whole and not changed:
+        path = self.results.path(model.name, protocol.name, folder.name)
+        if found.is_of(path) and not changed:
             return True
         if self.redo:
             return False
-        path = self.results.path(model.name, protocol.name, folder.name)
         what = (
             f"was measured with {changed}" if changed else "is not as it was written: rows are missing or were changed"
         )

@@ -86,8 +86,8 @@ def test_a_download_that_was_copied_again_is_read_once_more_and_not_converted(
     download: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[str] = []
-    digest = stamps._digest
-    monkeypatch.setattr(stamps, "_digest", lambda path: [read.append(path.name), digest(path)][1])
+    digest = stamps.sha256_of
+    monkeypatch.setattr(stamps, "sha256_of", lambda path: [read.append(path.name), digest(path)][1])
     _run(download, tmp_path / "out")
     assert len(read) == 4 + 4
     read.clear()
