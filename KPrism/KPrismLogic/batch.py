@@ -66,7 +66,7 @@ def segment_folder(
         references: segmented slices to take as examples instead of classes.
         name: name of what the references show, for the segment and the table.
         plane: "axial", "coronal" or "sagittal"; pictures have axial slices only.
-        every_piece: keep of a class what is hardly certain and what is small beside its largest piece.
+        every_piece: keep of a class what is hardly certain and what is elsewhere.
         truth: folder with segmentations to compare with, named as the images or as this function names its results;
             what has no names for its labels is compared if one structure is looked for and one label is there.
         overwrite: write over whatever lies where results go.

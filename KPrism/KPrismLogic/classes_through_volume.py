@@ -24,7 +24,7 @@ class ClassesThroughVolume:
         segmentation: where the segments are.
         classes: classes that the model knows.
         segment_ids: IDs of the segments; None for segments with the names of the classes, made where they are missing.
-        every_piece: keep what is hardly certain and what is small beside the largest piece.
+        every_piece: keep what is hardly certain and what is elsewhere.
     """
 
     def __init__(

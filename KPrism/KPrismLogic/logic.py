@@ -263,7 +263,8 @@ class KPrismLogic:
     ) -> VolumeResult:
         """Segment classes in every slice; a voxel that several claim goes to the most probable.
 
-        What is hardly certain in a slice, and pieces that are small beside a class's largest one, are left out.
+        What is hardly certain in a slice is left out, and at the end what is not the structure that a class is surest
+        of, or that another class is surer of.
 
         Args:
             volumeNode, segmentationNode, plane, editorNode: as for :meth:`segmentSlice`.

@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--every-piece",
         action="store_true",
-        help="keep of a class also what is hardly certain, or small beside its largest piece",
+        help="keep of a class also what is hardly certain, or elsewhere",
     )
     parser.add_argument(
         "--truth",

@@ -34,7 +34,7 @@ class Knowledge:
         best: what chooses examples for each slice, or None.
         prompts: clicks and scribbles, in order; only with a single structure.
         kinds: of the images that the example is from, as ``kind_of`` gives them.
-        every_piece: classes in many slices keep what is hardly certain and what is small.
+        every_piece: classes in many slices keep what is hardly certain and what is elsewhere.
     """
 
     segments: Sequence[Segment]

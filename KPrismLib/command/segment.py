@@ -120,7 +120,7 @@ def segment(
         bool,
         typer.Option(
             "--every-piece",
-            help="--class in many slices: keep also pieces that are small beside the largest, or hardly certain.",
+            help="--class in many slices: keep also what is hardly certain, and pieces elsewhere.",
         ),
     ] = False,
     propagate: Annotated[

@@ -1,7 +1,8 @@
 """Classes through a whole stack (Eq. 2), slice by slice, so that only the result grows with the volume.
 
 Asked for through a whole volume, a network that sees one slice at a time finds something of a class in many slices
-where it is not: hardly certain of it, or in pieces that hang together with nothing. Both are taken away.
+where it is not. Only when all slices are known does each class get what it is surest of and nobody else has a better
+claim to (:mod:`~KPrismLib.volumes.awards`).
 """
 
 from __future__ import annotations
@@ -17,16 +18,18 @@ from KPrismLib.errors import InvalidConfig, InvalidImage, InvalidPrompt
 from KPrismLib.image_checks import is_blank, size_text
 from KPrismLib.intensity import IntensityWindow
 from KPrismLib.predictor import Predictor
+from KPrismLib.volumes.awards import award, paint
+from KPrismLib.volumes.claims import Claim, claims_in
 from KPrismLib.volumes.confidence import expected_dice
 from KPrismLib.volumes.merging import merge
 from KPrismLib.volumes.stack import Stack
-from KPrismLib.volumes.stray_pieces import without_stray_pieces
+from KPrismLib.volumes.structures import by_slice
 
-#: Of a class whose mask promises less (:func:`~KPrismLib.volumes.confidence.expected_dice`), nothing is in a slice.
+#: Of a class whose mask promises less (:func:`~KPrismLib.volumes.confidence.expected_dice`), nothing is in a slice,
 PROMISE = 0.8
 
-#: Pieces of a class that are smaller than this share of its largest one are no part of it.
-SMALLEST_PIECE = 0.25
+#: except what continues the structure from the next slice, and promises this at least.
+PROMISE_BESIDE = 0.7
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,8 +40,8 @@ class LabelledSlice:
         index: the slice.
         labels: uint8 (rows, columns), read-only; 0 is background, n the n-th of the classes asked for.
         probability: float32 (classes, rows, columns) in [0, 1], as the network gives it: before conflicts are
-            resolved and anything is taken away; None of a slice that came before, and comes once more without pieces
-            that turned out to be stray.
+            resolved and anything is taken away; None of a slice that came before, and comes once more as all slices
+            together tell it.
     """
 
     index: int
@@ -65,8 +68,10 @@ def segment_classes(
     Every slice is encoded once for all classes. A pixel that several classes claim goes to the most probable, and to
     none where all are less probable than not. A slice whose pixels are all equal, padding for example, stays empty.
 
-    With two slices or more, a class has no claim in a slice where its mask is hardly certain, and pieces that are small
-    beside its largest are taken away when all slices are known: slices that lose something then come once more.
+    With two slices or more, a class has no claim in a slice where its mask is hardly certain. When all slices are known
+    it is settled for all classes together which structure belongs to which: a class keeps the one that it is surest of,
+    what continues it, and others that it is half as sure of, and leaves what another class is surer of. Slices that
+    change then come once more.
 
     Args:
         predictor: the model.
@@ -76,10 +81,10 @@ def segment_classes(
         first: first slice.
         last: last slice, included; None for the last of the stack.
         batch: how many masks the decoder makes at a time; a few slices with one class, or one slice with many.
-        every_piece: keep what is hardly certain and what is small, as for lesions of all sizes.
+        every_piece: keep what is hardly certain and what is elsewhere, as for lesions of all sizes.
 
     Returns:
-        One result for every slice, and then one more for each that stray pieces are taken from.
+        One result for every slice, and then one more for each that looks different now that all are known.
 
     Raises:
         UnknownClass: the model does not know a class.
@@ -101,19 +106,23 @@ def segment_classes(
     indices = range(first, last + 1)
     if every_piece or len(indices) == 1:
         return _found(predictor, stack, names, window, indices, batch, promise=0.0)
-    return _cleared(_found(predictor, stack, names, window, indices, batch, promise=PROMISE))
+    return _settled(_found(predictor, stack, names, window, indices, batch, promise=PROMISE), len(names))
 
 
-def _cleared(found: Iterator[LabelledSlice]) -> Iterator[LabelledSlice]:
-    """Every slice, and then again those that stray pieces are taken from; of all slices only the labels are kept."""
+def _settled(found: Iterator[LabelledSlice], classes: int) -> Iterator[LabelledSlice]:
+    """Every slice, and then again those that change; of all slices only labels and claims are kept."""
     labels: dict[int, NDArray[np.uint8]] = {}
+    claims: list[Claim] = []
     for piece in found:
         labels[piece.index] = piece.labels
+        if piece.probability is not None:
+            claims += claims_in(piece.index, piece.probability, PROMISE_BESIDE)
         yield piece
-    before = np.stack(list(labels.values()))
-    for index, old, new in zip(labels, before, without_stray_pieces(before, SMALLEST_PIECE), strict=True):
-        if not np.array_equal(old, new):
-            yield LabelledSlice(index, new, None)
+    held = by_slice(award(claims, classes, PROMISE))
+    for index, before in labels.items():
+        after = paint(held.get(index, ()), before.shape)
+        if not np.array_equal(before, after):
+            yield LabelledSlice(index, after, None)
 
 
 def _found(

@@ -35,7 +35,7 @@ class ClassMeasure:
         """Volume Dice of a class; None for one that the model does not know.
 
         ``found``: :func:`~KPrismLib.volumes.segment_classes`. ``every_piece``: the same without taking away what is
-        hardly certain or small. ``found_where_shown``, ``every_piece_where_shown``: over the slices that show the
+        hardly certain or elsewhere. ``found_where_shown``, ``every_piece_where_shown``: over the slices that show the
         class. ``false_slices``, ``every_piece_false_slices``: share of the other slices in which it is found.
         """
         if case.cls not in self._names:

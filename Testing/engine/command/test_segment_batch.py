@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from KPrismLib.batch.manifest import read_manifest
 from KPrismLib.command.segment_work import SegmentWork
 from KPrismLib.imaging import atomic_file
 from KPrismLib.imaging.labels import read_label_volume
+from KPrismLib.predictor import Predictor
 from Testing.engine.command.tiny_inputs import blob, save_picture, save_volume, statuses
 from Testing.engine.imaging.tiny_dicom import UID, save_slice
 
@@ -162,10 +164,10 @@ def test_series_of_a_tree_become_dicom_segmentations(batch, tmp_path, rng) -> No
 
 
 def test_nothing_found_is_a_warning(batch, tmp_path, rng, monkeypatch) -> None:
-    def nothing(probabilities: Any) -> Any:
-        return np.zeros(np.shape(probabilities)[1:], np.uint8)
+    def nothing(self: Predictor, images: Sequence[Any], classes: Sequence[str]) -> Any:
+        return np.zeros((len(images), len(classes), 24, 20), np.float32)
 
-    monkeypatch.setattr("KPrismLib.volumes.class_pass.merge", nothing)
+    monkeypatch.setattr(Predictor, "class_probabilities", nothing)
     save_volume(tmp_path / "v.nii.gz", np.stack([blob((24, 20), rng) for _ in range(2)]))
     result = batch(tmp_path / "v.nii.gz")
     assert result.status == 0

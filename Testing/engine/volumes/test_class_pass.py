@@ -172,14 +172,38 @@ def test_a_small_piece_apart_is_taken_away_when_all_slices_are_known() -> None:
 def test_where_the_model_is_hardly_certain_a_class_has_no_claim() -> None:
     probability = _told()
     probability[5] = 0
-    probability[2, 0, 1:5, 1:5] = 0.6  # promises 2 x 0.6 / (1 + 0.6) = 0.75
-    probability[3, 0, 1:5, 1:5] = 0.6
+    probability[2, 0, 1:5, 1:5] = 0.5  # promises 2 x 0.5 / (1 + 0.5) = 0.67
+    probability[3, 0, 1:5, 1:5] = 0.6  # 0.75, but another class holds it
     probability[3, 1, 1:5, 1:5] = 0.95
     probability[3, 1, 1:5, 1] = 0.58  # less probable than the liver there, which has no claim
     found = {piece.index: piece.labels for piece in _run(probability)}
     assert not found[2].any()
     np.testing.assert_array_equal(found[3], np.where(probability[3, 1] > 0, 2, 0))
     assert found[1].sum() == 16
+
+
+def test_a_slice_of_less_certainty_is_filled_where_it_continues_the_structure() -> None:
+    probability = _told()[:5]
+    probability[2, 0, 1:5, 1:5] = probability[4, 0, 4:8, 4:8] = 0.6  # promises 0.75
+    first, *_, again = _run(probability)
+    assert (first.index, again.index) == (0, 2)
+    np.testing.assert_array_equal(again.labels, probability[2, 0] > 0)
+
+
+def test_an_organ_that_a_surer_class_takes_for_its_own_is_given_back_at_the_end() -> None:
+    probability = np.zeros((6, 2, 8, 8), np.float32)
+    probability[:3, 0, :4, :4] = 0.96
+    probability[:3, 1, :4, :4] = 0.98  # a second place of the other class
+    probability[2:, 1, 5:, 5:] = 0.98
+    found = _run(probability)
+    assert [piece.index for piece in found] == [*range(6), 0, 1, 2]
+    assert set(np.unique(found[0].labels)) == {0, 2}
+    last = {piece.index: piece.labels for piece in found}
+    for index in range(6):
+        expected = np.where(probability[index, 0] > 0, 1, 0)
+        np.testing.assert_array_equal(
+            last[index], np.where(probability[index, 1] > 0, 2, 0) * (expected == 0) + expected
+        )
 
 
 @pytest.mark.parametrize("options", [{"every_piece": True}, {"first": 5, "last": 5}])

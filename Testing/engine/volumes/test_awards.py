@@ -1,0 +1,84 @@
+"""Awards: which class a structure belongs to, decided for all classes together."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from KPrismLib.volumes.awards import award, paint
+from KPrismLib.volumes.claims import Claim
+from Testing.engine.volumes.test_structures import claim
+
+SPLEEN, KIDNEY = 0, 1
+
+
+def _held(claims: list[Claim], classes: int = 2) -> set[int]:
+    place = {id(one): number for number, one in enumerate(claims)}
+    return {place[id(one)] for one in award(claims, classes, least=0.8)}
+
+
+def test_an_organ_that_another_class_marks_more_surely_goes_to_the_class_that_has_nothing_better() -> None:
+    spleen = [claim(index, SPLEEN, (0, 10), (0, 10), 0.95) for index in (5, 6)]
+    mistaken = [claim(index, KIDNEY, (0, 10), (0, 10), 0.97) for index in (5, 6)]
+    kidney = [claim(index, KIDNEY, (20, 30), (0, 10), 0.97) for index in (0, 1, 2)]
+    assert _held(spleen + mistaken + kidney) == {0, 1, 4, 5, 6}
+    # Without a kidney, the surer class has the organ.
+    assert _held(mistaken + spleen) == {0, 1}
+    assert _held(spleen + mistaken) == {2, 3}
+
+
+def test_shares_are_of_what_a_class_claims_in_all() -> None:
+    """A large class does not win from a small one by its size."""
+    small = [claim(0, SPLEEN, (0, 4), (0, 4))]
+    large = [claim(0, KIDNEY, (0, 4), (0, 5)), claim(3, KIDNEY, (0, 40), (0, 40))]
+    assert _held(small + large) == {0, 2}
+
+
+def test_what_a_class_is_less_sure_of_is_not_it_and_what_it_is_half_as_sure_of_is() -> None:
+    first = claim(0, SPLEEN, (0, 10), (0, 10), 1.0)
+    for promise, held in ((0.5 ** (0.9 / 40), {0, 1}), (0.5 ** (1.1 / 40), {0})):
+        assert _held([first, claim(5, SPLEEN, (20, 30), (20, 30), promise)]) == held
+
+
+def test_what_continues_a_structure_is_held_from_slice_to_slice_even_if_it_promises_less() -> None:
+    claims = [
+        claim(3, SPLEEN, (0, 10), (0, 10), 0.98),
+        claim(4, SPLEEN, (0, 4), (0, 4), 0.75),  # all of it lies on the piece before
+        claim(5, SPLEEN, (0, 4), (2, 6), 0.75),  # half of it does
+        claim(6, SPLEEN, (0, 4), (5, 9), 0.75),  # a quarter
+        claim(2, SPLEEN, (20, 24), (20, 24), 0.75),  # hangs on nothing
+    ]
+    assert _held(claims) == {0, 1, 2}
+
+
+def test_a_structure_is_not_continued_into_what_another_class_holds() -> None:
+    kidney = [claim(index, KIDNEY, (0, 10), (0, 10), 0.98) for index in (4, 5)]
+    spleen = claim(3, SPLEEN, (0, 10), (5, 16), 0.98)
+    assert _held([*kidney, spleen, claim(4, SPLEEN, (0, 10), (7, 16), 0.75)]) == {0, 1, 2, 3}  # a third is the kidney's
+    assert _held([*kidney, spleen, claim(4, SPLEEN, (0, 10), (5, 12), 0.75)]) == {0, 1, 2}
+
+
+def test_a_vessel_that_forks_keeps_both_branches() -> None:
+    arch = claim(2, SPLEEN, (0, 30), (0, 10), 0.97)
+    ascending = [claim(index, SPLEEN, (0, 10), (0, 10), 0.95) for index in (3, 4)]
+    descending = [claim(index, SPLEEN, (20, 30), (0, 10), 0.95) for index in (3, 4)]
+    assert _held([arch, *ascending, *descending], classes=1) == {0, 1, 2, 3, 4}
+
+
+def test_nothing_is_awarded_where_nothing_is_claimed() -> None:
+    assert award([], 3, least=0.8) == []
+    assert _held([claim(0, SPLEEN, (0, 2), (0, 2), 0.75)]) == set()
+
+
+def test_a_pixel_goes_to_the_most_probable_claim() -> None:
+    one, two = claim(0, KIDNEY, (0, 4), (0, 4)), claim(0, SPLEEN, (2, 6), (2, 6))
+    two.probability[:1] = 250  # surer than the kidney in its first row only
+    two.probability[1:] = 200
+    two.probability[3, 3] = 0
+    expected = np.zeros((6, 6), np.uint8)
+    expected[2:6, 2:6] = 1
+    expected[5, 5] = 0
+    expected[0:4, 0:4] = 2
+    expected[2, 2:4] = 1
+    np.testing.assert_array_equal(paint([one, two], (6, 6)), expected)
+    np.testing.assert_array_equal(paint([two, one], (6, 6)), expected)
+    assert not paint([], (3, 5)).any()
