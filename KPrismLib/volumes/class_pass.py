@@ -70,8 +70,8 @@ def segment_classes(
 
     With two slices or more, a class has no claim in a slice where its mask is hardly certain. When all slices are known
     it is settled for all classes together which structure belongs to which: a class keeps the one that it is surest of,
-    what continues it, and others that it is half as sure of, and leaves what another class is surer of. Slices that
-    change then come once more.
+    what continues it, and others that it is half as sure of, and leaves what another class is surer of. Near the other
+    classes it is surer. Slices that change then come once more.
 
     Args:
         predictor: the model.

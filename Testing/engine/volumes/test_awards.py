@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from KPrismLib.volumes.awards import award, paint
+from KPrismLib.volumes.awards import _company, award, paint
 from KPrismLib.volumes.claims import Claim
 from Testing.engine.volumes.test_structures import claim
 
@@ -37,6 +38,36 @@ def test_what_a_class_is_less_sure_of_is_not_it_and_what_it_is_half_as_sure_of_i
     first = claim(0, SPLEEN, (0, 10), (0, 10), 1.0)
     for promise, held in ((0.5 ** (0.9 / 40), {0, 1}), (0.5 ** (1.1 / 40), {0})):
         assert _held([first, claim(5, SPLEEN, (20, 30), (20, 30), promise)]) == held
+
+
+def test_where_the_other_classes_are_a_class_is_trusted_more() -> None:
+    """Kidneys in slices 4 to 7; of two places that the spleen is as sure of, or a little surer, the one beside them."""
+    kidney = [claim(index, KIDNEY, (0, 10), (0, 10), 1.0) for index in range(4, 8)]
+    beside, apart = claim(8, SPLEEN, (20, 30), (0, 10), 0.99), claim(60, SPLEEN, (20, 30), (20, 30), 1.0)
+    assert _held([*kidney, beside, apart]) == {0, 1, 2, 3, 4}
+    assert _held([beside, apart], classes=1) == {0, 1}
+    # Apart it still counts a quarter: what it is far surer of, or finds nowhere else, it keeps.
+    large = [claim(index, SPLEEN, (20, 40), (20, 40), 1.0) for index in (60, 61)]
+    assert _held([*kidney, beside, *large]) == {0, 1, 2, 3, 5, 6}
+    assert _held([*kidney, apart]) == {0, 1, 2, 3, 4}
+
+
+def test_company_is_by_gaps_in_half_extents_whatever_the_thickness_of_slices() -> None:
+    def company(scale: int) -> list[float]:
+        structures = [
+            [claim(index, SPLEEN, (0, 9), (0, 9)) for index in range(2 * scale)],
+            [claim(index, KIDNEY, (0, 9), (0, 9)) for index in range(5 * scale, 9 * scale)],
+            [claim(index, KIDNEY, (20, 29), (0, 9)) for index in range(scale)],
+        ]
+        return _company(structures, np.array([[1, 0], [0, 0.75], [0, 0.25]])).ravel().tolist()
+
+    # The spleen, of half extent 1: a gap of 3 to the kidney of half extent 2, and none to the other.
+    expected = 0.75 * np.exp(-2 * 3 / (1 + 2)) + 0.25
+    once, thinner = company(1), company(4)
+    assert once[0] == pytest.approx(expected)
+    assert once[3] == pytest.approx(np.exp(-2))
+    assert once[5] == pytest.approx(1)
+    assert thinner == pytest.approx(once)
 
 
 def test_what_continues_a_structure_is_held_from_slice_to_slice_even_if_it_promises_less() -> None:
