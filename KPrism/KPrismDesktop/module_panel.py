@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +12,12 @@ import slicer
 from KPrismDesktop.confidence_view import ConfidenceView
 from KPrismDesktop.desktop_run import DesktopRun
 from KPrismDesktop.model_section import ModelSection
+from KPrismDesktop.panel_targets import PanelTargets
 from KPrismDesktop.qt_pump import QtPump
 from KPrismDesktop.run_progress import RunProgress, advice
 from KPrismDesktop.scene_link import SceneLink
 from KPrismDesktop.slice_range import SliceRange
-from KPrismDesktop.slice_views import shown_slice
-from KPrismLib.errors import InvalidPrompt, InvalidReference, KPrismError
+from KPrismLib.errors import InvalidPrompt, KPrismError
 from KPrismLogic.classes_through_volume import ClassesThroughVolume
 from KPrismLogic.editor_undo import keep_state
 from KPrismLogic.kept_propagations import KeptPropagations
@@ -25,11 +25,11 @@ from KPrismLogic.readiness import classes_of
 from KPrismLogic.runner import ThreadRunner
 from KPrismLogic.segment_editing import LogicEditor
 from KPrismLogic.segment_propagation import SegmentPropagation
-from KPrismLogic.segments import add_segment, remove_if_empty, segment_named
 from KPrismLogic.slice_plane import NORMAL_AXES, SlicePlane
 from KPrismLogic.slice_stack import SliceStack
 from KPrismLogic.target import Target
-from KPrismLogic.temporary_editor import check_editable, temporary_editor
+from KPrismLogic.temporary_editor import temporary_editor
+from KPrismLogic.written_slices import WrittenSlices
 
 if TYPE_CHECKING:
     from KPrismLogic.logic import KPrismLogic
@@ -52,7 +52,8 @@ class ModulePanel:
         self._runner = ThreadRunner(QtPump())
         self._run: DesktopRun | None = None
         self._runs = KeptPropagations(logic.model)
-        self._made: Target | None = None  # whose segment was made for what was asked last
+        self._targets = PanelTargets(self.ui)
+        self._note: Callable[[Step], None] = _forget  # takes up what the run that is under way writes
         self._model = ModelSection(self.ui, logic.engine, self._show_classes)
         self._scene = SceneLink(self.ui, self._forget_scene)
         ui = self.ui
@@ -111,14 +112,14 @@ class ModulePanel:
         with self._telling():
             self._check_ready()
             class_name = self._class_name()
-            target = self._target(class_name)
+            target = self._targets.chosen(class_name)
             self._begin().segment_slice(target, class_name)
 
     def _on_propagate(self) -> None:
         """Carry the shown slice of the segment through its neighbours."""
         with self._telling():
             self._check_ready()
-            target = self._target()
+            target = self._targets.chosen()
             with _panel_editor(target) as editor:
                 geometry = editor.geometry()
                 run = SegmentPropagation.continued(
@@ -128,27 +129,48 @@ class ModulePanel:
                 run.check_open(first, last)
                 self._runs.keep(run, geometry)
             pieces = run.through(first, last, learn=self.ui.learnCheckBox.checked)
-            count = last - first + 1
+            count, self._note = last - first + 1, run.note
             self._begin().through_volume(target, run.stack, pieces, count, run.record, advise=lambda: advice(run))
             self._show_confidence()
 
     def _on_class_volume(self) -> None:
-        """Segment every slice of the range by the chosen class."""
+        """Segment every slice of the range by the chosen class, and by those that are chosen besides."""
         with self._telling():
             self._check_ready()
             class_name = self._class_name()
-            target = self._target(class_name)
+            others = [one for one in self._chosen_besides() if one != class_name]
+            target = self._targets.chosen(class_name)
+            targets = [*(self._targets.of_class(target, one) for one in others), target]
             stack = SliceStack.through(target.volume, target.plane)
             first, last = self._slices.chosen(stack)
             run = ClassesThroughVolume(
                 stack,
                 target.segmentation,
-                [class_name],
-                [target.segment_id],
+                [*others, class_name],
+                [one.segment_id for one in targets],
                 every_piece=self.ui.everyPieceCheckBox.checked,
             )
+            runs = self._keep_classes(targets)
             pieces = functools.partial(run.pieces, first=first, last=last)
-            self._begin().through_volume(target, stack, pieces, last - first + 1)
+            self._begin().through_volume(target, stack, pieces, last - first + 1, runs[-1].record)
+            self._show_confidence()
+
+    def _keep_classes(self, targets: Sequence[Target]) -> list[SegmentPropagation]:
+        """For each target what a run of its class will have written, so that the user corrects it and goes on there."""
+        record = WrittenSlices()
+        runs = [SegmentPropagation(one, accept=False, record=record) for one in targets]
+        with _panel_editor(targets[-1]) as editor:
+            geometry = editor.geometry()
+            for run in runs:
+                run.go_over_to(geometry)
+                self._runs.keep(run, geometry)
+
+        def note(step: Step) -> None:
+            for run in runs:
+                run.note_class(step)
+
+        self._note = note
+        return runs
 
     def _on_cancel(self) -> None:
         if self._run is not None:
@@ -172,14 +194,14 @@ class ModulePanel:
 
     def _on_progress(self, step: Step, done: int, count: int) -> None:
         self._say(self._progress.tell(step, done, count))
-        if self._runs.last is not None:
-            self._runs.last.note(step)
-            self._show_confidence()
+        self._note(step)
+        self._show_confidence()
 
     def _on_finished(self, sentence: str) -> None:
         if self._run is not None and self._run.fruitless:
-            self._remove_made()
-        self._run = self._made = None
+            self._targets.remove_made()
+        self._targets.keep_made()
+        self._run, self._note = None, _forget
         self._runs.ended()
         self._show_running(False)
         self._say(sentence)
@@ -187,48 +209,15 @@ class ModulePanel:
         self._runs.forget_what_is_gone()
         self._show_confidence()
 
-    def _target(self, new: str | None = None) -> Target:
-        """What the widgets choose, and the slice that a view shows.
-
-        Args:
-            new: the class that a segment is made for where there is none of that name; None makes none.
-
-        Raises:
-            InvalidPrompt, InvalidReference: something is not chosen, or there is no such segment.
-            InvalidImage, InvalidMask: the segmentation cannot be edited.
-        """
-        plane, volume = self._plane(), self.ui.volumeSelector.currentNode()
-        segmentation, name = self.ui.segmentationSelector.currentNode(), self.ui.segmentEdit.text.strip()
-        if plane is None or segmentation is None or not name:
-            raise InvalidPrompt("Choose a volume and a segmentation, and name a segment, first.")
-        check_editable(volume, segmentation)
-        segment_id = segment_named(segmentation, name)
-        if segment_id is not None:
-            self._made = None
-            return Target(volume, segmentation, segment_id, plane)
-        if new is None:
-            raise InvalidReference(f"{segmentation.GetName()} has no segment {name}; segment it in one slice first.")
-        self._made = Target(volume, segmentation, add_segment(segmentation, name, new), plane)
-        return self._made
-
-    def _remove_made(self) -> None:
-        """Leave no segment behind for which there is nothing."""
-        if self._made is not None:
-            remove_if_empty(self._made.segmentation, self._made.segment_id)
-            self._made = None
-
     def _class_name(self) -> str:
         class_name = str(self.ui.classBox.currentText)
         if not class_name:
             raise InvalidPrompt("Choose a class first.")
         return class_name
 
-    def _plane(self) -> SlicePlane | None:
-        """The slice of the chosen plane that a view shows, or the middle one; None without a volume."""
-        volume = self.ui.volumeSelector.currentNode()
-        if volume is None or volume.GetImageData() is None:
-            return None
-        return shown_slice(SlicePlane.of_volume(volume, self.ui.planeBox.currentText))
+    def _chosen_besides(self) -> list[str]:
+        rows = (self.ui.besidesList.item(row) for row in range(self.ui.besidesList.count))
+        return [str(item.text()) for item in rows if item.isSelected()]
 
     def _show_range(self, *_: Any) -> None:
         volume = self.ui.volumeSelector.currentNode()
@@ -241,8 +230,12 @@ class ModulePanel:
             self._slices.forget()
 
     def _show_classes(self) -> None:
+        names = classes_of(self._logic.model.name)
         self.ui.classBox.clear()
-        self.ui.classBox.addItems(list(classes_of(self._logic.model.name)))
+        self.ui.classBox.addItems(list(names))
+        self.ui.besidesList.clear()
+        for name in names:
+            self.ui.besidesList.addItem(name)
 
     def _show_confidence(self) -> None:
         self._confidence.show(self._runs.last)
@@ -260,11 +253,15 @@ class ModulePanel:
         except KPrismError as error:
             if self._run is not None:
                 self._run.cancel()
-            self._remove_made()
+            self._targets.remove_made()
             self._say(str(error))
 
     def _say(self, sentence: str) -> None:
         self.ui.statusLabel.setText(sentence)
+
+
+def _forget(_: Step) -> None:
+    """Nothing is under way."""
 
 
 @contextmanager

@@ -61,4 +61,7 @@ class ClassesThroughVolume:
         )
         for piece in found:
             masks = {segment_id: piece.labels == number for number, segment_id in enumerate(self.segment_ids, 1)}
-            yield Piece(piece.index, masks)
+            sure = dict(zip(self.segment_ids, piece.confidence, strict=True))
+            yield Piece(
+                piece.index, masks, {segment_id: sure[segment_id] for segment_id in masks if masks[segment_id].any()}
+            )

@@ -75,7 +75,7 @@ class ConsoleRun:
             self._note(step)
             if not isinstance(step, Lesson):
                 where = stack.offset(step.index)
-                confidence[where], area[where] = step.confidence, step.area
+                confidence[where], area[where] = min(step.confidence.values(), default=None), step.area
             return goes_on(self._progress(done, count))
 
         def on_end(error: Exception | None) -> None:

@@ -49,6 +49,8 @@ class KeptPropagations:
     def keep(self, run: SegmentPropagation, geometry: slicer.vtkOrientedImageData | None = None) -> None:
         """Keep one, new or known, as the last, which runs next: :meth:`ended` is to be called at its end.
 
+        One that was kept of the same slices and segment is forgotten.
+
         It may change what the others wrote, in other planes or where its segment takes voxels from theirs; so they
         take up now what the user corrected, which could not be told from that later.
 
@@ -64,7 +66,7 @@ class KeptPropagations:
             other.go_over_to(geometry)
         earlier = [one for one in self._runs if one is not run]
         _forget_model(earlier)
-        self._runs = [*earlier, run][-_KEPT:]
+        self._runs = [*(one for one in earlier if not one.fits(run.target)), run][-_KEPT:]
 
     def ended(self) -> None:
         """The last one's run is at an end, whatever that was: what it made of others' slices is no correction."""

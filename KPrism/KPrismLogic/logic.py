@@ -273,7 +273,7 @@ class KPrismLogic:
             first, last, progress: as for :meth:`propagate`.
 
         Returns:
-            What was written; there is no confidence.
+            What was written, with a confidence for each slice that shows something: that of its least certain class.
 
         Raises:
             KPrismError: one sentence on what is wrong; slices written before stay.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,6 +27,7 @@ class PropagationPieces:
         segment_id: the segment.
         accepted: what is accepted.
         confidence, areas: by slice, of what was written.
+        by_class: the slices that a run of a class wrote last: what it found elsewhere stays.
     """
 
     def __init__(
@@ -36,9 +37,10 @@ class PropagationPieces:
         accepted: AcceptedSlices,
         confidence: Mapping[int, float],
         areas: Mapping[int, int],
+        by_class: Collection[int],
     ) -> None:
         self._stack, self._segment_id = stack, segment_id
-        self._accepted, self._confidence, self._areas = accepted, confidence, areas
+        self._accepted, self._confidence, self._areas, self._by_class = accepted, confidence, areas, by_class
         #: What the model encoded; None to begin anew. Any thread may set it so.
         self.engine: EnginePropagation | None = None
 
@@ -72,11 +74,12 @@ class PropagationPieces:
                 yield step
             else:
                 reached.add(step.index)
-                yield Piece(step.index, {self._segment_id: step.mask}, step.confidence)
+                yield Piece(step.index, {self._segment_id: step.mask}, {self._segment_id: step.confidence})
         # An engine that is new does not know that the structure, by what is accepted now, reaches less far than before.
+        nothing = np.zeros_like(next(iter(accepted.values())))
         for index in [one for one, area in sorted(self._areas.items()) if area and first <= one <= last]:
-            if index in self._confidence and index not in reached:
-                yield Piece(index, {self._segment_id: np.zeros_like(next(iter(accepted.values())))}, 1.0)
+            if index in self._confidence and index not in reached and index not in self._by_class:
+                yield Piece(index, {self._segment_id: nothing}, {self._segment_id: 1.0})
         for index, mask in sorted(accepted.items()):
             if first <= index <= last:
                 yield Piece(index, {self._segment_id: mask}, accepted=planes[index])

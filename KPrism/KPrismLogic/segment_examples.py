@@ -30,24 +30,27 @@ class SegmentExamples:
     """What is accepted, what runs wrote, and what somebody made of either since.
 
     Args:
-        target: volume, segment, and a plane of the stack; the segment in this plane is accepted.
+        target: volume, segment, and a plane of the stack.
+        accept: the segment in this plane.
+        record: what is written by every run, to share with other segments that one run writes; None for one's own.
 
     Raises:
         InvalidReference: the segment is not in the slice.
         InvalidImage, GeometryMismatch: as :meth:`SliceStack.through`.
     """
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, *, accept: bool = True, record: WrittenSlices | None = None) -> None:
         self.target = target
         self.stack = SliceStack.through(target.volume, target.plane)
         self._accepted = AcceptedSlices()
         self._confidence: dict[int, float] = {}
         self._areas: dict[int, int] = {}
         #: What is written, for every run.
-        self.record = WrittenSlices()
+        self.record = WrittenSlices() if record is None else record
         self._grid: slicer.vtkOrientedImageData | None = None  # that the record knows
         self._name = ""  # of the segment, when a slice was accepted last
-        self.accept(target.plane)
+        if accept:
+            self.accept(target.plane)
 
     @property
     def accepted(self) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ from KPrismLogic.held_voxels import HeldVoxels
 from KPrismLogic.lesson import Lesson
 from KPrismLogic.propagation_pieces import PropagationPieces
 from KPrismLogic.segment_examples import SegmentExamples
+from KPrismLogic.volume_piece import Piece
 from KPrismLogic.volume_result import most_in_doubt
 
 if TYPE_CHECKING:
@@ -18,20 +19,25 @@ if TYPE_CHECKING:
     from KPrismLogic.slice_plane import SlicePlane
     from KPrismLogic.target import Target
     from KPrismLogic.volume_work import Pieces, Step
+    from KPrismLogic.written_slices import WrittenSlices
 
 
 class SegmentPropagation(SegmentExamples):
     """Accept slices, let a :class:`~KPrismLogic.volume_run.VolumeRun` go :meth:`through`, correct, accept, go on.
 
-    A correction computes again only what depends on it. Argument and errors are those of
+    A correction computes again only what depends on it. Where a run of a class was first, what it found and nobody
+    changed is no example, and stays where the propagation does not reach it. Arguments and errors are those of
     :class:`~KPrismLogic.segment_examples.SegmentExamples`.
     """
 
-    def __init__(self, target: Target) -> None:
-        super().__init__(target)
+    def __init__(self, target: Target, *, accept: bool = True, record: WrittenSlices | None = None) -> None:
+        super().__init__(target, accept=accept, record=record)
+        self._by_class: set[int] = set()  # the slices that a run of a class wrote last
         #: The class of the segment, if one was chosen for it; otherwise its name may say it.
         self.class_name: str | None = None
-        self._pieces = PropagationPieces(self.stack, target.segment_id, self._accepted, self._confidence, self._areas)
+        self._pieces = PropagationPieces(
+            self.stack, target.segment_id, self._accepted, self._confidence, self._areas, self._by_class
+        )
         self._held: HeldVoxels | None = None  # what the segment held when the last run began
 
     @classmethod
@@ -101,6 +107,21 @@ class SegmentPropagation(SegmentExamples):
         if isinstance(step, Lesson):
             if self._held is not None:
                 self._held.check()
-        elif step.confidence is not None and step.index not in self._accepted:
-            self._confidence[step.index] = step.confidence
-            self._areas[step.index] = step.area
+        elif step.accepted is None and step.index not in self._accepted:
+            self._by_class.discard(step.index)
+            self._take_note(step)
+
+    def note_class(self, piece: Step) -> None:
+        """A run of the segment's class wrote a slice, perhaps once more."""
+        if isinstance(piece, Piece):
+            self._by_class.add(piece.index)
+            self._take_note(piece)
+
+    def _take_note(self, piece: Piece) -> None:
+        segment_id = self.target.segment_id
+        if segment_id in piece.confidence:
+            self._confidence[piece.index] = piece.confidence[segment_id]
+            self._areas[piece.index] = int(piece.masks[segment_id].sum())
+        else:
+            self._confidence.pop(piece.index, None)
+            self._areas.pop(piece.index, None)

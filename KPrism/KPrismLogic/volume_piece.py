@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,14 +18,14 @@ class Piece:
     Attributes:
         index: the slice of the stack.
         masks: bool (rows, columns) of the slice for each segment ID.
-        confidence: in [0, 1], or None where nothing says how sure the model is.
+        confidence: in [0, 1] for each segment ID of which something says how sure the model is.
         accepted: the plane of a slice that stays as it is. Where the segmentation has several layers for it, those
             that hold nothing of their own get what the layer in this plane holds.
     """
 
     index: int
     masks: Mapping[str, Mask]
-    confidence: float | None = None
+    confidence: Mapping[str, float] = field(default_factory=dict)
     accepted: SlicePlane | None = None
 
     @property

@@ -27,7 +27,8 @@ class VolumeResult:
     """What a run through a volume wrote.
 
     Attributes:
-        confidence: in [0, 1], of each written slice by its offset in mm; None where nothing says how sure the model is.
+        confidence: in [0, 1], of each written slice by its offset in mm; None where nothing says how sure the model is,
+            as in slices in which a class is not found.
         area: pixels of each written slice by its offset.
         remark: something the user should know, or "".
     """

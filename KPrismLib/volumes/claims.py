@@ -9,8 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from KPrismLib.volumes.confidence import expected_dice
-
 #: Pixels that share a corner hang together.
 _TOUCHING = np.ones((3, 3), dtype=bool)
 
@@ -68,19 +66,21 @@ class Claim:
         return 2 * self.shared(other) / (self.area + other.area)
 
 
-def claims_in(index: int, probability: Iterable[NDArray[np.float32]], least: float) -> list[Claim]:
+def claims_in(
+    index: int, probability: Iterable[NDArray[np.float32]], promises: Iterable[float], least: float
+) -> list[Claim]:
     """The claims of all classes in a slice.
 
     Args:
         index: the slice.
         probability: float32 (classes, rows, columns) in [0, 1].
-        least: a class whose mask promises less has no claim.
+        promises: Dice that each class's probabilities promise in the slice.
+        least: a class that promises less has no claim.
     """
     claims = []
-    for cls, layer in enumerate(probability):
+    for cls, (layer, promise) in enumerate(zip(probability, promises, strict=True)):
         mask = layer >= 0.5
         area = int(np.count_nonzero(mask))
-        promise = expected_dice(layer)
         if not area or promise < least:
             continue
         pieces, _ = ndimage.label(mask, _TOUCHING)

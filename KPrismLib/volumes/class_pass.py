@@ -8,7 +8,7 @@ claim to (:mod:`~KPrismLib.volumes.awards`).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,11 +42,14 @@ class LabelledSlice:
         probability: float32 (classes, rows, columns) in [0, 1], as the network gives it: before conflicts are
             resolved and anything is taken away; None of a slice that came before, and comes once more as all slices
             together tell it.
+        confidence: of each class, in [0, 1]: Dice that its probabilities promise in this slice
+            (:func:`~KPrismLib.volumes.confidence.expected_dice`).
     """
 
     index: int
     labels: NDArray[np.uint8]
     probability: NDArray[np.float32] | None
+    confidence: tuple[float, ...]
 
     def __post_init__(self) -> None:
         self.labels.setflags(write=False)
@@ -111,18 +114,18 @@ def segment_classes(
 
 def _settled(found: Iterator[LabelledSlice], classes: int) -> Iterator[LabelledSlice]:
     """Every slice, and then again those that change; of all slices only labels and claims are kept."""
-    labels: dict[int, NDArray[np.uint8]] = {}
+    pieces: dict[int, LabelledSlice] = {}
     claims: list[Claim] = []
     for piece in found:
-        labels[piece.index] = piece.labels
+        pieces[piece.index] = replace(piece, probability=None)
         if piece.probability is not None:
-            claims += claims_in(piece.index, piece.probability, PROMISE_BESIDE)
+            claims += claims_in(piece.index, piece.probability, piece.confidence, PROMISE_BESIDE)
         yield piece
     held = by_slice(award(claims, classes, PROMISE))
-    for index, before in labels.items():
-        after = paint(held.get(index, ()), before.shape)
-        if not np.array_equal(before, after):
-            yield LabelledSlice(index, after, None)
+    for index, piece in pieces.items():
+        labels = paint(held.get(index, ()), piece.labels.shape)
+        if not np.array_equal(labels, piece.labels):
+            yield replace(piece, labels=labels)
 
 
 def _found(
@@ -160,7 +163,8 @@ def _found(
             probability = found.get(index)
             if probability is None:
                 probability = np.zeros((len(names), *pixels[index].shape[:2]), dtype=np.float32)
-            claims = list(probability)
-            if promise:
-                claims = [one if expected_dice(one) >= promise else np.zeros_like(one) for one in claims]
-            yield LabelledSlice(index, merge(claims), probability)
+            promises = tuple(expected_dice(one) for one in probability)
+            claims = [
+                one if sure >= promise else np.zeros_like(one) for one, sure in zip(probability, promises, strict=True)
+            ]
+            yield LabelledSlice(index, merge(claims), probability, promises)

@@ -64,7 +64,8 @@ class FloodPredictor:
         return [self.encode(pixels, window=window, spacing=spacing) for pixels in images]
 
     def class_probabilities(self, images, classes):
-        return np.array([[_flood(image, CLASSES[name]) for name in classes] for image in images], np.float32)
+        found = [[_flood(image, CLASSES[name]) * self.certainty(image) for name in classes] for image in images]
+        return np.array(found, np.float32)
 
     def segment(self, image, *, cls=None, reference=None):
         self._count()

@@ -334,6 +334,23 @@ def test_stray_pieces_of_a_class_go_at_the_end_unless_everything_is_to_stay(scen
     assert sum(done.area.values()) == expected.sum()
 
 
+def test_a_class_run_says_how_sure_the_model_is_where_it_found_something(scene):
+    bench = Bench.of_body(scene, "anisotropic")
+    model = Model()
+    model.use(FloodPredictor())
+    model.predictor().doubtful = lambda image: 100 in image.pixels and 200 not in image.pixels
+    result = KPrismLogic(model).segmentVolume(bench.volume, bench.segmentation, ["liver", "spleen"])
+    sure = {k: found for k, (_, found) in enumerate(sorted(result.confidence.items()))}
+    # Alone, the liver's slices 3 and 4 promise 2 x 0.6 / (1 + 0.6), and are kept beside slice 5.
+    assert {k: value and round(value, 3) for k, value in sure.items()} == {
+        **dict.fromkeys((0, 1, 2, 12, 13)),
+        **dict.fromkeys((3, 4), 0.75),
+        **dict.fromkeys(range(5, 12), round(2 * 0.95 / 1.95, 3)),
+    }
+    assert result.leastCertain == pytest.approx(_offset(bench, 3))
+    assert np.array_equal(bench.array(), LIVER)
+
+
 def test_classes_may_go_to_segments_of_other_names(bench):
     stack = SliceStack.through(bench.volume, SlicePlane.of_volume(bench.volume, "axial"))
     run = ClassesThroughVolume(stack, bench.segmentation, ["spleen"], ["Other"])

@@ -10,6 +10,11 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from KPrismLib.volumes.claims import Claim, claims_in
+from KPrismLib.volumes.confidence import expected_dice
+
+
+def _claims(index: int, probability: NDArray[np.float32], least: float) -> list[Claim]:
+    return claims_in(index, probability, [expected_dice(layer) for layer in probability], least)
 
 
 def _plane(claim: Claim, shape: tuple[int, int]) -> NDArray[np.bool_]:
@@ -25,7 +30,7 @@ def test_each_class_has_a_claim_for_every_piece_of_its_mask() -> None:
     probability[0, 7, 0] = 0.8
     probability[1, 2:5, 1:3] = 0.96
     probability[1, 6, 6:9] = 0.4  # less probable than not
-    large, small, other = claims_in(3, probability, least=0.5)
+    large, small, other = _claims(3, probability, least=0.5)
     assert [(claim.index, claim.cls, claim.area) for claim in (large, small, other)] == [
         (3, 0, 13),
         (3, 0, 1),
@@ -42,10 +47,10 @@ def test_specks_and_masks_that_promise_too_little_claim_nothing() -> None:
     probability[0, :8, :5] = 0.9
     probability[0, 10, 10:12] = 0.9  # 2 of 42 pixels
     probability[1, 3:6, 3:6] = 0.6  # promises 0.75
-    assert [claim.area for claim in claims_in(0, probability, least=0.8)] == [40]
-    assert [claim.area for claim in claims_in(0, probability, least=0.7)] == [40, 9]
+    assert [claim.area for claim in _claims(0, probability, least=0.8)] == [40]
+    assert [claim.area for claim in _claims(0, probability, least=0.7)] == [40, 9]
     probability[0, 11, 10] = 0.9  # 3 of 43
-    assert [claim.area for claim in claims_in(0, probability, least=0.8)] == [40, 3]
+    assert [claim.area for claim in _claims(0, probability, least=0.8)] == [40, 3]
 
 
 def test_trust_is_twice_as_much_at_a_promise_of_1_as_at_one_of_983() -> None:
@@ -59,8 +64,8 @@ def test_trust_is_twice_as_much_at_a_promise_of_1_as_at_one_of_983() -> None:
 
 @given(*[arrays(np.float32, (1, 6, 7), elements=st.sampled_from([0.0, 0.0, 0.75, 1.0])) for _ in range(2)])
 def test_what_two_claims_share_is_what_their_masks_share(one: NDArray[np.float32], two: NDArray[np.float32]) -> None:
-    for claim in claims_in(0, one, least=0.0):
-        for other in claims_in(1, two, least=0.0):
+    for claim in _claims(0, one, least=0.0):
+        for other in _claims(1, two, least=0.0):
             mask, another = _plane(claim, (6, 7)), _plane(other, (6, 7))
             assert claim.area == mask.sum()
             assert claim.shared(other) == other.shared(claim) == (mask & another).sum()

@@ -165,6 +165,7 @@ def test_a_small_piece_apart_is_taken_away_when_all_slices_are_known() -> None:
     assert first.probability is not None
     assert not again.labels.any()
     assert again.probability is None
+    assert first.confidence == again.confidence == (pytest.approx(0.995, abs=1e-3), 1.0)
     assert all(not piece.labels.flags.writeable for piece in found)
     assert [int(piece.labels.sum()) for piece in found[:4]] == [16] * 4
 

@@ -196,6 +196,21 @@ class _ListWidget(_Widget):
         self._items, self._row = [], -1
 
 
+class _ListWidgetItem(Strict):
+    def __init__(self, label: str) -> None:
+        super().__init__(label)
+        self._selected = False
+
+    def text(self) -> str:
+        return str(self._given[0])
+
+    def isSelected(self) -> bool:
+        return self._selected
+
+    def setSelected(self, selected: bool) -> None:
+        self._selected = selected
+
+
 class _RangeWidget(_Widget):
     def setRange(self, low: float, high: float) -> None:
         decimals = self._values.get("decimals", 2)
@@ -233,6 +248,7 @@ _BEHAVIOUR = {
     "QTimer": _Timer,
     "QComboBox": _ComboBox,
     "QListWidget": _ListWidget,
+    "QListWidgetItem": _ListWidgetItem,
     "QRadioButton": _Button,
     "QCheckBox": _Button,
     "QPushButton": _Button,
