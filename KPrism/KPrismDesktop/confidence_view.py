@@ -23,6 +23,11 @@ class ConfidenceView:
         self._label.scaledContents = True
         self._run: SegmentPropagation | None = None
 
+    @property
+    def shown(self) -> SegmentPropagation | None:
+        """The propagation that is shown, or None."""
+        return self._run
+
     def show(self, run: SegmentPropagation | None) -> None:
         """Show how a propagation stands; None for nothing."""
         self._run = run

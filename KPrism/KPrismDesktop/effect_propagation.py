@@ -12,13 +12,15 @@ from KPrismDesktop.qt_pump import QtPump
 from KPrismDesktop.run_progress import advice
 from KPrismDesktop.scene_watch import SceneWatch
 from KPrismLib.errors import KPrismError
-from KPrismLogic.kept_propagations import KeptPropagations
+from KPrismLogic.kept_propagations import shared_propagations
 from KPrismLogic.runner import ThreadRunner
 from KPrismLogic.segment_propagation import SegmentPropagation
 from KPrismLogic.slice_engine import shared_engine
 from KPrismLogic.target import NoLongerWanted
 
 if TYPE_CHECKING:
+    import slicer
+
     from KPrismDesktop.active_editing import ActiveEditing
     from KPrismDesktop.propagation_options import PropagationOptions
     from KPrismLogic.labelmaps import Mask
@@ -40,7 +42,8 @@ class EffectPropagation:
         # Not the runner of clicks: cancelling drops all that a runner has.
         self._runner = ThreadRunner(QtPump())
         self._run: DesktopRun | None = None
-        self._runs = KeptPropagations(shared_engine().model)
+        self._runs = shared_propagations()
+        self._offered: slicer.vtkMRMLVolumeNode | None = None  # the volume of the slices to choose from
         self._watch = SceneWatch(self._forget_scene)
 
     @property
@@ -58,6 +61,7 @@ class EffectPropagation:
             return
         try:
             target = active.session.target(active.shown_view())
+            self._offered = target.volume
             self._options.slices.show(target.volume, target.plane)
         except KPrismError:
             self._options.show_plane("")
@@ -103,7 +107,7 @@ class EffectPropagation:
             shared_engine(),
             self._runner,
             functools.partial(self._on_progress, active, run),
-            functools.partial(self._on_finished, active),
+            functools.partial(self._on_finished, active, run),
         )
         self._options.allow(False)
         self._options.progress.show(True)
@@ -124,31 +128,40 @@ class EffectPropagation:
 
     def forget_what_is_gone(self) -> None:
         """Hold no propagation whose volume or segment is in no scene any more; a run ends by itself before."""
-        gone = [] if self.busy else self._runs.forget_what_is_gone()
-        if gone:
+        if self.busy:
+            return
+        self._runs.forget_what_is_gone()
+        shown = self._options.confidence.shown
+        if shown is not None and not self._runs.keeps(shown):
             self._options.confidence.show(None)
-        if any(run.target.volume.GetScene() is None for run in gone):
-            self._options.slices.forget()
+        if self._offered is not None and self._offered.GetScene() is None:
+            self._forget_slices()
+
+    def _forget_slices(self) -> None:
+        self._options.slices.forget()
+        self._offered = None
 
     def close(self) -> None:
         """Leave nothing behind."""
         self._watch.end()
         self.rest()
+        # Slicer may be about to end, and nobody else may be there who lets go of the nodes then.
         self._runs.clear()
-        self._options.slices.forget()
+        self._options.confidence.show(None)
+        self._forget_slices()
 
     def _forget_scene(self) -> None:
         self.forget_what_is_gone()
-        self._options.slices.forget()  # It may show a volume through which nothing was carried.
+        self._forget_slices()
 
     def _on_progress(self, active: ActiveEditing, run: SegmentPropagation, step: Step, done: int, count: int) -> None:
         run.note(step)
         self._options.confidence.show(run)
         active.say(self._options.progress.tell(step, done, count))
 
-    def _on_finished(self, active: ActiveEditing, sentence: str) -> None:
+    def _on_finished(self, active: ActiveEditing, run: SegmentPropagation, sentence: str) -> None:
         self._run = None
-        self._runs.ended()
+        self._runs.ended(run)
         self._options.progress.show(False)
         active.say(sentence)
         self.forget_what_is_gone()

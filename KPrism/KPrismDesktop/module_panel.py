@@ -20,7 +20,7 @@ from KPrismDesktop.slice_range import SliceRange
 from KPrismLib.errors import InvalidPrompt, KPrismError
 from KPrismLogic.classes_through_volume import ClassesThroughVolume
 from KPrismLogic.editor_undo import keep_state
-from KPrismLogic.kept_propagations import KeptPropagations
+from KPrismLogic.kept_propagations import shared_propagations
 from KPrismLogic.readiness import classes_of
 from KPrismLogic.runner import ThreadRunner
 from KPrismLogic.segment_editing import LogicEditor
@@ -51,7 +51,8 @@ class ModulePanel:
         self.widget.setMRMLScene(slicer.mrmlScene)
         self._runner = ThreadRunner(QtPump())
         self._run: DesktopRun | None = None
-        self._runs = KeptPropagations(logic.model)
+        self._runs = shared_propagations()
+        self._under_way: list[SegmentPropagation] = []  # of each segment that the run writes, the shown one last
         self._targets = PanelTargets(self.ui)
         self._note: Callable[[Step], None] = _forget  # takes up what the run that is under way writes
         self._model = ModelSection(self.ui, logic.engine, self._show_classes)
@@ -70,7 +71,7 @@ class ModulePanel:
         ui.volumeSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._show_range)
         self._show_classes()
         self._show_running(False)
-        self._show_confidence()
+        self._confidence.show(None)
         self.enter()
 
     @property
@@ -101,11 +102,13 @@ class ModulePanel:
         self._on_cancel()
         self._runs.clear()
         self._slices.forget()
-        self._show_confidence()
+        self._confidence.show(None)
 
     def _forget_what_is_gone(self) -> None:
-        if not self.busy and self._runs.forget_what_is_gone():
-            self._show_confidence()
+        if not self.busy:
+            self._runs.forget_what_is_gone()
+            shown = self._confidence.shown
+            self._confidence.show(shown if shown is not None and self._runs.keeps(shown) else self._runs.last)
 
     def _on_segment(self) -> None:
         """Segment the shown slice by the chosen class."""
@@ -127,11 +130,10 @@ class ModulePanel:
                 )
                 first, last = self._slices.chosen(run.stack)
                 run.check_open(first, last)
-                self._runs.keep(run, geometry)
+                self._keep([run], geometry, run.note)
             pieces = run.through(first, last, learn=self.ui.learnCheckBox.checked)
-            count, self._note = last - first + 1, run.note
+            count = last - first + 1
             self._begin().through_volume(target, run.stack, pieces, count, run.record, advise=lambda: advice(run))
-            self._show_confidence()
 
     def _on_class_volume(self) -> None:
         """Segment every slice of the range by the chosen class, and by those that are chosen besides."""
@@ -150,27 +152,37 @@ class ModulePanel:
                 [one.segment_id for one in targets],
                 every_piece=self.ui.everyPieceCheckBox.checked,
             )
-            runs = self._keep_classes(targets)
+            record = self._keep_classes(targets)
             pieces = functools.partial(run.pieces, first=first, last=last)
-            self._begin().through_volume(target, stack, pieces, last - first + 1, runs[-1].record)
-            self._show_confidence()
+            self._begin().through_volume(target, stack, pieces, last - first + 1, record)
 
-    def _keep_classes(self, targets: Sequence[Target]) -> list[SegmentPropagation]:
-        """For each target what a run of its class will have written, so that the user corrects it and goes on there."""
+    def _keep_classes(self, targets: Sequence[Target]) -> WrittenSlices:
+        """Take up for each target what the run of its class writes, so that the user corrects it and goes on there."""
         record = WrittenSlices()
         runs = [SegmentPropagation(one, accept=False, record=record) for one in targets]
-        with _panel_editor(targets[-1]) as editor:
-            geometry = editor.geometry()
-            for run in runs:
-                run.go_over_to(geometry)
-                self._runs.keep(run, geometry)
 
         def note(step: Step) -> None:
             for run in runs:
                 run.note_class(step)
 
-        self._note = note
-        return runs
+        with _panel_editor(targets[-1]) as editor:
+            geometry = editor.geometry()
+            for run in runs:
+                run.go_over_to(geometry)
+            self._keep(runs, geometry, note)
+        return record
+
+    def _keep(
+        self,
+        runs: list[SegmentPropagation],
+        geometry: slicer.vtkOrientedImageData | None,
+        note: Callable[[Step], None],
+    ) -> None:
+        """What the run that begins now writes is taken up by ``note``; of ``runs`` the last one is shown."""
+        self._under_way, self._note = runs, note
+        for run in runs:
+            self._runs.keep(run, geometry)
+        self._confidence.show(runs[-1])
 
     def _on_cancel(self) -> None:
         if self._run is not None:
@@ -195,19 +207,19 @@ class ModulePanel:
     def _on_progress(self, step: Step, done: int, count: int) -> None:
         self._say(self._progress.tell(step, done, count))
         self._note(step)
-        self._show_confidence()
+        self._confidence.show(self._confidence.shown)
 
     def _on_finished(self, sentence: str) -> None:
         if self._run is not None and self._run.fruitless:
             self._targets.remove_made()
         self._targets.keep_made()
-        self._run, self._note = None, _forget
-        self._runs.ended()
+        for run in self._under_way:
+            self._runs.ended(run)
+        self._run, self._note, self._under_way = None, _forget, []
         self._show_running(False)
         self._say(sentence)
         self._model.show()
-        self._runs.forget_what_is_gone()
-        self._show_confidence()
+        self._forget_what_is_gone()
 
     def _class_name(self) -> str:
         class_name = str(self.ui.classBox.currentText)
@@ -236,9 +248,6 @@ class ModulePanel:
         self.ui.besidesList.clear()
         for name in names:
             self.ui.besidesList.addItem(name)
-
-    def _show_confidence(self) -> None:
-        self._confidence.show(self._runs.last)
 
     def _show_running(self, running: bool) -> None:
         self._progress.show(running)

@@ -1,10 +1,12 @@
-"""The propagations that an editor began, so that each goes on where it was left, whatever came in between."""
+"""The propagations that editors began, so that each goes on where it was left, whatever came in between."""
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 from KPrismLib.errors import KPrismError
+from KPrismLogic.model import shared_model
 from KPrismLogic.slice_source import content_key
 
 if TYPE_CHECKING:
@@ -34,7 +36,8 @@ class KeptPropagations:
 
     def __init__(self, model: Model) -> None:
         self._runs: list[SegmentPropagation] = []
-        self._beside: list[SegmentPropagation] = []  # whose slices the run that is under way may change
+        # Of each run that is under way, those whose slices it may change.
+        self._beside: dict[SegmentPropagation, list[SegmentPropagation]] = {}
         model.when_replaced(self._forget_model)
 
     @property
@@ -46,8 +49,12 @@ class KeptPropagations:
         """The one that goes on with a target, or None."""
         return next((run for run in reversed(self._runs) if run.fits(target)), None)
 
+    def keeps(self, run: SegmentPropagation) -> bool:
+        """Whether one is kept."""
+        return run in self._runs
+
     def keep(self, run: SegmentPropagation, geometry: slicer.vtkOrientedImageData | None = None) -> None:
-        """Keep one, new or known, as the last, which runs next: :meth:`ended` is to be called at its end.
+        """Keep one, new or known, as the last, which runs next: :meth:`ended` is to be called with it at its end.
 
         One that was kept of the same slices and segment is forgotten.
 
@@ -60,41 +67,45 @@ class KeptPropagations:
         """
         self.forget_what_is_gone()
         ours = run.target.segmentation
-        self._beside = [one for one in self._runs if one is not run and one.target.segmentation is ours]
-        for other in self._beside:
+        self._beside[run] = [one for one in self._runs if one is not run and one.target.segmentation is ours]
+        for other in self._beside[run]:
             other.accept_changed(geometry)
             other.go_over_to(geometry)
         earlier = [one for one in self._runs if one is not run]
         _forget_model(earlier)
         self._runs = [*(one for one in earlier if not one.fits(run.target)), run][-_KEPT:]
 
-    def ended(self) -> None:
-        """The last one's run is at an end, whatever that was: what it made of others' slices is no correction."""
+    def ended(self, run: SegmentPropagation) -> None:
+        """A run is at an end, whatever that was: what it made of others' slices is no correction."""
         self.forget_what_is_gone()
-        for other in self._beside:
+        for other in self._beside.pop(run, []):
             if other in self._runs:
                 other.take_as_written()
-        self._beside = []
 
     def found(self, target: Target, voxels: SliceVoxels, content: Mask) -> bool:
         """Whether what a segment holds in some voxels is what one of them left there."""
         ours = [run for run in self._runs if run.target.place[1:] == target.place[1:]]
         return any(run.record.is_free(voxels, target.segment_id, content) for run in ours)
 
-    def forget_what_is_gone(self) -> list[SegmentPropagation]:
-        """Keep none whose volume, segmentation or segment is gone, or whose volume has other voxels; -> these."""
+    def forget_what_is_gone(self) -> None:
+        """Keep none whose volume, segmentation or segment is gone, or whose volume has other voxels."""
         gone = [run for run in self._runs if not _lives(run)]
         self._runs = [run for run in self._runs if run not in gone]
         _forget_model(gone)
-        return gone
 
     def clear(self) -> None:
         """Keep none."""
         _forget_model(self._runs)
-        self._runs, self._beside = [], []
+        self._runs, self._beside = [], {}
 
     def _forget_model(self) -> None:
         _forget_model(self._runs)
+
+
+@functools.cache
+def shared_propagations() -> KeptPropagations:
+    """Those of all editors and the panel: what one began, and a class found, is corrected and carried on in another."""
+    return KeptPropagations(shared_model())
 
 
 def _forget_model(runs: Iterable[SegmentPropagation]) -> None:

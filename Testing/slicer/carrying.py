@@ -1,5 +1,8 @@
 """Runs of a propagation through the volume of a bench: at once, or beside the main thread as the panel makes them."""
 
+import functools
+
+from KPrismLogic.classes_through_volume import ClassesThroughVolume
 from KPrismLogic.lesson import Lesson
 from KPrismLogic.runner import DirectRunner, ThreadRunner
 from KPrismLogic.segment_propagation import SegmentPropagation
@@ -29,6 +32,29 @@ def propagate(bench, run, after_slice=lambda: None):
     ).start(run.through(0, len(run.stack) - 1))
     (end,) = ends
     return end
+
+
+def find_class(bench, run, cls):
+    """Write the segment of ``run`` by a class in all slices, which that run takes up."""
+    classes = ClassesThroughVolume(run.stack, bench.segmentation, [cls], [run.target.segment_id])
+    ends = []
+
+    def on_step(step, _):
+        run.note_class(step)
+        return True
+
+    VolumeRun(
+        bench.editor,
+        bench.engine,
+        DirectRunner(),
+        bench.volume,
+        bench.segmentation,
+        run.stack,
+        record=run.record,
+        progress=on_step,
+        finished=ends.append,
+    ).start(functools.partial(classes.pieces, first=0, last=len(run.stack) - 1))
+    assert ends == [None]
 
 
 class Session:

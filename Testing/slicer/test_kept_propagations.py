@@ -37,7 +37,7 @@ def _go_on(bench, kept, segment_id="Liver", kind="axial", k=6, *, keep_drawn=Tru
     run = SegmentPropagation.continued(kept.of(target), target, geometry, keep_drawn=keep_drawn)
     kept.keep(run, geometry)
     assert propagate(bench, run) is None
-    kept.ended()
+    kept.ended(run)
     return run
 
 
@@ -151,7 +151,8 @@ def test_what_is_gone_is_forgotten(bench, kept, gone):
         bench.volume.GetImageData().GetPointData().GetScalars().Modified()
     elif gone != "nothing":
         bench.volume.GetScene().RemoveNode(getattr(bench, gone))
-    assert kept.forget_what_is_gone() == ([] if gone == "nothing" else [run])
+    kept.forget_what_is_gone()
+    assert kept.keeps(run) == (gone == "nothing")
     assert kept.last is (run if gone == "nothing" else None)
 
 

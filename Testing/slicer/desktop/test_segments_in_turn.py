@@ -7,9 +7,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from KPrismLogic.kept_propagations import shared_propagations
 from KPrismLogic.model import shared_model
-from Testing.slicer.desktop.strict_effect import height_of, settle, show_layer, widget_named, work_in, written
-from Testing.slicer.scenes import draw_layers, fill
+from KPrismLogic.segment_propagation import SegmentPropagation
+from KPrismLogic.slice_plane import SlicePlane
+from KPrismLogic.written_slices import WrittenSlices
+from Testing.slicer.carrying import find_class
+from Testing.slicer.desktop.strict_effect import height_of, settle, show_layer, widget_named, work_in, written, xy_of
+from Testing.slicer.scenes import LIVER, draw_layers, fill
 
 pytestmark = pytest.mark.usefixtures("flood_propagation")
 
@@ -88,6 +93,38 @@ def test_in_the_panel_another_plane_corrects_nothing(panel, monkeypatch):
             settle()
     assert panel.widget.panel._runs.last.accepted == (7,)
     panel.widget.cleanup()
+
+
+def test_the_effect_carries_on_what_a_class_found_in_the_panel(desktop, effect):
+    bench = desktop.bench
+    target = bench.target(SlicePlane.of_volume(bench.volume, "axial"))
+    by_class = SegmentPropagation(target, accept=False, record=WrittenSlices())
+    by_class.go_over_to(bench.editor.geometry())
+    shared_propagations().keep(by_class, bench.editor.geometry())
+    find_class(bench, by_class, "liver")
+    shared_propagations().ended(by_class)
+    corrected = _correct(bench, 4)
+    show_layer(desktop, effect, 6)
+    assert widget_named("KPrismConfidence").visible
+    _press()
+    run = effect.self()._propagation._runs.last
+    assert run is by_class
+    assert run.accepted == (4, 6)
+    assert np.array_equal(written(desktop)[4], corrected[4])
+    assert np.array_equal(written(desktop)[5:], LIVER[5:])
+
+
+def test_a_click_refines_what_a_class_found_as_the_models_own(desktop, effect):
+    bench = desktop.bench
+    target = bench.target(SlicePlane.of_volume(bench.volume, "axial"))
+    by_class = SegmentPropagation(target, accept=False, record=WrittenSlices())
+    shared_propagations().keep(by_class, bench.editor.geometry())
+    find_class(bench, by_class, "liver")
+    shared_propagations().ended(by_class)
+    show_layer(desktop, effect, 6)
+    desktop.click(effect, xy_of(desktop, 14, 6, 6))
+    settle()
+    assert shared_model().predictor().began_with == ["found"]
 
 
 def test_a_press_that_starts_nothing_replaces_nothing(desktop, effect):
