@@ -57,13 +57,21 @@ def award(claims: Sequence[Claim], classes: int, least: float) -> list[Claim]:
     return _continued(held, claims)
 
 
-def paint(claims: Sequence[Claim], shape: tuple[int, int]) -> NDArray[np.uint8]:
-    """Label map of a slice, uint8 (rows, columns): claim ``n`` as label ``n + 1``; the most probable wins a pixel."""
-    labels, best = np.zeros(shape, np.uint8), np.zeros(shape, np.uint8)
+def paint(claims: Sequence[Claim], first: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Label map of a slice, uint8 (rows, columns): class ``n`` as label ``n + 1``.
+
+    Args:
+        claims: those of the slice that hold.
+        first: the label map before; a pixel stays what it was if that class still has a claim to it. Of the others
+            the most probable claim wins.
+    """
+    labels, best = np.zeros_like(first), np.zeros_like(first)
     for claim in sorted(claims, key=lambda claim: claim.cls):
-        wins = claim.probability > best[claim.box]
+        was_ours = (first[claim.box] == claim.cls + 1) & (claim.probability > 0)
+        probability = np.where(was_ours, np.uint8(255), np.minimum(claim.probability, 254))
+        wins = probability > best[claim.box]
         labels[claim.box][wins] = claim.cls + 1
-        best[claim.box][wins] = claim.probability[wins]
+        best[claim.box][wins] = probability[wins]
     return labels
 
 

@@ -13,7 +13,7 @@ from scipy import ndimage
 _TOUCHING = np.ones((3, 3), dtype=bool)
 
 #: Pieces that are smaller than this share of their class's mask in the slice are specks.
-SPECK = 0.05
+SPECK = 0.01
 
 #: A structure of promise 1 is trusted twice as much as one of the same size with promise ``0.5 ** (1 / 40)`` = .983.
 _TRUST = 40

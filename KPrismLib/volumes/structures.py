@@ -16,6 +16,9 @@ from KPrismLib.volumes.claims import Claim
 #: Claims of neighbouring slices, or of two classes in one slice, mean the same above this Dice.
 SAME = 0.6
 
+#: In favour of links between neighbours: over a slice that misses the structure, claims of a class must agree more.
+_OVER_A_GAP = 0.8
+
 #: Claims of different classes for one structure agree at least so much in each slice.
 _AGREED = 0.4
 
@@ -73,13 +76,15 @@ def _links(claims: Sequence[Claim]) -> list[tuple[int, int, float]]:
     slices = by_slice(claims)
     links = []
     for index, here in slices.items():
-        for others, in_slice in ((here, True), (slices.get(index + 1, []), False)):
+        for distance, favour in enumerate((1, 1, _OVER_A_GAP)):
+            others = slices.get(index + distance, [])
             for one, two in touching(here, others):
                 first, second = here[one], others[two]
-                if in_slice and (one >= two or first.cls == second.cls):
+                alike = first.cls == second.cls
+                if (one >= two or alike) if distance == 0 else (distance == 2 and not alike):
                     continue
-                similarity = first.overlap(second)
-                if not in_slice and first.cls != second.cls:
+                similarity = favour * first.overlap(second)
+                if distance and not alike:
                     similarity *= _ANOTHER_CLASS
                 if similarity > SAME:
                     links.append((place[id(first)], place[id(second)], similarity))

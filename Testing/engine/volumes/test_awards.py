@@ -100,6 +100,29 @@ def test_nothing_is_awarded_where_nothing_is_claimed() -> None:
     assert _held([claim(0, SPLEEN, (0, 2), (0, 2), 0.75)]) == set()
 
 
+def test_a_structure_is_continued_both_ways_and_the_surest_first() -> None:
+    """Two claims to one place: the surer one is held, which closes the place to the other."""
+    claims = [
+        claim(3, SPLEEN, (0, 10), (0, 13), 0.98),
+        claim(3, KIDNEY, (0, 10), (10, 23), 0.98),
+        claim(4, SPLEEN, (0, 6), (6, 15), 0.74),
+        claim(4, KIDNEY, (0, 6), (7, 16), 0.79),
+        claim(2, SPLEEN, (0, 6), (6, 15), 0.79),
+        claim(2, KIDNEY, (0, 6), (7, 16), 0.74),
+    ]
+    assert _held(claims) == {0, 1, 3, 4}
+    assert _held(claims[:2] + claims[3:1:-1] + claims[4:]) == {0, 1, 2, 4}  # the same, in another order
+
+
+def test_a_pixel_stays_with_the_class_that_had_it_if_that_still_claims_it() -> None:
+    """Probabilities that claims round alike do not matter."""
+    one, two = claim(0, SPLEEN, (0, 2), (0, 4)), claim(0, KIDNEY, (0, 2), (0, 4))
+    one.probability[:] = two.probability[:] = 255
+    first = np.array([[2, 2, 1, 0], [2, 1, 1, 3]], np.uint8)
+    np.testing.assert_array_equal(paint([one, two], first), [[2, 2, 1, 1], [2, 1, 1, 1]])
+    np.testing.assert_array_equal(paint([two], first), np.full((2, 4), 2))
+
+
 def test_a_pixel_goes_to_the_most_probable_claim() -> None:
     one, two = claim(0, KIDNEY, (0, 4), (0, 4)), claim(0, SPLEEN, (2, 6), (2, 6))
     two.probability[:1] = 250  # surer than the kidney in its first row only
@@ -110,6 +133,7 @@ def test_a_pixel_goes_to_the_most_probable_claim() -> None:
     expected[5, 5] = 0
     expected[0:4, 0:4] = 2
     expected[2, 2:4] = 1
-    np.testing.assert_array_equal(paint([one, two], (6, 6)), expected)
-    np.testing.assert_array_equal(paint([two, one], (6, 6)), expected)
-    assert not paint([], (3, 5)).any()
+    before = np.zeros((6, 6), np.uint8)
+    np.testing.assert_array_equal(paint([one, two], before), expected)
+    np.testing.assert_array_equal(paint([two, one], before), expected)
+    assert not paint([], np.ones((3, 5), np.uint8)).any()

@@ -43,14 +43,14 @@ def test_each_class_has_a_claim_for_every_piece_of_its_mask() -> None:
 
 
 def test_specks_and_masks_that_promise_too_little_claim_nothing() -> None:
-    probability = np.zeros((2, 12, 12), np.float32)
-    probability[0, :8, :5] = 0.9
-    probability[0, 10, 10:12] = 0.9  # 2 of 42 pixels
+    probability = np.zeros((2, 16, 16), np.float32)
+    probability[0, :11, :10] = 0.9
+    probability[0, 14, 14] = 0.9  # 1 of 111 pixels
     probability[1, 3:6, 3:6] = 0.6  # promises 0.75
-    assert [claim.area for claim in _claims(0, probability, least=0.8)] == [40]
-    assert [claim.area for claim in _claims(0, probability, least=0.7)] == [40, 9]
-    probability[0, 11, 10] = 0.9  # 3 of 43
-    assert [claim.area for claim in _claims(0, probability, least=0.8)] == [40, 3]
+    assert [claim.area for claim in _claims(0, probability, least=0.8)] == [110]
+    assert [claim.area for claim in _claims(0, probability, least=0.7)] == [110, 9]
+    probability[0, 15, 14] = 0.9  # 2 of 112
+    assert [claim.area for claim in _claims(0, probability, least=0.8)] == [110, 2]
 
 
 def test_trust_is_twice_as_much_at_a_promise_of_1_as_at_one_of_983() -> None:
