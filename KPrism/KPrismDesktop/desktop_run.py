@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from typing import TYPE_CHECKING
 
@@ -76,7 +76,7 @@ class DesktopRun:
         stack: SliceStack,
         pieces: Pieces,
         count: int,
-        record: WrittenSlices | None = None,
+        records: Mapping[str, WrittenSlices] | None = None,
         *,
         advise: Callable[[], str] = lambda: "",
     ) -> None:
@@ -87,7 +87,7 @@ class DesktopRun:
             stack: the slices.
             pieces: what to write.
             count: how many slices there will be at most.
-            record: what earlier runs wrote.
+            records: what earlier runs wrote of each segment, by its ID.
             advise: asked at the end of a run that came to its end for what the user could do better, or "".
 
         Raises:
@@ -118,7 +118,7 @@ class DesktopRun:
             target.volume,
             target.segmentation,
             stack,
-            record=record,
+            records=records,
             progress=on_step,
             finished=on_end,
         )

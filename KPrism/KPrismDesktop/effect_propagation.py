@@ -11,8 +11,8 @@ from KPrismDesktop.effect_editor import EffectEditor
 from KPrismDesktop.qt_pump import QtPump
 from KPrismDesktop.run_progress import advice
 from KPrismDesktop.scene_watch import SceneWatch
+from KPrismDesktop.shared_propagations import shared_propagations
 from KPrismLib.errors import KPrismError
-from KPrismLogic.kept_propagations import shared_propagations
 from KPrismLogic.runner import ThreadRunner
 from KPrismLogic.segment_propagation import SegmentPropagation
 from KPrismLogic.slice_engine import shared_engine
@@ -42,7 +42,7 @@ class EffectPropagation:
         # Not the runner of clicks: cancelling drops all that a runner has.
         self._runner = ThreadRunner(QtPump())
         self._run: DesktopRun | None = None
-        self._runs = shared_propagations()
+        self._runs = shared_propagations().join(self)
         self._offered: slicer.vtkMRMLVolumeNode | None = None  # the volume of the slices to choose from
         self._watch = SceneWatch(self._forget_scene)
 
@@ -100,7 +100,7 @@ class EffectPropagation:
         run.class_name = class_name
         first, last = self._options.slices.chosen(run.stack)
         run.check_open(first, last)
-        self._runs.keep(run, geometry)
+        self._runs.keep(run, geometry=geometry)
         pieces = run.through(first, last, learn=self._options.learn.checked)
         self._run = DesktopRun(
             lambda _: nullcontext(editor),
@@ -113,7 +113,7 @@ class EffectPropagation:
         self._options.progress.show(True)
         self._options.confidence.show(run)
         active.say("propagating …")
-        self._run.through_volume(target, run.stack, pieces, last - first + 1, run.record, advise=lambda: advice(run))
+        self._run.through_volume(target, run.stack, pieces, last - first + 1, run.records, advise=lambda: advice(run))
 
     def cancel(self) -> None:
         """End the run now; what is written stays."""
@@ -145,8 +145,7 @@ class EffectPropagation:
         """Leave nothing behind."""
         self._watch.end()
         self.rest()
-        # Slicer may be about to end, and nobody else may be there who lets go of the nodes then.
-        self._runs.clear()
+        shared_propagations().leave(self)
         self._options.confidence.show(None)
         self._forget_slices()
 

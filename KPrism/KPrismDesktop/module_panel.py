@@ -16,11 +16,11 @@ from KPrismDesktop.panel_targets import PanelTargets
 from KPrismDesktop.qt_pump import QtPump
 from KPrismDesktop.run_progress import RunProgress, advice
 from KPrismDesktop.scene_link import SceneLink
+from KPrismDesktop.shared_propagations import shared_propagations
 from KPrismDesktop.slice_range import SliceRange
 from KPrismLib.errors import InvalidPrompt, KPrismError
 from KPrismLogic.classes_through_volume import ClassesThroughVolume
 from KPrismLogic.editor_undo import keep_state
-from KPrismLogic.kept_propagations import shared_propagations
 from KPrismLogic.readiness import classes_of
 from KPrismLogic.runner import ThreadRunner
 from KPrismLogic.segment_editing import LogicEditor
@@ -51,8 +51,8 @@ class ModulePanel:
         self.widget.setMRMLScene(slicer.mrmlScene)
         self._runner = ThreadRunner(QtPump())
         self._run: DesktopRun | None = None
-        self._runs = shared_propagations()
-        self._under_way: list[SegmentPropagation] = []  # of each segment that the run writes, the shown one last
+        self._runs = shared_propagations().join(self)
+        self._last: SegmentPropagation | None = None  # of those that were kept for the run that is under way
         self._targets = PanelTargets(self.ui)
         self._note: Callable[[Step], None] = _forget  # takes up what the run that is under way writes
         self._model = ModelSection(self.ui, logic.engine, self._show_classes)
@@ -69,9 +69,15 @@ class ModulePanel:
         ui.cancelButton.connect("clicked()", self._on_cancel)
         ui.planeBox.connect("currentIndexChanged(int)", self._show_range)
         ui.volumeSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._show_range)
+        for signal, widget in (
+            ("currentIndexChanged(int)", ui.planeBox),
+            ("currentNodeChanged(vtkMRMLNode*)", ui.volumeSelector),
+            ("currentNodeChanged(vtkMRMLNode*)", ui.segmentationSelector),
+            ("textChanged(QString)", ui.segmentEdit),
+        ):
+            widget.connect(signal, self._show_confidence)
         self._show_classes()
         self._show_running(False)
-        self._confidence.show(None)
         self.enter()
 
     @property
@@ -94,6 +100,8 @@ class ModulePanel:
     def close(self) -> None:
         """Leave nothing behind."""
         self._on_cancel()
+        shared_propagations().leave(self)
+        self._confidence.show(None)
         self._scene.close()
         self._model.close()
         self._runner.close()
@@ -107,8 +115,13 @@ class ModulePanel:
     def _forget_what_is_gone(self) -> None:
         if not self.busy:
             self._runs.forget_what_is_gone()
-            shown = self._confidence.shown
-            self._confidence.show(shown if shown is not None and self._runs.keeps(shown) else self._runs.last)
+            self._show_confidence()
+
+    def _show_confidence(self, *_: Any) -> None:
+        """How sure the model was along the slices of the chosen segment, or is while a run is under way."""
+        if not self.busy:
+            target = self._targets.existing()
+            self._confidence.show(None if target is None else self._runs.of(target))
 
     def _on_segment(self) -> None:
         """Segment the shown slice by the chosen class."""
@@ -133,7 +146,7 @@ class ModulePanel:
                 self._keep([run], geometry, run.note)
             pieces = run.through(first, last, learn=self.ui.learnCheckBox.checked)
             count = last - first + 1
-            self._begin().through_volume(target, run.stack, pieces, count, run.record, advise=lambda: advice(run))
+            self._begin().through_volume(target, run.stack, pieces, count, run.records, advise=lambda: advice(run))
 
     def _on_class_volume(self) -> None:
         """Segment every slice of the range by the chosen class, and by those that are chosen besides."""
@@ -152,25 +165,25 @@ class ModulePanel:
                 [one.segment_id for one in targets],
                 every_piece=self.ui.everyPieceCheckBox.checked,
             )
-            record = self._keep_classes(targets)
+            records = self._keep_classes(targets, [*others, class_name])
             pieces = functools.partial(run.pieces, first=first, last=last)
-            self._begin().through_volume(target, stack, pieces, last - first + 1, record)
+            self._begin().through_volume(target, stack, pieces, last - first + 1, records)
 
-    def _keep_classes(self, targets: Sequence[Target]) -> WrittenSlices:
+    def _keep_classes(self, targets: Sequence[Target], names: Sequence[str]) -> dict[str, WrittenSlices]:
         """Take up for each target what the run of its class writes, so that the user corrects it and goes on there."""
-        record = WrittenSlices()
-        runs = [SegmentPropagation(one, accept=False, record=record) for one in targets]
-
-        def note(step: Step) -> None:
-            for run in runs:
-                run.note_class(step)
-
         with _panel_editor(targets[-1]) as editor:
             geometry = editor.geometry()
-            for run in runs:
-                run.go_over_to(geometry)
+            runs = [
+                SegmentPropagation.before_class(self._runs.of(target), target, name, geometry)
+                for target, name in zip(targets, names, strict=True)
+            ]
+
+            def note(step: Step) -> None:
+                for run in runs:
+                    run.note_class(step)
+
             self._keep(runs, geometry, note)
-        return record
+        return {segment_id: record for run in runs for segment_id, record in run.records.items()}
 
     def _keep(
         self,
@@ -179,9 +192,8 @@ class ModulePanel:
         note: Callable[[Step], None],
     ) -> None:
         """What the run that begins now writes is taken up by ``note``; of ``runs`` the last one is shown."""
-        self._under_way, self._note = runs, note
-        for run in runs:
-            self._runs.keep(run, geometry)
+        self._runs.keep(*runs, geometry=geometry)
+        self._last, self._note = runs[-1], note
         self._confidence.show(runs[-1])
 
     def _on_cancel(self) -> None:
@@ -213,9 +225,9 @@ class ModulePanel:
         if self._run is not None and self._run.fruitless:
             self._targets.remove_made()
         self._targets.keep_made()
-        for run in self._under_way:
-            self._runs.ended(run)
-        self._run, self._note, self._under_way = None, _forget, []
+        if self._last is not None:
+            self._runs.ended(self._last)
+        self._run, self._note, self._last = None, _forget, None
         self._show_running(False)
         self._say(sentence)
         self._model.show()

@@ -50,6 +50,13 @@ class PanelTargets:
             raise InvalidReference(f"{segmentation.GetName()} has no segment {name}; segment it in one slice first.")
         return self._with_segment(volume, segmentation, name, new, plane)
 
+    def existing(self) -> Target | None:
+        """As :meth:`chosen`, without looking whether it can be edited; None where something is missing."""
+        plane, volume = self._plane(), self._ui.volumeSelector.currentNode()
+        segmentation = self._ui.segmentationSelector.currentNode()
+        segment_id = None if segmentation is None else segment_named(segmentation, self._ui.segmentEdit.text.strip())
+        return None if plane is None or segment_id is None else Target(volume, segmentation, segment_id, plane)
+
     def of_class(self, target: Target, class_name: str) -> Target:
         """The same place for another class, whose segment has its name and is made where there is none.
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING
 
 from KPrismLib.errors import KPrismError
-from KPrismLogic.model import shared_model
 from KPrismLogic.slice_source import content_key
 
 if TYPE_CHECKING:
@@ -20,8 +18,9 @@ if TYPE_CHECKING:
     from KPrismLogic.slice_voxels import SliceVoxels
     from KPrismLogic.target import Target
 
-#: What each remembers of its slices takes a few megabytes, once it holds nothing of the model.
-_KEPT = 16
+#: So many besides those that a run writes; what each remembers of its slices takes a few megabytes, once it holds
+#: nothing of the model.
+_KEPT = 15
 
 
 class KeptPropagations:
@@ -53,32 +52,34 @@ class KeptPropagations:
         """Whether one is kept."""
         return run in self._runs
 
-    def keep(self, run: SegmentPropagation, geometry: slicer.vtkOrientedImageData | None = None) -> None:
-        """Keep one, new or known, as the last, which runs next: :meth:`ended` is to be called with it at its end.
+    def keep(self, *runs: SegmentPropagation, geometry: slicer.vtkOrientedImageData | None = None) -> None:
+        """Keep some, new or known, as the last, which one run writes next: :meth:`ended` is to be called at its end.
 
-        One that was kept of the same slices and segment is forgotten.
-
-        It may change what the others wrote, in other planes or where its segment takes voxels from theirs; so they
+        It may change what the others wrote, in other planes or where a segment takes voxels from theirs; so they
         take up now what the user corrected, which could not be told from that later.
 
         Args:
-            run: the one.
-            geometry: the grid on which its segmentation is edited; None changes nothing in the others.
+            runs: of segments of one segmentation.
+            geometry: the grid on which that is edited; None changes nothing in the others.
         """
         self.forget_what_is_gone()
-        ours = run.target.segmentation
-        self._beside[run] = [one for one in self._runs if one is not run and one.target.segmentation is ours]
-        for other in self._beside[run]:
+        earlier = [one for one in self._runs if one not in runs]
+        beside = [one for one in earlier if one.target.segmentation is runs[-1].target.segmentation]
+        for other in beside:
             other.accept_changed(geometry)
             other.go_over_to(geometry)
-        earlier = [one for one in self._runs if one is not run]
+        self._beside[runs[-1]] = beside
         _forget_model(earlier)
-        self._runs = [*(one for one in earlier if not one.fits(run.target)), run][-_KEPT:]
+        self._runs = [*earlier[-_KEPT:], *runs]
 
-    def ended(self, run: SegmentPropagation) -> None:
-        """A run is at an end, whatever that was: what it made of others' slices is no correction."""
+    def ended(self, last: SegmentPropagation) -> None:
+        """A run is at an end, whatever that was: what it made of others' slices is no correction.
+
+        Args:
+            last: of those that it wrote, which were kept together.
+        """
         self.forget_what_is_gone()
-        for other in self._beside.pop(run, []):
+        for other in self._beside.pop(last, []):
             if other in self._runs:
                 other.take_as_written()
 
@@ -100,12 +101,6 @@ class KeptPropagations:
 
     def _forget_model(self) -> None:
         _forget_model(self._runs)
-
-
-@functools.cache
-def shared_propagations() -> KeptPropagations:
-    """Those of all editors and the panel: what one began, and a class found, is corrected and carried on in another."""
-    return KeptPropagations(shared_model())
 
 
 def _forget_model(runs: Iterable[SegmentPropagation]) -> None:

@@ -32,21 +32,21 @@ class SegmentExamples:
     Args:
         target: volume, segment, and a plane of the stack.
         accept: the segment in this plane.
-        record: what is written by every run, to share with other segments that one run writes; None for one's own.
 
     Raises:
         InvalidReference: the segment is not in the slice.
         InvalidImage, GeometryMismatch: as :meth:`SliceStack.through`.
     """
 
-    def __init__(self, target: Target, *, accept: bool = True, record: WrittenSlices | None = None) -> None:
+    def __init__(self, target: Target, *, accept: bool = True) -> None:
         self.target = target
         self.stack = SliceStack.through(target.volume, target.plane)
         self._accepted = AcceptedSlices()
         self._confidence: dict[int, float] = {}
         self._areas: dict[int, int] = {}
+        self._by_class: set[int] = set()  # the slices that a run of a class wrote last, or found empty
         #: What is written, for every run.
-        self.record = WrittenSlices() if record is None else record
+        self.record = WrittenSlices()
         self._grid: slicer.vtkOrientedImageData | None = None  # that the record knows
         self._name = ""  # of the segment, when a slice was accepted last
         if accept:
@@ -61,6 +61,11 @@ class SegmentExamples:
     def confidence(self) -> Mapping[int, float]:
         """Confidence in [0, 1] of every slice that was written, by its number in the stack."""
         return MappingProxyType(self._confidence)
+
+    @property
+    def records(self) -> Mapping[str, WrittenSlices]:
+        """What is written, by the segment's ID."""
+        return {self.target.segment_id: self.record}
 
     def fits(self, target: Target) -> bool:
         """Whether a target means this segment in this stack, and the volume is still what it was."""
@@ -112,7 +117,7 @@ class SegmentExamples:
         geometry = self._grid_before(geometry) or geometry
         layers = {
             index: layers_in(self.stack.image(index), segmentation, geometry, self.stack.step)
-            for index in sorted({*self.accepted, *self._confidence})
+            for index in sorted({*self.accepted, *self._confidence, *self._by_class})
         }
         written = [one for slices in layers.values() for one in slices]
         changed, undone = self.record.told_apart(
@@ -123,7 +128,7 @@ class SegmentExamples:
             if index in self._accepted or mine:
                 self._look_again(index, mine, back, geometry)
             elif back:
-                self._confidence.pop(index)
+                self._confidence.pop(index, None)
 
     def go_over_to(self, geometry: slicer.vtkOrientedImageData | None) -> None:
         """Slices are written on this grid from now on; to be called after :meth:`accept_changed`.
@@ -158,9 +163,20 @@ class SegmentExamples:
         segmentation, segment_id = self.target.segmentation, self.target.segment_id
         if self._grid is None:
             return
-        for index in self._confidence:
+        for index in {*self._confidence, *self._by_class}:
             layers = layers_in(self.stack.image(index), segmentation, self._grid, self.stack.step)
             self._record_as_it_is((one, one.read(segmentation, segment_id)) for one in layers)
+
+    def keep_accepted(self, geometry: slicer.vtkOrientedImageData | None) -> None:
+        """A run of a class is to leave the accepted slices alone.
+
+        Args:
+            geometry: the grid on which the segment is edited; None changes nothing.
+        """
+        if geometry is not None:
+            for index in self.accepted:
+                for voxels in layers_in(self.stack.image(index), self.target.segmentation, geometry, self.stack.step):
+                    self.record.keep(voxels, self.target.segment_id)
 
     def accept_drawn(self, geometry: slicer.vtkOrientedImageData | None) -> None:
         """Vouch for the slices that hold the segment already and that no run of this propagation wrote.

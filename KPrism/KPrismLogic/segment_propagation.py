@@ -19,20 +19,18 @@ if TYPE_CHECKING:
     from KPrismLogic.slice_plane import SlicePlane
     from KPrismLogic.target import Target
     from KPrismLogic.volume_work import Pieces, Step
-    from KPrismLogic.written_slices import WrittenSlices
 
 
 class SegmentPropagation(SegmentExamples):
     """Accept slices, let a :class:`~KPrismLogic.volume_run.VolumeRun` go :meth:`through`, correct, accept, go on.
 
-    A correction computes again only what depends on it. Where a run of a class was first, what it found and nobody
+    A correction computes again only what depends on it. Where a run of a class was before, what it found and nobody
     changed is no example, and stays where the propagation does not reach it. Arguments and errors are those of
     :class:`~KPrismLogic.segment_examples.SegmentExamples`.
     """
 
-    def __init__(self, target: Target, *, accept: bool = True, record: WrittenSlices | None = None) -> None:
-        super().__init__(target, accept=accept, record=record)
-        self._by_class: set[int] = set()  # the slices that a run of a class wrote last
+    def __init__(self, target: Target, *, accept: bool = True) -> None:
+        super().__init__(target, accept=accept)
         #: The class of the segment, if one was chosen for it; otherwise its name may say it.
         self.class_name: str | None = None
         self._pieces = PropagationPieces(
@@ -77,6 +75,32 @@ class SegmentPropagation(SegmentExamples):
             run.release_drawn()
         return run
 
+    @classmethod
+    def before_class(
+        cls,
+        earlier: SegmentPropagation | None,
+        target: Target,
+        class_name: str,
+        geometry: slicer.vtkOrientedImageData | None,
+    ) -> SegmentPropagation:
+        """The earlier one, if it fits, else a new one, that takes up what a run of the segment's class writes.
+
+        That run leaves the slices alone that the user vouches for.
+
+        Args:
+            earlier, target, geometry: as for :meth:`continued`.
+            class_name: the class, which helps when the segment is propagated from then on.
+        """
+        if earlier is None or not earlier.fits(target):
+            run = cls(target, accept=False)
+        else:
+            run = earlier
+            run.accept_changed(geometry)
+        run.go_over_to(geometry)
+        run.keep_accepted(geometry)
+        run.class_name = class_name
+        return run
+
     @property
     def guided(self) -> bool:
         """Whether the last run was told more than by its slices: by a class that finds them, or by what it learned."""
@@ -113,7 +137,7 @@ class SegmentPropagation(SegmentExamples):
 
     def note_class(self, piece: Step) -> None:
         """A run of the segment's class wrote a slice, perhaps once more."""
-        if isinstance(piece, Piece):
+        if isinstance(piece, Piece) and piece.index not in self._accepted:
             self._by_class.add(piece.index)
             self._take_note(piece)
 

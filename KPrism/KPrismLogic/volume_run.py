@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -61,7 +62,7 @@ class VolumeRun:
         runner: where it works.
         volume, segmentation: the nodes.
         stack: the slices of the volume.
-        record: what earlier runs wrote; None for nothing.
+        records: what earlier runs wrote of each segment, by its ID; of others nothing is known.
         progress: called with each piece that was written and each lesson, and how many slices are reached so far;
             false stops the run there.
         finished: called once at the end with None, or with what ended the run; it is an error, too, when the
@@ -77,13 +78,13 @@ class VolumeRun:
         segmentation: slicer.vtkMRMLSegmentationNode,
         stack: SliceStack,
         *,
-        record: WrittenSlices | None = None,
+        records: Mapping[str, WrittenSlices] | None = None,
         progress: Callable[[Step, int], bool],
         finished: Callable[[Exception | None], None],
     ) -> None:
         self._editor, self._engine, self._runner = editor, engine, runner
         self._volume, self._segmentation, self._stack = volume, segmentation, stack
-        self._record = WrittenSlices() if record is None else record
+        self._records = defaultdict(WrittenSlices, records or {})
         self._progress, self._finished = progress, finished
         # Nothing of the main thread goes to the other one, which would destroy what is closed meanwhile.
         self._work: VolumeWork | None = None  # while the run is under way
@@ -115,7 +116,8 @@ class VolumeRun:
 
     def start(self, pieces: Pieces) -> None:
         """Begin."""
-        self._record.begin()
+        for record in self._records.values():
+            record.begin()
         self._work = VolumeWork(self._engine, self._stack, pieces)
         self._runner.submit(self._work.step, self._on_step)
 
@@ -186,6 +188,9 @@ class VolumeRun:
 
     def _write(self, piece: Piece, geometry: slicer.vtkOrientedImageData) -> bool:
         image = self._stack.image(piece.index)
+        for segment_id in piece.masks:
+            if self._segmentation.GetSegmentation().GetSegment(segment_id) is None:
+                raise NoLongerWanted("The segment was deleted; the rest was not segmented.")
         if self._last and all(change.is_undone(self._segmentation) for change in self._last):
             raise NoLongerWanted("The segment was undone meanwhile; the rest was not segmented.")
         layers = layers_in(image, self._segmentation, geometry, self._stack.step)
@@ -193,8 +198,6 @@ class VolumeRun:
         found = outside = 0
         for segment_id, whole in piece.masks.items():
             mask = whole & image.inside
-            if self._segmentation.GetSegmentation().GetSegment(segment_id) is None:
-                raise NoLongerWanted("The segment was deleted; the rest was not segmented.")
             if piece.accepted is None:
                 places = self._put(layers, segment_id, mask)
                 found += int(mask.sum())
@@ -213,7 +216,7 @@ class VolumeRun:
         """A mask of the slice, in those of its layers that nobody changed."""
         for voxels in layers:
             content = voxels.read(self._segmentation, segment_id)
-            if self._record.is_ours(voxels, segment_id, content):
+            if self._records[segment_id].is_ours(voxels, segment_id, content):
                 yield voxels, voxels.wanted(mask, content), content
 
     def _fill(
@@ -227,7 +230,7 @@ class VolumeRun:
                     yield voxels, content | (voxels.wanted(mask, content) & voxels.beyond(shown)), content
             elif voxels.key != shown.key:
                 content = voxels.read(self._segmentation, segment_id)
-                if self._record.is_free(voxels, segment_id, content):
+                if self._records[segment_id].is_free(voxels, segment_id, content):
                     yield voxels, shown.read(self._segmentation, segment_id), content
 
     def _change(self, index: int, segment_id: str, places: Sequence[_Wanted]) -> Iterator[_Change]:
@@ -243,7 +246,7 @@ class VolumeRun:
             if not np.array_equal(after, content):
                 self._tally.change(index)
             before, left = voxels.fingerprint(content), voxels.fingerprint(after)
-            self._record.wrote(voxels, segment_id, before, left)
+            self._records[segment_id].wrote(voxels, segment_id, before, left)
             if voxels.key is not None:
                 before = self._before.setdefault((voxels.key, segment_id), before)
             if before != left:

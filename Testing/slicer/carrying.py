@@ -26,7 +26,7 @@ def propagate(bench, run, after_slice=lambda: None):
         bench.volume,
         bench.segmentation,
         run.stack,
-        record=run.record,
+        records=run.records,
         progress=on_step,
         finished=ends.append,
     ).start(run.through(0, len(run.stack) - 1))
@@ -50,7 +50,7 @@ def find_class(bench, run, cls):
         bench.volume,
         bench.segmentation,
         run.stack,
-        record=run.record,
+        records=run.records,
         progress=on_step,
         finished=ends.append,
     ).start(functools.partial(classes.pieces, first=0, last=len(run.stack) - 1))
@@ -87,7 +87,7 @@ class Session:
             bench.volume,
             bench.segmentation,
             ours.stack,
-            record=ours.record,
+            records=ours.records,
             progress=on_step,
             finished=self.ends.append,
         )

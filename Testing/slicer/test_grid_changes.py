@@ -11,7 +11,7 @@ from KPrismLogic.slice_plane import SlicePlane
 from KPrismLogic.slice_stack import SliceStack
 from KPrismLogic.slice_voxels import layers_in, voxels_in
 from KPrismLogic.target import NoLongerWanted
-from Testing.slicer.carrying import propagate
+from Testing.slicer.carrying import find_class, propagate
 from Testing.slicer.scenes import GEOMETRIES, LIVER, SIZE, Bench, draw_layers, fill, geometry, view_plane
 
 pytestmark = pytest.mark.usefixtures("flood_propagation")
@@ -144,6 +144,15 @@ def test_nothing_is_an_example_only_because_the_geometry_changed(scene):
     assert propagate(bench, run) is None
     assert np.array_equal(bench.array(), before)
     assert np.array_equal(before, LIVER.repeat(2, axis=1).repeat(2, axis=2))
+
+
+def test_what_a_class_found_is_no_example_because_the_geometry_changed(scene):
+    bench = Bench.of_body(scene, "anisotropic")
+    target = bench.target(SlicePlane.of_volume(bench.volume, "axial"))
+    run = SegmentPropagation.before_class(None, target, "liver", bench.editor.geometry())
+    find_class(bench, run, "liver")
+    specify_geometry(bench, "anisotropic", 2)
+    assert continued(bench, run).accepted == (6,)
 
 
 def test_another_geometry_during_a_run_ends_it(scene):

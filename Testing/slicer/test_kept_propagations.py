@@ -12,7 +12,7 @@ from KPrismLogic.kept_propagations import KeptPropagations
 from KPrismLogic.propagation_pieces import PropagationPieces
 from KPrismLogic.segment_propagation import SegmentPropagation
 from KPrismLogic.slice_plane import SlicePlane
-from Testing.slicer.carrying import propagate
+from Testing.slicer.carrying import find_class, propagate
 from Testing.slicer.flood_predictor import FloodPredictor
 from Testing.slicer.scenes import LIVER, SPLEEN, Bench, draw_layers, fill, view_plane
 
@@ -35,7 +35,7 @@ def _go_on(bench, kept, segment_id="Liver", kind="axial", k=6, *, keep_drawn=Tru
     target = bench.target(plane, segment_id)
     geometry = bench.editor.geometry()
     run = SegmentPropagation.continued(kept.of(target), target, geometry, keep_drawn=keep_drawn)
-    kept.keep(run, geometry)
+    kept.keep(run, geometry=geometry)
     assert propagate(bench, run) is None
     kept.ended(run)
     return run
@@ -120,6 +120,37 @@ def test_a_run_of_a_segment_that_takes_voxels_corrects_nothing(bench, kept, monk
     assert first.accepted == ((4, 6) if corrected else (6,))
 
 
+def test_what_a_run_in_another_plane_writes_where_a_class_found_nothing_is_no_correction(bench, kept):
+    axial = bench.target(SlicePlane.of_volume(bench.volume, "axial"))
+    found = SegmentPropagation.before_class(None, axial, "liver", bench.editor.geometry())
+    kept.keep(found, geometry=bench.editor.geometry())
+    find_class(bench, found, "liver")
+    kept.ended(found)
+    sagittal = SegmentPropagation(bench.target(view_plane("sagittal", bench.ras(6, 6, 7))))
+    kept.keep(sagittal, geometry=bench.editor.geometry())
+    longer = bench.array()
+    longer[2] = LIVER[3]
+    fill(bench.editor, bench.segmentation, "Liver", longer)  # as that run
+    kept.ended(sagittal)
+    assert _go_on(bench, kept, keep_drawn=False) is found
+    assert found.accepted == (6,)
+
+
+def test_a_class_does_not_write_over_the_slices_that_are_accepted(bench, kept):
+    drawn = np.zeros_like(LIVER)
+    drawn[6, :4, :4] = True
+    fill(bench.editor, bench.segmentation, "Liver", drawn)
+    run = _go_on(bench, kept)
+    target = run.target
+    assert SegmentPropagation.before_class(kept.of(target), target, "liver", bench.editor.geometry()) is run
+    find_class(bench, run, "liver")
+    expected = LIVER.copy()
+    expected[6] = drawn[6]
+    assert np.array_equal(bench.array(), expected)
+    assert run.accepted == (6,)
+    assert 6 not in run.confidence
+
+
 def test_only_the_last_holds_what_the_model_encoded(bench, kept):
     draw_layers(bench, 6)
     first = _go_on(bench, kept)
@@ -132,7 +163,7 @@ def test_only_the_last_holds_what_the_model_encoded(bench, kept):
 
 
 def test_as_many_are_kept_as_memory_allows(bench, kept, monkeypatch):
-    monkeypatch.setattr("KPrismLogic.kept_propagations._KEPT", 2)
+    monkeypatch.setattr("KPrismLogic.kept_propagations._KEPT", 1)
     fill(bench.editor, bench.segmentation, "Liver", LIVER)
     targets = [bench.target(view_plane(kind, bench.ras(6, 6, 7))) for kind in ("axial", "coronal", "sagittal")]
     for target in targets:
@@ -189,7 +220,8 @@ def test_what_is_dropped_holds_nothing_of_the_model(bench, kept, monkeypatch, ho
         kept.clear()
     else:
         monkeypatch.setattr("KPrismLogic.kept_propagations._KEPT", 1)
-        kept.keep(SegmentPropagation(bench.target(view_plane("coronal", bench.ras(6, 6, 7)))))
+        for kind in ("coronal", "sagittal"):
+            kept.keep(SegmentPropagation(bench.target(view_plane(kind, bench.ras(6, 6, 7)))))
     gone = weakref.ref(bench.predictor)
     bench.predictor = None
     bench.engine.model.unload()

@@ -168,6 +168,25 @@ class _ComboBox(_Widget):
         return strict_class("QCompleter", Strict)()
 
 
+class _LineEdit(_Widget):
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self._text = ""
+
+    @property
+    def text(self) -> str:
+        return self._text
+
+    @text.setter
+    def text(self, text: str) -> None:
+        self.setText(text)
+
+    def setText(self, text: str) -> None:
+        changed, self._text = text != self._text, text
+        if changed:
+            self.fire("textChanged(QString)", text)
+
+
 class _ListWidget(_Widget):
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
@@ -247,6 +266,7 @@ _BEHAVIOUR = {
     "ctkRangeWidget": _RangeWidget,
     "QTimer": _Timer,
     "QComboBox": _ComboBox,
+    "QLineEdit": _LineEdit,
     "QListWidget": _ListWidget,
     "QListWidgetItem": _ListWidgetItem,
     "QRadioButton": _Button,
@@ -254,7 +274,6 @@ _BEHAVIOUR = {
     "QPushButton": _Button,
     "QLabel": _Widget,
     "QWidget": _Widget,
-    "QLineEdit": _Widget,
     "QProgressBar": _Widget,
 }
 

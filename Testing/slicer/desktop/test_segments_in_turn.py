@@ -7,11 +7,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from KPrismLogic.kept_propagations import shared_propagations
 from KPrismLogic.model import shared_model
 from KPrismLogic.segment_propagation import SegmentPropagation
 from KPrismLogic.slice_plane import SlicePlane
-from KPrismLogic.written_slices import WrittenSlices
 from Testing.slicer.carrying import find_class
 from Testing.slicer.desktop.strict_effect import height_of, settle, show_layer, widget_named, work_in, written, xy_of
 from Testing.slicer.scenes import LIVER, draw_layers, fill
@@ -95,14 +93,20 @@ def test_in_the_panel_another_plane_corrects_nothing(panel, monkeypatch):
     panel.widget.cleanup()
 
 
+def _find_class(effect, bench, target):
+    """As the panel does."""
+    kept, geometry = effect.self()._propagation._runs, bench.editor.geometry()
+    run = SegmentPropagation.before_class(kept.of(target), target, "liver", geometry)
+    kept.keep(run, geometry=geometry)
+    find_class(bench, run, "liver")
+    kept.ended(run)
+    return run
+
+
 def test_the_effect_carries_on_what_a_class_found_in_the_panel(desktop, effect):
     bench = desktop.bench
     target = bench.target(SlicePlane.of_volume(bench.volume, "axial"))
-    by_class = SegmentPropagation(target, accept=False, record=WrittenSlices())
-    by_class.go_over_to(bench.editor.geometry())
-    shared_propagations().keep(by_class, bench.editor.geometry())
-    find_class(bench, by_class, "liver")
-    shared_propagations().ended(by_class)
+    by_class = _find_class(effect, bench, target)
     corrected = _correct(bench, 4)
     show_layer(desktop, effect, 6)
     assert widget_named("KPrismConfidence").visible
@@ -117,10 +121,7 @@ def test_the_effect_carries_on_what_a_class_found_in_the_panel(desktop, effect):
 def test_a_click_refines_what_a_class_found_as_the_models_own(desktop, effect):
     bench = desktop.bench
     target = bench.target(SlicePlane.of_volume(bench.volume, "axial"))
-    by_class = SegmentPropagation(target, accept=False, record=WrittenSlices())
-    shared_propagations().keep(by_class, bench.editor.geometry())
-    find_class(bench, by_class, "liver")
-    shared_propagations().ended(by_class)
+    _find_class(effect, bench, target)
     show_layer(desktop, effect, 6)
     desktop.click(effect, xy_of(desktop, 14, 6, 6))
     settle()
