@@ -132,8 +132,9 @@ class EffectPropagation:
             return
         self._runs.forget_what_is_gone()
         shown = self._options.confidence.shown
-        if shown is not None and not self._runs.keeps(shown):
-            self._options.confidence.show(None)
+        if shown is not None:
+            # Drawn anew, since the panel may have changed it.
+            self._options.confidence.show(shown if self._runs.keeps(shown) else None)
         if self._offered is not None and self._offered.GetScene() is None:
             self._forget_slices()
 

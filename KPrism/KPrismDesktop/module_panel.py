@@ -29,7 +29,6 @@ from KPrismLogic.slice_plane import NORMAL_AXES, SlicePlane
 from KPrismLogic.slice_stack import SliceStack
 from KPrismLogic.target import Target
 from KPrismLogic.temporary_editor import temporary_editor
-from KPrismLogic.written_slices import WrittenSlices
 
 if TYPE_CHECKING:
     from KPrismLogic.logic import KPrismLogic
@@ -158,18 +157,21 @@ class ModulePanel:
             targets = [*(self._targets.of_class(target, one) for one in others), target]
             stack = SliceStack.through(target.volume, target.plane)
             first, last = self._slices.chosen(stack)
+            names = [*others, class_name]
+            known = self._keep_classes(targets, names)
             run = ClassesThroughVolume(
                 stack,
                 target.segmentation,
-                [*others, class_name],
+                names,
                 [one.segment_id for one in targets],
                 every_piece=self.ui.everyPieceCheckBox.checked,
+                kept={one.target.segment_id: one.accepted for one in known},
             )
-            records = self._keep_classes(targets, [*others, class_name])
             pieces = functools.partial(run.pieces, first=first, last=last)
+            records = {one.target.segment_id: one.record for one in known}
             self._begin().through_volume(target, stack, pieces, last - first + 1, records)
 
-    def _keep_classes(self, targets: Sequence[Target], names: Sequence[str]) -> dict[str, WrittenSlices]:
+    def _keep_classes(self, targets: Sequence[Target], names: Sequence[str]) -> list[SegmentPropagation]:
         """Take up for each target what the run of its class writes, so that the user corrects it and goes on there."""
         with _panel_editor(targets[-1]) as editor:
             geometry = editor.geometry()
@@ -183,7 +185,7 @@ class ModulePanel:
                     run.note_class(step)
 
             self._keep(runs, geometry, note)
-        return {segment_id: record for run in runs for segment_id, record in run.records.items()}
+        return runs
 
     def _keep(
         self,
@@ -192,7 +194,7 @@ class ModulePanel:
         note: Callable[[Step], None],
     ) -> None:
         """What the run that begins now writes is taken up by ``note``; of ``runs`` the last one is shown."""
-        self._runs.keep(*runs, geometry=geometry)
+        self._runs.keep(*runs, geometry=geometry, overwrites=False)
         self._last, self._note = runs[-1], note
         self._confidence.show(runs[-1])
 

@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from KPrismDesktop.slice_views import shown_slice
-from KPrismLib.errors import InvalidPrompt, InvalidReference
+from KPrismLib.errors import InvalidPrompt, InvalidReference, KPrismError
 from KPrismLogic.segments import add_segment, remove_if_empty, segment_named
 from KPrismLogic.slice_plane import SlicePlane
 from KPrismLogic.target import Target
@@ -52,8 +52,11 @@ class PanelTargets:
 
     def existing(self) -> Target | None:
         """As :meth:`chosen`, without looking whether it can be edited; None where something is missing."""
-        plane, volume = self._plane(), self._ui.volumeSelector.currentNode()
-        segmentation = self._ui.segmentationSelector.currentNode()
+        volume, segmentation = self._ui.volumeSelector.currentNode(), self._ui.segmentationSelector.currentNode()
+        try:
+            plane = self._plane()
+        except KPrismError:
+            return None  # Whoever asks for something is told what is wrong with the volume.
         segment_id = None if segmentation is None else segment_named(segmentation, self._ui.segmentEdit.text.strip())
         return None if plane is None or segment_id is None else Target(volume, segmentation, segment_id, plane)
 

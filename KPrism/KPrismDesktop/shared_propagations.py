@@ -21,6 +21,8 @@ class SharedPropagations:
 
     def join(self, user: object) -> KeptPropagations:
         """What is kept, for somebody who :meth:`leaves <leave>` at the end."""
+        if not self._users:
+            self._kept.clear()  # of those who did not leave
         self._users.add(user)
         if self._watch is None:
             self._watch = SceneWatch(self._kept.forget_what_is_gone)

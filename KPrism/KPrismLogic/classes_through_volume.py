@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from KPrismLogic.segments import add_segment, segment_named
@@ -25,6 +25,7 @@ class ClassesThroughVolume:
         classes: classes that the model knows.
         segment_ids: IDs of the segments; None for segments with the names of the classes, made where they are missing.
         every_piece: keep what is hardly certain and what is elsewhere.
+        kept: by segment ID, slices that stay as they are; a slice in which all segments do is passed over.
     """
 
     def __init__(
@@ -35,8 +36,10 @@ class ClassesThroughVolume:
         segment_ids: Sequence[str] | None = None,
         *,
         every_piece: bool = False,
+        kept: Mapping[str, Collection[int]] | None = None,
     ) -> None:
         self._stack, self._classes, self._every_piece = stack, tuple(classes), every_piece
+        self._kept = {segment_id: frozenset(indices) for segment_id, indices in (kept or {}).items()}
         # Not by ID: a segment keeps that of its old name when it is renamed, and the class is somewhere else then.
         self.segment_ids = tuple(
             segment_ids or (segment_named(segmentation, cls) or add_segment(segmentation, cls, cls) for cls in classes)
@@ -60,8 +63,12 @@ class ClassesThroughVolume:
             every_piece=self._every_piece,
         )
         for piece in found:
-            masks = {segment_id: piece.labels == number for number, segment_id in enumerate(self.segment_ids, 1)}
+            masks = {
+                segment_id: piece.labels == number
+                for number, segment_id in enumerate(self.segment_ids, 1)
+                if piece.index not in self._kept.get(segment_id, ())
+            }
             sure = dict(zip(self.segment_ids, piece.confidence, strict=True))
-            yield Piece(
-                piece.index, masks, {segment_id: sure[segment_id] for segment_id in masks if masks[segment_id].any()}
-            )
+            if masks:
+                shown = [segment_id for segment_id, mask in masks.items() if mask.any()]
+                yield Piece(piece.index, masks, {segment_id: sure[segment_id] for segment_id in shown})

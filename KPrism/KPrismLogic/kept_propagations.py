@@ -52,7 +52,12 @@ class KeptPropagations:
         """Whether one is kept."""
         return run in self._runs
 
-    def keep(self, *runs: SegmentPropagation, geometry: slicer.vtkOrientedImageData | None = None) -> None:
+    def keep(
+        self,
+        *runs: SegmentPropagation,
+        geometry: slicer.vtkOrientedImageData | None = None,
+        overwrites: bool = True,
+    ) -> None:
         """Keep some, new or known, as the last, which one run writes next: :meth:`ended` is to be called at its end.
 
         It may change what the others wrote, in other planes or where a segment takes voxels from theirs; so they
@@ -61,10 +66,17 @@ class KeptPropagations:
         Args:
             runs: of segments of one segmentation.
             geometry: the grid on which that is edited; None changes nothing in the others.
+            overwrites: whether it may take voxels from other segments; what somebody makes of those meanwhile is taken
+                for the run's work then.
         """
         self.forget_what_is_gone()
         earlier = [one for one in self._runs if one not in runs]
-        beside = [one for one in earlier if one.target.segmentation is runs[-1].target.segmentation]
+        ours, segments = runs[-1].target.segmentation, {one.target.segment_id for one in runs}
+        beside = [
+            one
+            for one in earlier
+            if one.target.segmentation is ours and (overwrites or one.target.segment_id in segments)
+        ]
         for other in beside:
             other.accept_changed(geometry)
             other.go_over_to(geometry)

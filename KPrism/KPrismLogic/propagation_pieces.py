@@ -27,7 +27,6 @@ class PropagationPieces:
         segment_id: the segment.
         accepted: what is accepted.
         confidence, areas: by slice, of what was written.
-        by_class: the slices that a run of a class wrote last: what it found elsewhere stays.
     """
 
     def __init__(
@@ -37,15 +36,22 @@ class PropagationPieces:
         accepted: AcceptedSlices,
         confidence: Mapping[int, float],
         areas: Mapping[int, int],
-        by_class: Collection[int],
     ) -> None:
         self._stack, self._segment_id = stack, segment_id
-        self._accepted, self._confidence, self._areas, self._by_class = accepted, confidence, areas, by_class
+        self._accepted, self._confidence, self._areas = accepted, confidence, areas
         #: What the model encoded; None to begin anew. Any thread may set it so.
         self.engine: EnginePropagation | None = None
 
     def steps(
-        self, predictor: Predictor, window: IntensityWindow, *, name: str, first: int, last: int, learn: bool
+        self,
+        predictor: Predictor,
+        window: IntensityWindow,
+        *,
+        name: str,
+        first: int,
+        last: int,
+        learn: bool,
+        by_class: Collection[int] = (),
     ) -> Iterator[Step]:
         """What to write into the slices ``first`` to ``last``, nearest to the accepted ones first; for any thread.
 
@@ -56,6 +62,7 @@ class PropagationPieces:
             first, last: the range.
             learn: learn the structure from the accepted slices before, unless nothing of them changed since it was
                 learned; otherwise what was learned is forgotten.
+            by_class: the slices that a run of a class wrote last: what it found elsewhere stays.
 
         Raises:
             KPrismError: as ``KPrismLib.volumes.Propagation.propagate`` and ``learn``.
@@ -78,7 +85,7 @@ class PropagationPieces:
         # An engine that is new does not know that the structure, by what is accepted now, reaches less far than before.
         nothing = np.zeros_like(next(iter(accepted.values())))
         for index in [one for one, area in sorted(self._areas.items()) if area and first <= one <= last]:
-            if index in self._confidence and index not in reached and index not in self._by_class:
+            if index in self._confidence and index not in reached and index not in by_class:
                 yield Piece(index, {self._segment_id: nothing}, {self._segment_id: 1.0})
         for index, mask in sorted(accepted.items()):
             if first <= index <= last:

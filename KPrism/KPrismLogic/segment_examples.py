@@ -44,7 +44,8 @@ class SegmentExamples:
         self._accepted = AcceptedSlices()
         self._confidence: dict[int, float] = {}
         self._areas: dict[int, int] = {}
-        self._by_class: set[int] = set()  # the slices that a run of a class wrote last, or found empty
+        self._by_class: set[int] = set()  # the slices that a run of a class wrote, or found empty,
+        self._propagated: set[int] = set()  # and those that propagations wrote since
         #: What is written, for every run.
         self.record = WrittenSlices()
         self._grid: slicer.vtkOrientedImageData | None = None  # that the record knows
@@ -123,6 +124,10 @@ class SegmentExamples:
         changed, undone = self.record.told_apart(
             (one, segment_id, one.read(segmentation, segment_id)) for one in written
         )
+        for index in self._by_class & self._propagated:
+            held = ((one, one.read(segmentation, segment_id)) for one in layers[index])
+            if any(self.record.is_of_earlier(one, segment_id, content) for one, content in held):
+                self._propagated.discard(index)  # The propagation was undone.
         for index, slices in layers.items():
             mine, back = ([one for one in slices if one in group] for group in (changed, undone))
             if index in self._accepted or mine:
@@ -163,20 +168,9 @@ class SegmentExamples:
         segmentation, segment_id = self.target.segmentation, self.target.segment_id
         if self._grid is None:
             return
-        for index in {*self._confidence, *self._by_class}:
+        for index in {*self._confidence, *self._by_class}.difference(self.accepted):
             layers = layers_in(self.stack.image(index), segmentation, self._grid, self.stack.step)
             self._record_as_it_is((one, one.read(segmentation, segment_id)) for one in layers)
-
-    def keep_accepted(self, geometry: slicer.vtkOrientedImageData | None) -> None:
-        """A run of a class is to leave the accepted slices alone.
-
-        Args:
-            geometry: the grid on which the segment is edited; None changes nothing.
-        """
-        if geometry is not None:
-            for index in self.accepted:
-                for voxels in layers_in(self.stack.image(index), self.target.segmentation, geometry, self.stack.step):
-                    self.record.keep(voxels, self.target.segment_id)
 
     def accept_drawn(self, geometry: slicer.vtkOrientedImageData | None) -> None:
         """Vouch for the slices that hold the segment already and that no run of this propagation wrote.
@@ -194,7 +188,7 @@ class SegmentExamples:
         if voxels_in(shown, segmentation, geometry).key is None:
             return
         for index in slices_at(self.stack, segmentation, segment_id):
-            if index in self._accepted or index in self._confidence:
+            if index in self._accepted or index in self._confidence or index in self._by_class:
                 continue
             image = self.stack.image(index)
             mask = segment_in_slice(image, segmentation, segment_id)

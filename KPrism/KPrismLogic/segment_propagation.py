@@ -31,11 +31,10 @@ class SegmentPropagation(SegmentExamples):
 
     def __init__(self, target: Target, *, accept: bool = True) -> None:
         super().__init__(target, accept=accept)
-        #: The class of the segment, if one was chosen for it; otherwise its name may say it.
+        #: The class of the segment, if one was chosen for it; otherwise one that was run through it, or its name.
         self.class_name: str | None = None
-        self._pieces = PropagationPieces(
-            self.stack, target.segment_id, self._accepted, self._confidence, self._areas, self._by_class
-        )
+        self._class_run: str | None = None
+        self._pieces = PropagationPieces(self.stack, target.segment_id, self._accepted, self._confidence, self._areas)
         self._held: HeldVoxels | None = None  # what the segment held when the last run began
 
     @classmethod
@@ -85,7 +84,7 @@ class SegmentPropagation(SegmentExamples):
     ) -> SegmentPropagation:
         """The earlier one, if it fits, else a new one, that takes up what a run of the segment's class writes.
 
-        That run leaves the slices alone that the user vouches for.
+        That run is to leave the accepted slices alone; what was only drawn it writes over.
 
         Args:
             earlier, target, geometry: as for :meth:`continued`.
@@ -97,8 +96,7 @@ class SegmentPropagation(SegmentExamples):
             run = earlier
             run.accept_changed(geometry)
         run.go_over_to(geometry)
-        run.keep_accepted(geometry)
-        run.class_name = class_name
+        run._class_run = class_name
         return run
 
     @property
@@ -119,7 +117,12 @@ class SegmentPropagation(SegmentExamples):
         """What a run that begins now writes, and learns before; see :meth:`PropagationPieces.steps`."""
         self._held = HeldVoxels(self.target.segmentation, self.target.segment_id) if learn else None
         return functools.partial(
-            self._pieces.steps, name=self.class_name or self._name, first=first, last=last, learn=learn
+            self._pieces.steps,
+            name=self.class_name or self._class_run or self._name,
+            first=first,
+            last=last,
+            learn=learn,
+            by_class=frozenset(self._by_class - self._propagated),
         )
 
     def note(self, step: Step) -> None:
@@ -132,13 +135,14 @@ class SegmentPropagation(SegmentExamples):
             if self._held is not None:
                 self._held.check()
         elif step.accepted is None and step.index not in self._accepted:
-            self._by_class.discard(step.index)
+            self._propagated.add(step.index)
             self._take_note(step)
 
     def note_class(self, piece: Step) -> None:
         """A run of the segment's class wrote a slice, perhaps once more."""
         if isinstance(piece, Piece) and piece.index not in self._accepted:
             self._by_class.add(piece.index)
+            self._propagated.discard(piece.index)
             self._take_note(piece)
 
     def _take_note(self, piece: Piece) -> None:

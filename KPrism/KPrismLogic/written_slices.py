@@ -36,6 +36,11 @@ class WrittenSlices:
         place = voxels.key, segment_id
         return place not in self._left or voxels.fingerprint(content) in self._left[place] | self._found[place]
 
+    def is_of_earlier(self, voxels: SliceVoxels, segment_id: str, content: Mask) -> bool:
+        """Whether a segment holds what a run left there before the one that changed it last: that one was undone."""
+        place, now = (voxels.key, segment_id), voxels.fingerprint(content)
+        return now in self._left.get(place, ()) and now != self._changed_by.get(place, (0, now))[1]
+
     def is_free(self, voxels: SliceVoxels, segment_id: str, content: Mask) -> bool:
         """Whether nobody but a run put anything there."""
         return not content.any() or voxels.fingerprint(content) in self._left.get((voxels.key, segment_id), ())

@@ -36,7 +36,9 @@ def propagate(bench, run, after_slice=lambda: None):
 
 def find_class(bench, run, cls):
     """Write the segment of ``run`` by a class in all slices, which that run takes up."""
-    classes = ClassesThroughVolume(run.stack, bench.segmentation, [cls], [run.target.segment_id])
+    segment_id = run.target.segment_id
+    kept = {segment_id: run.accepted}
+    classes = ClassesThroughVolume(run.stack, bench.segmentation, [cls], [segment_id], kept=kept)
     ends = []
 
     def on_step(step, _):

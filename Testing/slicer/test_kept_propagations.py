@@ -14,7 +14,19 @@ from KPrismLogic.segment_propagation import SegmentPropagation
 from KPrismLogic.slice_plane import SlicePlane
 from Testing.slicer.carrying import find_class, propagate
 from Testing.slicer.flood_predictor import FloodPredictor
-from Testing.slicer.scenes import LIVER, SPLEEN, Bench, draw_layers, fill, view_plane
+from Testing.slicer.scenes import (
+    LIVER,
+    SPLEEN,
+    Bench,
+    body,
+    draw_layers,
+    fill,
+    geometry,
+    rotation,
+    segmentation_node,
+    view_plane,
+    volume_node,
+)
 
 pytestmark = pytest.mark.usefixtures("flood_propagation")
 
@@ -120,7 +132,8 @@ def test_a_run_of_a_segment_that_takes_voxels_corrects_nothing(bench, kept, monk
     assert first.accepted == ((4, 6) if corrected else (6,))
 
 
-def test_what_a_run_in_another_plane_writes_where_a_class_found_nothing_is_no_correction(bench, kept):
+@pytest.mark.parametrize("keep_drawn", [False, True])
+def test_what_a_run_in_another_plane_writes_where_a_class_found_nothing_is_no_correction(bench, kept, keep_drawn):
     axial = bench.target(SlicePlane.of_volume(bench.volume, "axial"))
     found = SegmentPropagation.before_class(None, axial, "liver", bench.editor.geometry())
     kept.keep(found, geometry=bench.editor.geometry())
@@ -132,8 +145,33 @@ def test_what_a_run_in_another_plane_writes_where_a_class_found_nothing_is_no_co
     longer[2] = LIVER[3]
     fill(bench.editor, bench.segmentation, "Liver", longer)  # as that run
     kept.ended(sagittal)
-    assert _go_on(bench, kept, keep_drawn=False) is found
+    assert _go_on(bench, kept, keep_drawn=keep_drawn) is found
     assert found.accepted == (6,)
+
+
+def test_a_class_writes_oblique_slices_again(scene):
+    volume = volume_node(scene, body(), geometry("identity"))
+    grid = rotation(10, -8, 5)
+    grid[:3, 3] = (-8, 9, -6)
+    bench = Bench.make(scene, volume, segmentation_node(scene, volume, grid=grid, size=(24, 24, 24)))
+    kept = KeptPropagations(bench.engine.model)
+
+    def find():
+        target = bench.target(SlicePlane.of_volume(bench.volume, "axial"))
+        run = SegmentPropagation.before_class(kept.of(target), target, "liver", bench.editor.geometry())
+        kept.keep(run, geometry=bench.editor.geometry())
+        find_class(bench, run, "liver")
+        kept.ended(run)
+
+    find()
+    _go_on(bench, kept, keep_drawn=False)
+    find()
+    whole = bench.array()
+    cut = whole.copy()
+    cut[np.flatnonzero(whole.any(axis=(1, 2)))[-3:]] = False
+    fill(bench.editor, bench.segmentation, "Liver", cut)
+    find()
+    assert np.array_equal(bench.array(), whole)
 
 
 def test_a_class_does_not_write_over_the_slices_that_are_accepted(bench, kept):

@@ -109,3 +109,15 @@ def panel(module, scene, monkeypatch, flood_propagation):
     ui.volumeSelector.fire("currentNodeChanged(vtkMRMLNode*)", volume)
     ui.segmentEdit.setText("Liver")
     return types.SimpleNamespace(widget=widget, ui=ui, bench=bench, red=red)
+
+
+@pytest.fixture
+def two(panel):
+    """A panel whose model knows two classes."""
+    panel.ui.classBox.clear()
+    panel.ui.classBox.addItems(["liver", "spleen"])
+    panel.ui.besidesList.clear()
+    for name in ("liver", "spleen"):
+        panel.ui.besidesList.addItem(name)
+    yield panel
+    panel.widget.cleanup()

@@ -118,6 +118,23 @@ def test_the_effect_carries_on_what_a_class_found_in_the_panel(desktop, effect):
     assert np.array_equal(written(desktop)[5:], LIVER[5:])
 
 
+def test_the_effect_shows_what_the_panel_made_of_a_propagation_and_knows_the_class(desktop, effect):
+    bench = desktop.bench
+    bench.segmentation.GetSegmentation().GetSegment("Liver").SetName("Left part")
+    draw_layers(bench, 6)
+    show_layer(desktop, effect, 6)
+    _press()
+    before = widget_named("KPrismConfidence").pixmap
+    desktop.deactivate(effect)
+    run = _find_class(effect, bench, effect.self()._propagation._runs.last.target)
+    desktop.activate(effect)
+    assert widget_named("KPrismConfidence").pixmap is not before
+    show_layer(desktop, effect, 6)
+    _press()
+    assert effect.self()._propagation._runs.last is run
+    assert run._pieces.engine._run.cls == "liver"
+
+
 def test_a_click_refines_what_a_class_found_as_the_models_own(desktop, effect):
     bench = desktop.bench
     target = bench.target(SlicePlane.of_volume(bench.volume, "axial"))

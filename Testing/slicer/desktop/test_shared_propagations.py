@@ -49,6 +49,10 @@ def test_nobody_is_kept_alive_who_does_not_leave(shared, run):
     del user
     gc.collect()
     assert gone() is None
+    other = User()
+    shared.join(other)
+    assert not kept.keeps(run)
+    shared.leave(other)
 
 
 def test_they_are_forgotten_with_the_scene_whoever_looks(shared, run, scene):
