@@ -145,6 +145,25 @@ def test_a_click_refines_what_a_class_found_as_the_models_own(desktop, effect):
     assert shared_model().predictor().began_with == ["found"]
 
 
+def test_a_click_refines_a_correction_as_the_users_own_also_after_another_segment(desktop, effect):
+    bench = desktop.bench
+    _find_class(effect, bench, bench.target(SlicePlane.of_volume(bench.volume, "axial")))
+    _correct(bench, 4)
+    show_layer(desktop, effect, 6)
+    _press()
+    draw_layers(bench, 8, segment_id="Other")
+    desktop.parameters.SetSelectedSegmentID("Other")
+    show_layer(desktop, effect, 8)
+    _press()
+    desktop.parameters.SetSelectedSegmentID("Liver")
+    show_layer(desktop, effect, 4)
+    began_with = shared_model().predictor().began_with
+    began_with.clear()
+    desktop.click(effect, xy_of(desktop, 14, 6, 4))
+    settle()
+    assert began_with == ["drawn"]
+
+
 def test_a_press_that_starts_nothing_replaces_nothing(desktop, effect):
     draw_layers(desktop.bench, 6)
     show_layer(desktop, effect, 6)
