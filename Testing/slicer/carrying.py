@@ -12,26 +12,12 @@ from KPrismLogic.volume_run import VolumeRun
 
 def propagate(bench, run, after_slice=lambda: None):
     """Run to the end; -> what ended it."""
-    ends = []
 
-    def on_step(step, _):
+    def take(step):
         run.note(step)
         after_slice()
-        return True
 
-    VolumeRun(
-        bench.editor,
-        bench.engine,
-        DirectRunner(),
-        bench.volume,
-        bench.segmentation,
-        run.stack,
-        records=run.records,
-        progress=on_step,
-        finished=ends.append,
-    ).start(run.through(0, len(run.stack) - 1))
-    (end,) = ends
-    return end
+    return _write(bench, run, run.through(0, len(run.stack) - 1), take)
 
 
 def find_class(bench, run, cls):
@@ -39,10 +25,15 @@ def find_class(bench, run, cls):
     segment_id = run.target.segment_id
     kept = {segment_id: run.accepted}
     classes = ClassesThroughVolume(run.stack, bench.segmentation, [cls], [segment_id], kept=kept)
+    pieces = functools.partial(classes.pieces, first=0, last=len(run.stack) - 1)
+    assert _write(bench, run, pieces, run.note_class) is None
+
+
+def _write(bench, run, pieces, take):
     ends = []
 
     def on_step(step, _):
-        run.note_class(step)
+        take(step)
         return True
 
     VolumeRun(
@@ -55,8 +46,9 @@ def find_class(bench, run, cls):
         records=run.records,
         progress=on_step,
         finished=ends.append,
-    ).start(functools.partial(classes.pieces, first=0, last=len(run.stack) - 1))
-    assert ends == [None]
+    ).start(pieces)
+    (end,) = ends
+    return end
 
 
 class Session:

@@ -1,16 +1,15 @@
 """The panel through whole volumes: propagation over a range, classes, the strip of confidence."""
 
 import threading
-import types
 
 import numpy as np
 import pytest
-import slicer
 from vtk.util.numpy_support import vtk_to_numpy
 
 from KPrismLib.errors import InvalidImage, InvalidWeights
 from KPrismLogic.model import shared_model
 from Testing.slicer.desktop.strict_effect import settle
+from Testing.slicer.desktop.two_classes import undoable
 from Testing.slicer.scenes import LIVER, SPLEEN, body, draw_layers, fill, volume_node
 
 
@@ -160,12 +159,7 @@ def test_strip_has_a_colour_for_every_slice():
 
 
 def test_panel_run_is_one_state_of_the_segment_editors_undo(panel, monkeypatch):
-    logic = panel.bench.editor.logic
-    editor = types.SimpleNamespace(
-        segmentationNode=lambda: panel.bench.segmentation, saveStateForUndo=logic.SaveStateForUndo
-    )
-    opened = types.SimpleNamespace(SegmentEditorWidget=types.SimpleNamespace(editor=editor))
-    monkeypatch.setattr(slicer, "modules", opened, raising=False)
+    logic = undoable(panel, monkeypatch)
     known = _known(panel, 7)
     panel.ui.propagateButton.click()
     settle()
