@@ -68,7 +68,10 @@ class ClassesThroughVolume:
                 for number, segment_id in enumerate(self.segment_ids, 1)
                 if piece.index not in self._kept.get(segment_id, ())
             }
-            sure = dict(zip(self.segment_ids, piece.confidence, strict=True))
+            confidence = {
+                segment_id: sure
+                for segment_id, sure in zip(self.segment_ids, piece.confidence, strict=True)
+                if segment_id in masks and masks[segment_id].any()
+            }
             if masks:
-                shown = [segment_id for segment_id, mask in masks.items() if mask.any()]
-                yield Piece(piece.index, masks, {segment_id: sure[segment_id] for segment_id in shown})
+                yield Piece(piece.index, masks, confidence)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     import slicer
 
 
-class LabelledVoxels:
+class LabelledVoxels(ABC):
     """Voxels whose values in a labelmap are known; see :class:`~KPrismLogic.slice_voxels.SliceVoxels`.
 
     Attributes:
@@ -22,11 +23,11 @@ class LabelledVoxels:
 
     shape: tuple[int, ...]
 
+    @abstractmethod
     def values(
         self, labelmap: slicer.vtkOrientedImageData, segmentation: slicer.vtkMRMLSegmentationNode
     ) -> npt.NDArray[Any]:
         """See :class:`~KPrismLogic.slice_voxels.SliceVoxels`."""
-        raise NotImplementedError
 
     def read(self, segmentation: slicer.vtkMRMLSegmentationNode, segment_id: str) -> Mask:
         """See :class:`~KPrismLogic.slice_voxels.SliceVoxels`."""

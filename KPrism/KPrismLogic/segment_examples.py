@@ -121,15 +121,11 @@ class SegmentExamples:
             for index in sorted({*self.accepted, *self._confidence, *self._by_class})
         }
         written = [one for slices in layers.values() for one in slices]
-        changed, undone = self.record.told_apart(
-            (one, segment_id, one.read(segmentation, segment_id)) for one in written
-        )
-        for index in self._by_class & self._propagated:
-            held = ((one, one.read(segmentation, segment_id)) for one in layers[index])
-            if any(self.record.is_of_earlier(one, segment_id, content) for one, content in held):
-                self._propagated.discard(index)  # The propagation was undone.
+        told = self.record.told_apart((one, segment_id, one.read(segmentation, segment_id)) for one in written)
         for index, slices in layers.items():
-            mine, back = ([one for one in slices if one in group] for group in (changed, undone))
+            mine, back, earlier = ([one for one in slices if one in group] for group in told)
+            if earlier:
+                self._propagated.discard(index)  # The propagation was undone.
             if index in self._accepted or mine:
                 self._look_again(index, mine, back, geometry)
             elif back:

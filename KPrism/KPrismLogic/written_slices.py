@@ -36,25 +36,22 @@ class WrittenSlices:
         place = voxels.key, segment_id
         return place not in self._left or voxels.fingerprint(content) in self._left[place] | self._found[place]
 
-    def is_of_earlier(self, voxels: SliceVoxels, segment_id: str, content: Mask) -> bool:
-        """Whether a segment holds what a run left there before the one that changed it last: that one was undone."""
-        place, now = (voxels.key, segment_id), voxels.fingerprint(content)
-        return now in self._left.get(place, ()) and now != self._changed_by.get(place, (0, now))[1]
-
     def is_free(self, voxels: SliceVoxels, segment_id: str, content: Mask) -> bool:
         """Whether nobody but a run put anything there."""
         return not content.any() or voxels.fingerprint(content) in self._left.get((voxels.key, segment_id), ())
 
     def told_apart(
         self, holdings: Iterable[tuple[SliceVoxels, str, Mask]]
-    ) -> tuple[list[SliceVoxels], list[SliceVoxels]]:
-        """Those of written voxels, each with a segment and what it holds, that somebody changed, and those undone.
+    ) -> tuple[list[SliceVoxels], list[SliceVoxels], list[SliceVoxels]]:
+        """Of written voxels, each with a segment and what it holds, those somebody changed, those undone, and others.
+
+        These hold what a run left before the one that changed them last: that one alone was undone.
 
         What holds again what a run found there was undone, if all is undone that this run and those after it changed;
         otherwise somebody took it away. Of voxels that no run is known to have written, because the grid was another
         one by then, all that hold something count as changed.
         """
-        changed, back, standing = [], [], set()
+        changed, back, earlier, standing = [], [], [], set()
         for voxels, segment_id, content in holdings:
             place, now = (voxels.key, segment_id), voxels.fingerprint(content)
             if voxels.key is None:
@@ -63,16 +60,18 @@ class WrittenSlices:
                 if content.any():
                     changed.append(voxels)
             elif now in self._left[place]:
-                run, left = self._changed_by.get(place, (0, b""))
-                if now == left:  # Otherwise what an earlier run left is back.
+                run, left = self._changed_by.get(place, (0, now))
+                if now == left:
                     standing.add(run)
+                else:
+                    earlier.append(voxels)
             elif now in self._found[place]:
                 back.append((voxels, self._changed_by.get(place, (0, b""))[0]))
             else:
                 changed.append(voxels)
         last = max(standing, default=0)  # undo goes backwards
         undone = [voxels for voxels, run in back if run > last]
-        return changed + [voxels for voxels, run in back if run <= last], undone
+        return changed + [voxels for voxels, run in back if run <= last], undone, earlier
 
     def keep(self, voxels: SliceVoxels, segment_id: str) -> None:
         """What a segment holds there is somebody else's."""

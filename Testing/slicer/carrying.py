@@ -3,6 +3,7 @@
 import functools
 
 from KPrismLogic.classes_through_volume import ClassesThroughVolume
+from KPrismLogic.kept_propagations import KeptPropagations
 from KPrismLogic.lesson import Lesson
 from KPrismLogic.runner import DirectRunner, ThreadRunner
 from KPrismLogic.segment_propagation import SegmentPropagation
@@ -20,13 +21,19 @@ def propagate(bench, run, after_slice=lambda: None):
     return _write(bench, run, run.through(0, len(run.stack) - 1), take)
 
 
-def find_class(bench, run, cls):
-    """Write the segment of ``run`` by a class in all slices, which that run takes up."""
-    segment_id = run.target.segment_id
-    kept = {segment_id: run.accepted}
-    classes = ClassesThroughVolume(run.stack, bench.segmentation, [cls], [segment_id], kept=kept)
+def find_class(bench, target, cls, kept=None):
+    """Write a segment by a class in all slices, as the panel does; -> what took that up."""
+    kept = kept or KeptPropagations(bench.engine.model)
+    geometry = bench.editor.geometry()
+    run = SegmentPropagation.before_class(kept.of(target), target, cls, geometry)
+    kept.keep(run, geometry=geometry, overwrites=False)
+    segment_id = target.segment_id
+    accepted = {segment_id: run.accepted}
+    classes = ClassesThroughVolume(run.stack, bench.segmentation, [cls], [segment_id], kept=accepted)
     pieces = functools.partial(classes.pieces, first=0, last=len(run.stack) - 1)
     assert _write(bench, run, pieces, run.note_class) is None
+    kept.ended(run)
+    return run
 
 
 def _write(bench, run, pieces, take):

@@ -149,8 +149,7 @@ def test_nothing_is_an_example_only_because_the_geometry_changed(scene):
 def test_what_a_class_found_is_no_example_because_the_geometry_changed(scene):
     bench = Bench.of_body(scene, "anisotropic")
     target = bench.target(SlicePlane.of_volume(bench.volume, "axial"))
-    run = SegmentPropagation.before_class(None, target, "liver", bench.editor.geometry())
-    find_class(bench, run, "liver")
+    run = find_class(bench, target, "liver")
     specify_geometry(bench, "anisotropic", 2)
     assert continued(bench, run).accepted == (6,)
 

@@ -135,10 +135,7 @@ def test_a_run_of_a_segment_that_takes_voxels_corrects_nothing(bench, kept, monk
 @pytest.mark.parametrize("keep_drawn", [False, True])
 def test_what_a_run_in_another_plane_writes_where_a_class_found_nothing_is_no_correction(bench, kept, keep_drawn):
     axial = bench.target(SlicePlane.of_volume(bench.volume, "axial"))
-    found = SegmentPropagation.before_class(None, axial, "liver", bench.editor.geometry())
-    kept.keep(found, geometry=bench.editor.geometry())
-    find_class(bench, found, "liver")
-    kept.ended(found)
+    found = find_class(bench, axial, "liver", kept)
     sagittal = SegmentPropagation(bench.target(view_plane("sagittal", bench.ras(6, 6, 7))))
     kept.keep(sagittal, geometry=bench.editor.geometry())
     longer = bench.array()
@@ -157,11 +154,7 @@ def test_a_class_writes_oblique_slices_again(scene):
     kept = KeptPropagations(bench.engine.model)
 
     def find():
-        target = bench.target(SlicePlane.of_volume(bench.volume, "axial"))
-        run = SegmentPropagation.before_class(kept.of(target), target, "liver", bench.editor.geometry())
-        kept.keep(run, geometry=bench.editor.geometry())
-        find_class(bench, run, "liver")
-        kept.ended(run)
+        find_class(bench, bench.target(SlicePlane.of_volume(bench.volume, "axial")), "liver", kept)
 
     find()
     _go_on(bench, kept, keep_drawn=False)
@@ -179,9 +172,7 @@ def test_a_class_does_not_write_over_the_slices_that_are_accepted(bench, kept):
     drawn[6, :4, :4] = True
     fill(bench.editor, bench.segmentation, "Liver", drawn)
     run = _go_on(bench, kept)
-    target = run.target
-    assert SegmentPropagation.before_class(kept.of(target), target, "liver", bench.editor.geometry()) is run
-    find_class(bench, run, "liver")
+    assert find_class(bench, run.target, "liver", kept) is run
     expected = LIVER.copy()
     expected[6] = drawn[6]
     assert np.array_equal(bench.array(), expected)

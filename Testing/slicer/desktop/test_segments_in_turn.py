@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from KPrismLogic.model import shared_model
-from KPrismLogic.segment_propagation import SegmentPropagation
 from KPrismLogic.slice_plane import SlicePlane
 from Testing.slicer.carrying import find_class
 from Testing.slicer.desktop.strict_effect import height_of, settle, show_layer, widget_named, work_in, written, xy_of
@@ -94,13 +93,7 @@ def test_in_the_panel_another_plane_corrects_nothing(panel, monkeypatch):
 
 
 def _find_class(effect, bench, target):
-    """As the panel does."""
-    kept, geometry = effect.self()._propagation._runs, bench.editor.geometry()
-    run = SegmentPropagation.before_class(kept.of(target), target, "liver", geometry)
-    kept.keep(run, geometry=geometry)
-    find_class(bench, run, "liver")
-    kept.ended(run)
-    return run
+    return find_class(bench, target, "liver", effect.self()._propagation._runs)
 
 
 def test_the_effect_carries_on_what_a_class_found_in_the_panel(desktop, effect):
