@@ -62,7 +62,7 @@ def segment_folder(
         images: folder with images of any format that K-Prism reads, in subfolders, too. Results among them are left
             out: ``.seg.nrrd``, and what else ``KPrismLib.batch.cases.find_cases`` knows.
         output: folder for the results; made if missing.
-        classes: classes that the model knows; a voxel that several claim goes to the most probable.
+        classes: classes that the model knows; a voxel that several are sure of goes to the most probable.
         references: segmented slices to take as examples instead of classes.
         name: name of what the references show, for the segment and the table.
         plane: "axial", "coronal" or "sagittal"; pictures have axial slices only.

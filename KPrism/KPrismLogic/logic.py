@@ -217,8 +217,8 @@ class KPrismLogic:
             keepDrawn: take every other slice that holds the segment as segmented, too, and leave it as it is; not for
                 oblique planes, whose slices share voxels.
             learn: learn the structure from the segmented slices before, which takes seconds on a GPU and up to half a
-                minute on a CPU. It pays off where the model does not know the structure or the kind of image, with
-                three slices or more.
+                minute on a CPU. It pays off where the model does not know the structure or the kind of image; the
+                more slices, the better.
             progress: called with (slices written, slices in the range) after each, and with (0, slices in the range)
                 after each step of learning; returning False stops there. None for no progress.
 
@@ -261,10 +261,10 @@ class KPrismLogic:
         progress: Callable[[int, int], bool | None] | None = None,
         editorNode: slicer.vtkMRMLSegmentEditorNode | None = None,
     ) -> VolumeResult:
-        """Segment classes in every slice; a voxel that several claim goes to the most probable.
+        """Segment classes in every slice; a voxel that several are sure of goes to the most probable.
 
         What is hardly certain in a slice is left out, and at the end what is not the structure that a class is surest
-        of, or that another class is surer of.
+        of, or that another class is surer of. A run that is stopped before leaves what was found slice by slice.
 
         Args:
             volumeNode, segmentationNode, plane, editorNode: as for :meth:`segmentSlice`.

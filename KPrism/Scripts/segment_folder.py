@@ -64,6 +64,13 @@ def main(arguments: list[str]) -> int:
     from KPrismLogic.engine_location import make_engine_importable
 
     make_engine_importable()
+    from KPrismLogic.readiness import missing_packages
+
+    if missing := missing_packages():
+        return _stop(
+            f"Python packages are missing: {', '.join(missing)}. Press Install in Slicer's module K-Prism, or install "
+            "them with pip."
+        )
     from KPrismLib.errors import KPrismError
     from KPrismLogic.batch import segment_folder
     from KPrismLogic.logic import KPrismLogic

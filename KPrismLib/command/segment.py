@@ -113,7 +113,10 @@ def segment(
     slices: Annotated[
         str | None,
         typer.Option(
-            "--slice", metavar="N|middle|all", help="Default all for --class alone, otherwise the middle one."
+            "--slice",
+            metavar="N|middle|all",
+            help="Default all for --class alone, otherwise the middle one; with --propagate the middle of the "
+            "range, or all that are drawn in --mask.",
         ),
     ] = None,
     every_piece: Annotated[

@@ -28,7 +28,8 @@ Where the model knows neither the structure nor the modality, it can learn them 
     for result in run.propagate():                      # all slices anew
         stack.place(result.index).paste(result.mask, into=labels)
 
-Several classes through all slices in one pass; overlaps go to the more probable class::
+Several classes through all slices; at the end it is settled which structure is whose, and slices that change by that
+come once more::
 
     for piece in segment_classes(predictor, stack, ["liver", "spleen"], window=window):
         stack.place(piece.index).paste(piece.labels, into=labels)

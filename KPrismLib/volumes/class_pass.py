@@ -66,10 +66,13 @@ def segment_classes(
     batch: int = 8,
     every_piece: bool = False,
 ) -> Iterator[LabelledSlice]:
-    """Segment classes in the slices ``first`` to ``last``, in order; stop whenever you like.
+    """Segment classes in the slices ``first`` to ``last``, in order.
 
-    Every slice is encoded once for all classes. A pixel that several classes claim goes to the most probable, and to
-    none where all are less probable than not. A slice whose pixels are all equal, padding for example, stays empty.
+    Whoever stops before the end has each slice as it was found by itself, with nothing settled among the slices.
+
+    Every slice is encoded once for all classes. A pixel that several classes claim goes to the most probable of those
+    that are sure in the slice, and to none where all are less probable than not; it stays there as long as that class
+    keeps the piece. A slice whose pixels are all equal, padding for example, stays empty.
 
     With two slices or more, a class has no claim in a slice where its mask is hardly certain. When all slices are known
     it is settled for all classes together which structure belongs to which: a class keeps the one that it is surest of,
@@ -92,7 +95,7 @@ def segment_classes(
     Raises:
         UnknownClass: the model does not know a class.
         InvalidPrompt: no class, or one twice.
-        InvalidImage: no such slices.
+        InvalidImage: no such slices; or, as slices come, slices of different sizes.
         InvalidConfig: ``batch`` below 1.
     """
     asked = (classes,) if isinstance(classes, str) else classes

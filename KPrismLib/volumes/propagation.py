@@ -44,7 +44,7 @@ class Propagation:
     like. A corrected slice is accepted the same way: only slices that it changes are computed again.
 
     Args:
-        predictor: the model; whoever shares it sees to it that one thread calls it at a time.
+        predictor: the model, which others may use at the same time; the propagation itself is for one thread.
         stack: the slices.
         window: intensity window of the whole volume, not of a slice.
         cls: the class of the structure, where the model knows it, as further guidance; it is asked only where it finds
@@ -162,7 +162,9 @@ class Propagation:
         self._revision += 1
 
     def learn(self) -> Iterator[float]:
-        """Learn the structure from the slices that are accepted now, those without it included.
+        """Learn the structure from the slices that are accepted now.
+
+        Of those with and without it, :data:`LESSONS_WITH` and :data:`LESSONS_WITHOUT` at most, evenly spread.
 
         What is learned is asked beside references and class when slices are segmented from then on: the next
         :meth:`propagate` segments all of them anew. Learning again begins anew. Stopping before the end changes
@@ -206,7 +208,7 @@ class Propagation:
             Results, one for each new or changed slice; none where all is known, as in a stack of one slice.
 
         Raises:
-            InvalidImage: no such slices.
+            InvalidImage: no such slices; or, as slices come, an accepted mask in a slice whose pixels are all equal.
             InvalidMask: no accepted slice among them shows the structure.
         """
         last = len(self._stack) - 1 if last is None else last

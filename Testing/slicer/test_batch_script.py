@@ -72,6 +72,18 @@ def test_whatever_is_wrong_slicer_ends(script, tmp_path, monkeypatch, capsys):
         assert "PermissionError" in capsys.readouterr().err  # a defect, told with its place
 
 
+def test_missing_packages_are_named_before_anything_of_them_is_imported(script, tmp_path, monkeypatch, capsys):
+    write_image(tmp_path / "a.nrrd", body(), geometry("flipped"))
+    monkeypatch.setattr(
+        "KPrismLogic.readiness.find_spec", lambda name: None if name in {"nibabel", "torch"} else object()
+    )
+    monkeypatch.setitem(sys.modules, "KPrismLogic.batch", None)  # importing it fails
+    assert script(tmp_path) == [2]
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("Python packages are missing: nibabel>=5.2, torch>=2.2. Press Install")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_drawn_segmentation_is_written_over_only_where_that_is_wanted(script, tmp_path):
     write_image(tmp_path / "a.nrrd", body(), geometry("flipped"))
     (tmp_path / "out").mkdir()
