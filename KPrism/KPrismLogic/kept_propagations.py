@@ -14,17 +14,18 @@ if TYPE_CHECKING:
 
     from KPrismLogic.labelmaps import Mask
     from KPrismLogic.model import Model
+    from KPrismLogic.propagation_pieces import PropagationPieces
     from KPrismLogic.segment_propagation import SegmentPropagation
     from KPrismLogic.slice_voxels import SliceVoxels
     from KPrismLogic.target import Target
 
-#: So many besides those that a run writes; what each remembers of its slices takes a few megabytes, once it holds
-#: nothing of the model.
-_KEPT = 15
+#: So many besides those that a run writes: a model has fewer classes, and all of them may be run at once. What each
+#: remembers of its slices takes a few megabytes, once it holds nothing of the model.
+_KEPT = 63
 
 
 class KeptPropagations:
-    """The last ones, one for each segment and stack of slices; all but :meth:`_forget_model` is for the main thread.
+    """The last ones, one for each segment and stack of slices; everything is for the main thread.
 
     Only the last one holds what the model encoded, and none does once that model is unloaded: one that goes on later
     computes its slices again, and still knows which of them it wrote.
@@ -35,9 +36,10 @@ class KeptPropagations:
 
     def __init__(self, model: Model) -> None:
         self._runs: list[SegmentPropagation] = []
+        self._of_model = _OfModel()
         # Of each run that is under way, those whose slices it may change.
         self._beside: dict[SegmentPropagation, list[SegmentPropagation]] = {}
-        model.when_replaced(self._forget_model)
+        model.when_replaced(self._of_model.forget)
 
     @property
     def last(self) -> SegmentPropagation | None:
@@ -82,7 +84,7 @@ class KeptPropagations:
             other.go_over_to(geometry)
         self._beside[runs[-1]] = beside
         _forget_model(earlier)
-        self._runs = [*earlier[-_KEPT:], *runs]
+        self._are([*earlier[-_KEPT:], *runs])
 
     def ended(self, last: SegmentPropagation) -> None:
         """A run is at an end, whatever that was: what it made of others' slices is no correction.
@@ -103,16 +105,34 @@ class KeptPropagations:
     def forget_what_is_gone(self) -> None:
         """Keep none whose volume, segmentation or segment is gone, or whose volume has other voxels."""
         gone = [run for run in self._runs if not _lives(run)]
-        self._runs = [run for run in self._runs if run not in gone]
+        self._are([run for run in self._runs if run not in gone])
         _forget_model(gone)
 
     def clear(self) -> None:
         """Keep none."""
         _forget_model(self._runs)
-        self._runs, self._beside = [], {}
+        self._are([])
+        self._beside = {}
 
-    def _forget_model(self) -> None:
-        _forget_model(self._runs)
+    def _are(self, runs: list[SegmentPropagation]) -> None:
+        self._runs = runs
+        self._of_model.pieces = tuple(run.pieces for run in runs)
+
+
+class _OfModel:
+    """What holds something of the model; no nodes, since the thread that holds one last destroys it.
+
+    Attributes:
+        pieces: of the propagations that are kept.
+    """
+
+    def __init__(self) -> None:
+        self.pieces: tuple[PropagationPieces, ...] = ()
+
+    def forget(self) -> None:
+        """Hold nothing of the model any more; any thread may ask."""
+        for one in self.pieces:
+            one.engine = None
 
 
 def _forget_model(runs: Iterable[SegmentPropagation]) -> None:

@@ -15,6 +15,7 @@ from KPrismLogic.grid_change import as_large, as_seen_on
 from KPrismLogic.labelmaps import empty_grid, grid_key
 from KPrismLogic.slice_stack import SliceStack
 from KPrismLogic.slice_voxels import layers_in, segment_in_slice, voxels_in
+from KPrismLogic.standing_runs import standing_runs
 from KPrismLogic.written_slices import WrittenSlices
 
 if TYPE_CHECKING:
@@ -121,7 +122,10 @@ class SegmentExamples:
             for index in sorted({*self.accepted, *self._confidence, *self._by_class})
         }
         written = [one for slices in layers.values() for one in slices]
-        told = self.record.told_apart((one, segment_id, one.read(segmentation, segment_id)) for one in written)
+        told = self.record.told_apart(
+            ((one, segment_id, one.read(segmentation, segment_id)) for one in written),
+            standing_runs(self.target.segment()),
+        )
         for index, slices in layers.items():
             mine, back, earlier = ([one for one in slices if one in group] for group in told)
             if earlier:
@@ -187,13 +191,17 @@ class SegmentExamples:
             if index in self._accepted or index in self._confidence or index in self._by_class:
                 continue
             image = self.stack.image(index)
+            layers = layers_in(image, segmentation, geometry, self.stack.step)
+            content = [one.read(segmentation, segment_id) for one in layers]
+            if all(self.record.is_free(one, segment_id, held) for one, held in zip(layers, content, strict=True)):
+                continue  # what a run wrote that was undone, and done again
             mask = segment_in_slice(image, segmentation, segment_id)
             if mask.any():
                 self._accepted.put(index, mask, self.stack.planes[index], drawn=True)
                 continue
             # Where the grid is finer than the volume, between slices; no example, but somebody's work.
-            for voxels in layers_in(image, segmentation, geometry, self.stack.step):
-                if voxels.read(segmentation, segment_id).any():
+            for voxels, held in zip(layers, content, strict=True):
+                if held.any():
                     self.record.keep(voxels, segment_id)
 
     def release_drawn(self) -> None:
@@ -267,9 +275,10 @@ class SegmentExamples:
 
     def _record_as_it_is(self, held: Iterable[tuple[SliceVoxels, Mask]]) -> None:
         """A run wrote what the segment holds in some voxels."""
+        standing = standing_runs(self.target.segment())
         for voxels, content in held:
             as_it_is = voxels.fingerprint(content)
-            self.record.wrote(voxels, self.target.segment_id, as_it_is, as_it_is)
+            self.record.wrote(voxels, self.target.segment_id, as_it_is, as_it_is, standing)
 
     def _grid_before(self, geometry: slicer.vtkOrientedImageData) -> slicer.vtkOrientedImageData | None:
         """The grid that was written on, as large as the one of now; None where it still is that one."""

@@ -105,8 +105,13 @@ class SegmentPropagation(SegmentExamples):
         engine = self._pieces.engine  # Another thread may have it forgotten in between.
         return engine is not None and engine.guided
 
+    @property
+    def pieces(self) -> PropagationPieces:
+        """What a run writes, with what it keeps of the model."""
+        return self._pieces
+
     def forget_model(self) -> None:
-        """Hold nothing of the model, as far as no run is under way; any thread may ask. The next run begins with it."""
+        """Hold nothing of the model, as far as no run is under way. The next run begins with it."""
         self._pieces.engine = None
 
     def least_certain(self) -> int | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,10 +17,11 @@ from KPrismLogic.oblique_voxels import ObliqueVoxels
 from KPrismLogic.run_tally import RunTally
 from KPrismLogic.segment_editing import Editor, write_voxels
 from KPrismLogic.slice_voxels import SliceVoxels, layers_in, voxels_in
+from KPrismLogic.standing_runs import add_run, new_run, standing_runs
 from KPrismLogic.target import NoLongerWanted
 from KPrismLogic.volume_piece import Piece
 from KPrismLogic.volume_work import Pieces, Step, VolumeWork
-from KPrismLogic.written_slices import Place, WrittenSlices
+from KPrismLogic.written_slices import WrittenSlices
 
 if TYPE_CHECKING:
     import slicer
@@ -29,24 +29,6 @@ if TYPE_CHECKING:
     from KPrismLogic.runner import Runner
     from KPrismLogic.slice_engine import SliceEngine
     from KPrismLogic.slice_stack import SliceStack
-
-
-@dataclass(frozen=True, eq=False)
-class _Change:
-    """What a segment held in some voxels before the run, and after a slice was written."""
-
-    voxels: SliceVoxels
-    segment_id: str
-    before: bytes
-    after: bytes
-
-    def is_undone(self, segmentation: slicer.vtkMRMLSegmentationNode) -> bool:
-        """Whether the segment holds again what it held; of an oblique slice, whether it holds anything else.
-
-        Undo brings back what was there before the run, which in shared voxels is not what was there before the slice.
-        """
-        now = self.voxels.fingerprint(self.voxels.read(segmentation, self.segment_id))
-        return now != self.after if self.voxels.key is None else now == self.before
 
 
 #: Voxels, which of them shall belong to a segment, and which do.
@@ -88,10 +70,10 @@ class VolumeRun:
         self._progress, self._finished = progress, finished
         # Nothing of the main thread goes to the other one, which would destroy what is closed meanwhile.
         self._work: VolumeWork | None = None  # while the run is under way
-        self._before: dict[Place, bytes] = {}  # what there was before the run
+        self._name = new_run()
         self._grid: tuple[float, ...] = ()  # of the segmentation, as long as the run lasts
         self._begun = False  # whether the undo state of the run is kept
-        self._last: list[_Change] = []  # of the last piece that changed something
+        self._changed: set[str] = set()  # segments
         self._tally = RunTally()
 
     @property
@@ -116,8 +98,6 @@ class VolumeRun:
 
     def start(self, pieces: Pieces) -> None:
         """Begin."""
-        for record in self._records.values():
-            record.begin()
         self._work = VolumeWork(self._engine, self._stack, pieces)
         self._runner.submit(self._work.step, self._on_step)
 
@@ -191,22 +171,23 @@ class VolumeRun:
         for segment_id in piece.masks:
             if self._segmentation.GetSegmentation().GetSegment(segment_id) is None:
                 raise NoLongerWanted("The segment was deleted; the rest was not segmented.")
-        if self._last and all(change.is_undone(self._segmentation) for change in self._last):
+        if self._is_undone():
             raise NoLongerWanted("The segment was undone meanwhile; the rest was not segmented.")
         layers = layers_in(image, self._segmentation, geometry, self._stack.step)
-        changes: list[_Change] = []
         found = outside = 0
+        # Of all segments before any is written: that may take voxels from the others.
+        wanted: dict[str, list[_Wanted]] = {}
         for segment_id, whole in piece.masks.items():
             mask = whole & image.inside
             if piece.accepted is None:
-                places = self._put(layers, segment_id, mask)
+                wanted[segment_id] = list(self._put(layers, segment_id, mask))
                 found += int(mask.sum())
                 outside += pixels_outside(image, mask, self._segmentation, geometry)
             else:
                 shown = voxels_in(self._stack.image_in(piece.accepted), self._segmentation, geometry)
-                places = self._fill(layers, shown, segment_id, mask)
-            changes += self._change(piece.index, segment_id, list(places))
-        self._last = changes or self._last
+                wanted[segment_id] = list(self._fill(layers, shown, segment_id, mask))
+        for segment_id, places in wanted.items():
+            self._change(piece.index, segment_id, places)
         if piece.accepted is not None:
             return True
         self._tally.reach(piece.index, found=found, outside=outside)
@@ -214,9 +195,10 @@ class VolumeRun:
 
     def _put(self, layers: Sequence[SliceVoxels], segment_id: str, mask: Mask) -> Iterator[_Wanted]:
         """A mask of the slice, in those of its layers that nobody changed."""
+        standing = standing_runs(self._segment(segment_id))
         for voxels in layers:
             content = voxels.read(self._segmentation, segment_id)
-            if self._records[segment_id].is_ours(voxels, segment_id, content):
+            if self._records[segment_id].is_ours(voxels, segment_id, content, standing):
                 yield voxels, voxels.wanted(mask, content), content
 
     def _fill(
@@ -233,24 +215,33 @@ class VolumeRun:
                 if self._records[segment_id].is_free(voxels, segment_id, content):
                     yield voxels, shown.read(self._segmentation, segment_id), content
 
-    def _change(self, index: int, segment_id: str, places: Sequence[_Wanted]) -> Iterator[_Change]:
-        """Write into a slice, and tell what changed."""
+    def _change(self, index: int, segment_id: str, places: Sequence[_Wanted]) -> None:
+        """Write into a slice, and put on record what became of it."""
         if any(not np.array_equal(wanted, content) for _, wanted, content in places):
             self._tally.ask_for_change(index)
             if not self._begun:
                 self._editor.save_state()
                 self._begun = True
         write_voxels(self._editor, segment_id, places)
-        for voxels, _, content in places:
-            after = voxels.read(self._segmentation, segment_id)
-            if not np.array_equal(after, content):
-                self._tally.change(index)
-            before, left = voxels.fingerprint(content), voxels.fingerprint(after)
-            self._records[segment_id].wrote(voxels, segment_id, before, left)
-            if voxels.key is not None:
-                before = self._before.setdefault((voxels.key, segment_id), before)
-            if before != left:
-                yield _Change(voxels, segment_id, before, left)
+        left = [voxels.read(self._segmentation, segment_id) for voxels, _, _ in places]
+        if any(not np.array_equal(after, content) for after, (_, _, content) in zip(left, places, strict=True)):
+            self._tally.change(index)
+            if segment_id not in self._changed:
+                add_run(self._segment(segment_id), self._name)
+                self._changed.add(segment_id)
+        standing = standing_runs(self._segment(segment_id))
+        for after, (voxels, _, content) in zip(left, places, strict=True):
+            self._records[segment_id].wrote(
+                voxels, segment_id, voxels.fingerprint(content), voxels.fingerprint(after), standing
+            )
+
+    def _segment(self, segment_id: str) -> slicer.vtkSegment:
+        return self._segmentation.GetSegmentation().GetSegment(segment_id)
+
+    def _is_undone(self) -> bool:
+        """Whether what the run changed is again as it was before."""
+        changed = [self._segment(segment_id) for segment_id in self._changed]
+        return bool(changed) and not any(one is not None and self._name in standing_runs(one) for one in changed)
 
     def _check(self) -> None:
         if self._segmentation.GetScene() is None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Hashable, Iterable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from KPrismLogic.labelmaps import Mask
@@ -12,77 +12,102 @@ if TYPE_CHECKING:
 #: Voxels by their key, and a segment.
 Place = tuple[Hashable, str]
 
+#: What was there before any run that is known.
+_BEFORE_ALL = ""
+
+
+class ToldApart(NamedTuple):
+    """Voxels in which runs wrote, by what became of them.
+
+    Attributes:
+        changed: by somebody.
+        undone: no run stands any more that changed something there.
+        earlier: the last run that changed something there was undone, and what one before it left is there.
+    """
+
+    changed: list[SliceVoxels]
+    undone: list[SliceVoxels]
+    earlier: list[SliceVoxels]
+
 
 class WrittenSlices:
     """What runs wrote into slices, to know what somebody changed there since: that is never written over.
+
+    Which runs were undone is told by the segment (:mod:`~KPrismLogic.standing_runs`): what it holds is nobody else's as
+    long as it is what the last one left that stands.
 
     Oblique slices share voxels, so that in one of them nobody can tell who changed what; they are written as they come.
     """
 
     def __init__(self) -> None:
-        # By layer and segment: all that runs left there, all that they found, and the last run that changed it, with
-        # what that one left.
-        self._left: dict[Place, set[bytes]] = {}
+        # By layer and segment: what may be there while a run is the last one that stands, of those that are named;
+        # all that runs found; and the last run that changed something.
+        self._left: dict[Place, dict[str, set[bytes]]] = {}
         self._found: dict[Place, set[bytes]] = {}
-        self._changed_by: dict[Place, tuple[int, bytes]] = {}
-        self._runs = 0
+        self._changed_by: dict[Place, str] = {}
 
-    def begin(self) -> None:
-        """A run begins."""
-        self._runs += 1
-
-    def is_ours(self, voxels: SliceVoxels, segment_id: str, content: Mask) -> bool:
-        """Whether a segment holds what a run wrote or found there; where no run was yet, all is to be written over."""
-        place = voxels.key, segment_id
-        return place not in self._left or voxels.fingerprint(content) in self._left[place] | self._found[place]
+    def is_ours(self, voxels: SliceVoxels, segment_id: str, content: Mask, standing: Sequence[str]) -> bool:
+        """Whether a segment holds what runs made of it there; where none stands, all is to be written over."""
+        expected = self._expected((voxels.key, segment_id), standing)
+        return expected is None or voxels.fingerprint(content) in expected
 
     def is_free(self, voxels: SliceVoxels, segment_id: str, content: Mask) -> bool:
         """Whether nobody but a run put anything there."""
-        return not content.any() or voxels.fingerprint(content) in self._left.get((voxels.key, segment_id), ())
+        left = self._left.get((voxels.key, segment_id), {})
+        return not content.any() or any(voxels.fingerprint(content) in contents for contents in left.values())
 
-    def told_apart(
-        self, holdings: Iterable[tuple[SliceVoxels, str, Mask]]
-    ) -> tuple[list[SliceVoxels], list[SliceVoxels], list[SliceVoxels]]:
-        """Of written voxels, each with a segment and what it holds, those somebody changed, those undone, and others.
+    def told_apart(self, holdings: Iterable[tuple[SliceVoxels, str, Mask]], standing: Sequence[str]) -> ToldApart:
+        """What became of written voxels, each with a segment and what it holds.
 
-        These hold what a run left before the one that changed them last: that one alone was undone.
+        Of voxels that no run is known to have written, because the grid was another one by then, all that hold
+        something count as changed.
 
-        What holds again what a run found there was undone, if all is undone that this run and those after it changed;
-        otherwise somebody took it away. Of voxels that no run is known to have written, because the grid was another
-        one by then, all that hold something count as changed.
+        Args:
+            holdings: of one segment.
+            standing: the runs that stand in it, oldest first.
         """
-        changed, back, earlier, standing = [], [], [], set()
+        told = ToldApart([], [], [])
         for voxels, segment_id, content in holdings:
-            place, now = (voxels.key, segment_id), voxels.fingerprint(content)
             if voxels.key is None:
                 continue
-            if place not in self._left:
-                if content.any():
-                    changed.append(voxels)
-            elif now in self._left[place]:
-                run, left = self._changed_by.get(place, (0, now))
-                if now == left:
-                    standing.add(run)
-                else:
-                    earlier.append(voxels)
-            elif now in self._found[place]:
-                back.append((voxels, self._changed_by.get(place, (0, b""))[0]))
-            else:
-                changed.append(voxels)
-        last = max(standing, default=0)  # undo goes backwards
-        undone = [voxels for voxels, run in back if run > last]
-        return changed + [voxels for voxels, run in back if run <= last], undone, earlier
+            place, now = (voxels.key, segment_id), voxels.fingerprint(content)
+            expected = self._expected(place, standing)
+            if expected is None:
+                # Undo brought back what the run found, or what was there before that.
+                if content.any() and now not in self._found.get(place, ()):
+                    told.changed.append(voxels)
+                elif place in self._left:
+                    told.undone.append(voxels)
+            elif now not in expected:
+                told.changed.append(voxels)
+            elif self._changed_by.get(place, _BEFORE_ALL) not in (_BEFORE_ALL, *standing):
+                told.earlier.append(voxels)
+        return told
 
     def keep(self, voxels: SliceVoxels, segment_id: str) -> None:
         """What a segment holds there is somebody else's."""
-        self._left.setdefault((voxels.key, segment_id), set())
-        self._found.setdefault((voxels.key, segment_id), set())
+        self._left.setdefault((voxels.key, segment_id), {}).setdefault(_BEFORE_ALL, set())
 
-    def wrote(self, voxels: SliceVoxels, segment_id: str, found: bytes, left: bytes) -> None:
-        """A run found and left a segment there, by the fingerprints of what it held."""
-        if voxels.key is not None:
-            place = voxels.key, segment_id
-            self._found.setdefault(place, set()).add(found)
-            self._left.setdefault(place, set()).add(left)
-            if found != left:
-                self._changed_by[place] = self._runs, left
+    def wrote(self, voxels: SliceVoxels, segment_id: str, found: bytes, left: bytes, standing: Sequence[str]) -> None:
+        """A run found and left a segment there, by the fingerprints of what it held.
+
+        Args:
+            voxels, segment_id: where.
+            found, left: before and after.
+            standing: the runs that stand in the segment then; what is changed was changed by the last of them.
+        """
+        if voxels.key is None:
+            return
+        place, last = (voxels.key, segment_id), standing[-1] if standing else _BEFORE_ALL
+        self._found.setdefault(place, set()).add(found)
+        entries = self._left.setdefault(place, {})
+        if found == left:
+            entries.setdefault(last, set()).add(left)
+        else:
+            entries[last] = {left}  # undo never brings back what a run had left before its end
+            self._changed_by[place] = last
+
+    def _expected(self, place: Place, standing: Sequence[str]) -> set[bytes] | None:
+        """What may be there if nobody changed it; None where no run stands that knows the place."""
+        entries = self._left.get(place, {})
+        return next((entries[run] for run in (*reversed(standing), _BEFORE_ALL) if run in entries), None)

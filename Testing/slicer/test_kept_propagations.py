@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from KPrismLogic import readiness
 from KPrismLogic.kept_propagations import KeptPropagations
 from KPrismLogic.propagation_pieces import PropagationPieces
 from KPrismLogic.segment_propagation import SegmentPropagation
@@ -198,6 +199,36 @@ def test_as_many_are_kept_as_memory_allows(bench, kept, monkeypatch):
     for target in targets:
         kept.keep(SegmentPropagation(target))
     assert [kept.of(target) is not None for target in targets] == [False, True, True]
+
+
+def test_all_classes_of_the_model_are_kept_at_once(bench, kept):
+    add = bench.segmentation.GetSegmentation().AddEmptySegment
+    plane = view_plane("axial", bench.ras(6, 6, 7))
+    targets = [bench.target(plane, add("", name)) for name in readiness.classes_of("small")]
+    assert len(targets) > 15
+    kept.keep(*(SegmentPropagation(target, accept=False) for target in targets))
+    kept.keep(SegmentPropagation(bench.target(plane), accept=False))
+    assert all(kept.of(target) is not None for target in targets)
+
+
+def test_the_thread_of_the_model_holds_no_node_while_it_is_forgotten(bench, kept):
+    draw_layers(bench, 6)
+    run = SegmentPropagation(bench.target(view_plane("axial", bench.ras(6, 6, 7))))
+    kept.keep(run)
+    target, held = weakref.ref(run.target), []
+
+    class Encoded:
+        """The scene is closed while what is encoded is being destroyed."""
+
+        def __del__(self):
+            kept.clear()
+            gc.collect()
+            held.append(target() is not None)
+
+    run.pieces.engine = Encoded()
+    del run
+    bench.engine.model.unload()
+    assert held == [False]
 
 
 @pytest.mark.parametrize("gone", ["segment", "segmentation", "volume", "voxels", "nothing"])

@@ -2,6 +2,7 @@
 
 import types
 
+import numpy as np
 import slicer
 from vtk.util.numpy_support import vtk_to_numpy
 
@@ -35,14 +36,20 @@ def put(panel, name, voxels):
     fill(panel.bench.editor, panel.bench.segmentation, segment(panel, name), voxels)
 
 
-def structure(panel, *boxes):
-    """Let the volume hold the first class in these boxes, each of slices, and nothing else; -> where."""
+def image(panel, place, value):
+    """Let the volume have a value in some voxels; -> all of it."""
     scalars = panel.bench.volume.GetImageData().GetPointData().GetScalars()
     voxels = vtk_to_numpy(scalars).reshape(LIVER.shape)
-    voxels[:] = 0
-    for first, last in boxes:
-        voxels[first:last, 3:12, 4:11] = 100
+    voxels[place] = value
     scalars.Modified()
+    return voxels
+
+
+def structure(panel, *boxes):
+    """Let the volume hold the first class in these boxes, each of slices, and nothing else; -> where."""
+    voxels = image(panel, ..., 0)
+    for first, last in boxes:
+        voxels = image(panel, np.s_[first:last, 3:12, 4:11], 100)
     return voxels == 100
 
 
