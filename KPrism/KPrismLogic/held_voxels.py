@@ -1,4 +1,4 @@
-"""Noticing that somebody changed a segment, by undo or by hand, while nothing of a run is written yet."""
+"""Noticing that somebody changed a segment, by undo or by hand."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from KPrismLogic.labelmaps import fingerprint, labelmap_of, voxels_of
+from KPrismLogic.standing_runs import standing_runs
 from KPrismLogic.target import NoLongerWanted
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ class HeldVoxels:
 
     def __init__(self, segmentation: slicer.vtkMRMLSegmentationNode, segment_id: str) -> None:
         self._segmentation, self._segment_id = segmentation, segment_id
-        self._time, self._content = self._modified(), self._fingerprint()
+        self._standing, self._time, self._content = self._runs(), self._modified(), self._fingerprint()
 
     def check(self) -> None:
         """See to it that the segment holds the same still.
@@ -31,13 +32,25 @@ class HeldVoxels:
         Raises:
             NoLongerWanted: it does not.
         """
+        if not self.are_there_still():
+            raise NoLongerWanted("The segment was undone or changed meanwhile; the rest was not segmented.")
+
+    def are_there_still(self) -> bool:
+        """Whether the segment holds the same, and the same runs stand in it."""
+        if self._runs() != self._standing:
+            return False
         now = self._modified()
         if now == self._time:
-            return
+            return True
         # Segments share labelmaps, and views touch them: the time alone says little.
         if self._fingerprint() != self._content:
-            raise NoLongerWanted("The segment was undone or changed meanwhile; the rest was not segmented.")
+            return False
         self._time = now
+        return True
+
+    def _runs(self) -> tuple[str, ...]:
+        segment = self._segmentation.GetSegmentation().GetSegment(self._segment_id)
+        return () if segment is None else standing_runs(segment)
 
     def _modified(self) -> int | None:
         labelmap, _ = labelmap_of(self._segmentation, self._segment_id)

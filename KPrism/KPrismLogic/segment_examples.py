@@ -12,6 +12,7 @@ from KPrismLib.errors import InvalidReference
 from KPrismLogic.accepted_slices import AcceptedSlices
 from KPrismLogic.drawn_slices import slices_at
 from KPrismLogic.grid_change import as_large, as_seen_on
+from KPrismLogic.held_voxels import HeldVoxels
 from KPrismLogic.labelmaps import empty_grid, grid_key
 from KPrismLogic.slice_stack import SliceStack
 from KPrismLogic.slice_voxels import layers_in, segment_in_slice, voxels_in
@@ -50,6 +51,7 @@ class SegmentExamples:
         #: What is written, for every run.
         self.record = WrittenSlices()
         self._grid: slicer.vtkOrientedImageData | None = None  # that the record knows
+        self._seen: HeldVoxels | None = None  # when somebody last looked what became of the written slices
         self._name = ""  # of the segment, when a slice was accepted last
         if accept:
             self.accept(target.plane)
@@ -113,7 +115,7 @@ class SegmentExamples:
             geometry: the grid on which the segment is edited; None changes nothing.
         """
         segmentation, segment_id = self.target.segmentation, self.target.segment_id
-        if geometry is None:
+        if geometry is None or self._is_as_seen():
             return
         # Where the grid is another one by now, what was written is looked up where it was written.
         geometry = self._grid_before(geometry) or geometry
@@ -134,6 +136,7 @@ class SegmentExamples:
                 self._look_again(index, mine, back, geometry)
             elif back:
                 self._confidence.pop(index, None)
+        self._seen = HeldVoxels(segmentation, segment_id)
 
     def go_over_to(self, geometry: slicer.vtkOrientedImageData | None) -> None:
         """Slices are written on this grid from now on; to be called after :meth:`accept_changed`.
@@ -166,11 +169,12 @@ class SegmentExamples:
         It may be another run's: one of the segment in another plane, or one of a segment that took voxels from it.
         """
         segmentation, segment_id = self.target.segmentation, self.target.segment_id
-        if self._grid is None:
+        if self._grid is None or self._is_as_seen():
             return
         for index in {*self._confidence, *self._by_class}.difference(self.accepted):
             layers = layers_in(self.stack.image(index), segmentation, self._grid, self.stack.step)
             self._record_as_it_is((one, one.read(segmentation, segment_id)) for one in layers)
+        self._seen = HeldVoxels(segmentation, segment_id)
 
     def accept_drawn(self, geometry: slicer.vtkOrientedImageData | None) -> None:
         """Vouch for the slices that hold the segment already and that no run of this propagation wrote.
@@ -279,6 +283,10 @@ class SegmentExamples:
         for voxels, content in held:
             as_it_is = voxels.fingerprint(content)
             self.record.wrote(voxels, self.target.segment_id, as_it_is, as_it_is, standing)
+
+    def _is_as_seen(self) -> bool:
+        """Whether there is nothing new to see: looking through many slices takes far longer than comparing them all."""
+        return self._seen is not None and self._seen.are_there_still()
 
     def _grid_before(self, geometry: slicer.vtkOrientedImageData) -> slicer.vtkOrientedImageData | None:
         """The grid that was written on, as large as the one of now; None where it still is that one."""

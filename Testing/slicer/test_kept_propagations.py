@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from KPrismLogic import readiness
+from KPrismLogic import readiness, segment_examples
 from KPrismLogic.kept_propagations import KeptPropagations
 from KPrismLogic.propagation_pieces import PropagationPieces
 from KPrismLogic.segment_propagation import SegmentPropagation
@@ -209,6 +209,30 @@ def test_all_classes_of_the_model_are_kept_at_once(bench, kept):
     kept.keep(*(SegmentPropagation(target, accept=False) for target in targets))
     kept.keep(SegmentPropagation(bench.target(plane), accept=False))
     assert all(kept.of(target) is not None for target in targets)
+
+
+def test_others_are_looked_through_only_where_something_changed(bench, kept, monkeypatch):
+    run = find_class(bench, bench.target(view_plane("axial", bench.ras(6, 6, 7))), "liver", kept)
+    looked, look = [], segment_examples.layers_in
+    monkeypatch.setattr(segment_examples, "layers_in", lambda *of: looked.append(1) or look(*of))
+
+    def looks(segment_id):
+        looked.clear()
+        other = SegmentPropagation(bench.target(view_plane("axial", bench.ras(6, 6, 7)), segment_id), accept=False)
+        kept.keep(other, geometry=bench.editor.geometry())
+        kept.ended(other)
+        return len(looked)
+
+    add = bench.segmentation.GetSegmentation().AddEmptySegment
+    assert looks(add()) >= len(run.confidence)
+    assert looks(add()) == 0
+    bench.segmentation.GetSegmentation().GetSegment("Liver").GetRepresentation("Binary labelmap").Modified()
+    assert looks(add()) == 0
+    corrected = bench.array()
+    corrected[5] = False
+    fill(bench.editor, bench.segmentation, "Liver", corrected)
+    assert looks(add()) >= len(run.confidence)
+    assert run.accepted == (5,)
 
 
 def test_the_thread_of_the_model_holds_no_node_while_it_is_forgotten(bench, kept):
