@@ -79,6 +79,11 @@ class Predictor:
         return self.network.config
 
     @property
+    def precision(self) -> str:
+        """``float32`` or ``bfloat16``, as it is computed in."""
+        return str(self.dtype).removeprefix("torch.")
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """The classes that the semantic mode knows."""
         return self.config.classes

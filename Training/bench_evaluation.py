@@ -2,7 +2,7 @@
 
 Twice: against sessions one after the other, which encode a slice once for each class, and against calls that keep
 nothing and encode it for every click. The calls use all threads that they may; an evaluation may share its slices among
-processes instead, as it does under torchrun.
+processes instead, as it does under torchrun, and may compute in another precision.
 
 python -m Training.bench_evaluation DATASET... --limit 20 --model small --processes 2
 """
@@ -105,6 +105,9 @@ def main(
     batch: Annotated[int, typer.Option("--batch", min=1, help="Masks in one pass.")] = 4,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")] = "cpu",
     precision: Annotated[str, typer.Option("--precision", help="auto, float32 or bfloat16.")] = "auto",
+    evaluation_precision: Annotated[
+        str | None, typer.Option("--evaluation-precision", help="Of the evaluation, where it is not that of the calls.")
+    ] = None,
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="Processor threads.")] = None,
     processes: Annotated[
         int, typer.Option("--processes", min=1, help="Processes that share the evaluation, and the threads.")
@@ -118,13 +121,14 @@ def main(
     settings = EvaluationSettings(split=split, modes=(Mode.INTERACTIVE,), limit=limit, clicks=clicks)
     _click_through(predictor, *_warm_up(predictor.config.image_size), settings, OneByOne())
     loop = slice_by_slice(predictor, datasets, settings)
-    after, found = _evaluated(
-        processes, predictor, _Evaluation(model, device, precision, tuple(folders), split, limit, clicks, batch)
-    )
+    task = _Evaluation(model, device, evaluation_precision or precision, tuple(folders), split, limit, clicks, batch)
+    evaluating = predictor if evaluation_precision is None else task.predictor()
+    after, found = _evaluated(processes, evaluating, task)
     result: dict[str, Any] = {
         "model": model,
         "device": str(predictor.device),
-        "precision": str(predictor.dtype).removeprefix("torch."),
+        "precision": predictor.precision,
+        "evaluation_precision": evaluating.precision,
         "threads": torch.get_num_threads(),
         "processes": processes,
         "batch": batch,
@@ -139,6 +143,9 @@ def main(
         "largest_difference": max(
             float(np.abs(np.subtract(ours, theirs)).max()) for ours, theirs in zip(found, loop.curves, strict=True)
         ),
+        # After each click, of all slices.
+        "evaluation_dice": np.mean(found, axis=0).round(4).tolist(),
+        "sessions_dice": np.mean(loop.curves, axis=0).round(4).tolist(),
     }
     typer.echo(json.dumps(result, indent=1))
 
@@ -168,6 +175,7 @@ class _Evaluation:
             modes=(Mode.INTERACTIVE,),
             limit=self.limit,
             clicks=self.clicks,
+            precision=predictor.precision,
             batch=self.batch,
             journal=journal,
             rank=rank,

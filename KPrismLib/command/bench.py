@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from KPrismLib.command.options import DEFAULT_MODEL, AsJson, Device
+from KPrismLib.command.options import DEFAULT_MODEL, AsJson, Device, Precision
 
 
 def bench(
@@ -19,9 +19,7 @@ def bench(
     threads: Annotated[int, typer.Option("--threads", min=1, help="Processor threads.")] = 2,
     repeats: Annotated[int, typer.Option("--repeats", min=1, help="Measurements per median.")] = 5,
     device: Device = "cpu",
-    precision: Annotated[
-        str, typer.Option("--precision", metavar="auto|float32|bfloat16", help="auto: bfloat16 for base where native.")
-    ] = "auto",
+    precision: Precision = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Measure times, operations and memory, each step after a warm-up."""
@@ -40,7 +38,7 @@ def bench(
         "weights": "random" if is_random else "loaded",
         "attention": attention,
         "device": str(predictor.device),
-        "precision": str(predictor.dtype).removeprefix("torch."),
+        "precision": predictor.precision,
         "threads": threads,
         "load_s": round(ready, 3),
         **measure(predictor, repeats=repeats),

@@ -22,7 +22,7 @@ from KPrismLib.command.evaluation_options import (
     Seed,
     Split,
 )
-from KPrismLib.command.options import DEFAULT_MODEL, Device, Model
+from KPrismLib.command.options import DEFAULT_MODEL, Device, Model, Precision
 
 if TYPE_CHECKING:
     from KPrismLib.dataset import DatasetFolder
@@ -44,6 +44,7 @@ def evaluate(
     seed: Seed = 0,
     absent: Absent = True,
     device: Device = "auto",
+    precision: Precision = "auto",
     rows: Rows = None,
     output: Output = None,
     honour: Annotated[
@@ -75,7 +76,7 @@ def evaluate(
     datasets = find_datasets(folders)
     outputs.check(datasets)
     part = share(os.environ)
-    predictor = Predictor.load(model, device=part.device(device))
+    predictor = Predictor.load(model, device=part.device(device), precision=precision)
     with progress_bar() as progress:
         report = run(
             predictor,
@@ -89,6 +90,7 @@ def evaluate(
             absent_classes=absent,
             honour_clicks=honour,
             model=predictor.name,
+            precision=predictor.precision,
             progress=progress,
             batch=batch or (16 if predictor.device.type == "cuda" else 4),
             journal=outputs.journal,

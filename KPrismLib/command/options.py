@@ -23,4 +23,7 @@ def named(text: str) -> Path:
 
 Model = Annotated[str, typer.Option("--model", metavar="NAME|FILE", help="Shipped weights, or a .safetensors file.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")]
+Precision = Annotated[
+    str, typer.Option("--precision", metavar="auto|float32|bfloat16", help="auto: bfloat16 for base where native.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]

@@ -38,6 +38,7 @@ def evaluate(
     absent_classes: bool = True,
     honour_clicks: bool = False,
     model: str = "",
+    precision: str = "",
     progress: Progress | None = None,
     batch: int = 4,
     journal: Path | None = None,
@@ -60,6 +61,7 @@ def evaluate(
         absent_classes: Also segment classes that a slice does not show (false-positive rate, per-volume Dice).
         honour_clicks: Masks hold what clicks said of their pixels, as for a user; the paper measures the network alone.
         model: Which weights; recorded in the report.
+        precision: In which the model computes; recorded, too. A journal of another one is refused.
         progress: Called after every slice.
         batch: Slices that are in work together, and masks in one pass of the model. In full precision on a processor
             it changes nothing but the time it takes.
@@ -87,6 +89,7 @@ def evaluate(
         axial_references=axial_references,
         absent_classes=absent_classes,
         honour_clicks=honour_clicks,
+        precision=precision,
     )
     if not 0 <= rank < processes or (processes > 1 and journal is None):
         raise InvalidConfig(

@@ -66,6 +66,7 @@ class EvaluationSettings:
             per-volume Dice. Costs time; the paper's own numbers do without.
         honour_clicks: Every mask holds what the clicks said of their pixels, as it does for a user; the paper measures
             what the network makes of them.
+        precision: In which the model computes; free text.
     """
 
     model: str = ""
@@ -78,6 +79,7 @@ class EvaluationSettings:
     axial_references: bool = False
     absent_classes: bool = True
     honour_clicks: bool = False
+    precision: str = ""
 
     def __post_init__(self) -> None:
         """Check what a caller can get wrong.

@@ -140,7 +140,7 @@ def measure_throughput(
         network=network,
         size=config.image_size,
         device=_described(any_predictor.device),
-        precision=str(any_predictor.dtype).removeprefix("torch."),
+        precision=any_predictor.precision,
         threads=torch.get_num_threads(),
         speeds=tuple(
             Speed(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from KPrismLib.dataset import DatasetFolder
 from KPrismLib.predictor import Predictor
@@ -52,6 +54,25 @@ def test_no_file_of_a_dataset_is_written_over(refused, data) -> None:
             assert f"{file.name}: it is a file of the dataset; choose another name" in refused(option, file)
     dotted = data / "TINY" / "masks" / ".." / "dataset.json"
     assert "a file of the dataset" in refused("--rows", dotted)
+
+
+@pytest.mark.parametrize(("asked", "used"), [("auto", "float32"), ("float32", "float32"), ("bfloat16", "bfloat16")])
+def test_the_precision_is_that_asked_for_and_on_record(evaluate, tmp_path, monkeypatch, asked, used) -> None:
+    computed, load = [], Predictor.load.__func__
+
+    def noted(*arguments, **options):
+        predictor = load(Predictor, *arguments, **options)
+        computed.append(predictor.dtype)
+        return predictor
+
+    monkeypatch.setattr(Predictor, "load", noted)
+    assert evaluate("--json", tmp_path / "out.json", "--precision", asked).status == 0
+    assert computed == [getattr(torch, used)]
+    assert json.loads((tmp_path / "out.json").read_text())["settings"]["precision"] == used
+
+
+def test_a_precision_that_is_none_is_refused(evaluate) -> None:
+    assert "There is no precision 'half'" in evaluate("--precision", "half").sentence
 
 
 def test_the_two_results_need_two_files(refused, tmp_path) -> None:

@@ -206,7 +206,15 @@ def test_another_number_of_processes_goes_on_with_what_is_there(
 
 @pytest.mark.parametrize(
     "change",
-    [{"clicks": 3}, {"seed": 1}, {"batch": 9}, {"modes": ["semantic"]}, {"fingerprint": "other"}, {"references": 2}],
+    [
+        {"clicks": 3},
+        {"seed": 1},
+        {"batch": 9},
+        {"modes": ["semantic"]},
+        {"fingerprint": "other"},
+        {"references": 2},
+        {"precision": "bfloat16"},
+    ],
 )
 def test_a_journal_of_another_evaluation_is_refused(
     folders: list[DatasetFolder], tmp_path: Path, change: dict[str, Any]

@@ -61,18 +61,36 @@ def test_the_loader_is_measured_from_the_store_to_the_batch() -> None:
     assert all(row[name] > 0 for name in ("decode", "read", "semantic", "in-context", "interactive"))
 
 
-@pytest.mark.parametrize("processes", [1, 2])
-def test_both_ways_of_evaluating_give_the_same_curves(tmp_path: Path, processes: int) -> None:
+@pytest.fixture
+def three_pictures(tmp_path: Path) -> Path:
     mask = np.zeros((40, 48), dtype=np.uint8)
     mask[10:30, 12:30] = 1
     noise = np.random.default_rng(0).integers(0, 60, mask.shape, dtype=np.uint8)
     items = [listed(f"i{n}", patient=f"p{n}") for n in range(3)]
     arrays = {f"mask_i{n}": np.roll(mask, n) for n in range(3)}
     arrays |= {f"image_i{n}": np.roll(mask, n) * 150 + noise for n in range(3)}
-    folder = write_folder(tmp_path / "d", describe(items), **arrays)
-    result = call(bench_evaluation, folder, "--limit", 3, "--clicks", 2, "--batch", 1, "--processes", processes)
+    return write_folder(tmp_path / "d", describe(items), **arrays)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_both_ways_of_evaluating_give_the_same_curves(three_pictures: Path, processes: int) -> None:
+    result = call(bench_evaluation, three_pictures, "--clicks", 2, "--batch", 1, "--processes", processes)
     assert (result["pairs"], result["equal_curves"], result["largest_difference"]) == (3, 3, 0.0)
+    assert result["evaluation_dice"] == result["sessions_dice"]
+    assert len(result["sessions_dice"]) == 3
     assert result["times_keeping_nothing"] > result["times_sessions"] > 0
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_an_evaluation_may_compute_in_another_precision(three_pictures: Path, processes: int) -> None:
+    result = call(
+        bench_evaluation,
+        *(three_pictures, "--clicks", 2, "--processes", processes),
+        *("--precision", "float32", "--evaluation-precision", "bfloat16"),
+    )
+    assert (result["precision"], result["evaluation_precision"]) == ("float32", "bfloat16")
+    assert result["evaluation_dice"] != result["sessions_dice"]
+    assert np.allclose(result["evaluation_dice"], result["sessions_dice"], atol=0.2)
 
 
 def test_keeping_nothing_encodes_for_every_click() -> None:
