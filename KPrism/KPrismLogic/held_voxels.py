@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from KPrismLogic.labelmaps import fingerprint, labelmap_of, voxels_of
-from KPrismLogic.standing_runs import standing_runs
+from KPrismLogic.matrices import world_from_image
+from KPrismLogic.standing_runs import StandingRun, standing_runs
 from KPrismLogic.target import NoLongerWanted
 
 if TYPE_CHECKING:
@@ -48,13 +49,16 @@ class HeldVoxels:
         self._time = now
         return True
 
-    def _runs(self) -> tuple[str, ...]:
+    def _runs(self) -> tuple[StandingRun, ...]:
         segment = self._segmentation.GetSegmentation().GetSegment(self._segment_id)
         return () if segment is None else standing_runs(segment)
 
-    def _modified(self) -> int | None:
+    def _modified(self) -> tuple[Any, ...]:
+        """Changes whenever voxels do, or where they are."""
         labelmap, _ = labelmap_of(self._segmentation, self._segment_id)
-        return None if labelmap is None else labelmap.GetMTime()
+        if labelmap is None:
+            return ()
+        return labelmap.GetMTime(), world_from_image(labelmap, self._segmentation).tobytes()
 
     def _fingerprint(self) -> bytes:
         """Of the box around the segment, since the labelmap grows with what others put into it."""
@@ -68,4 +72,4 @@ class HeldVoxels:
                 return b""
             box = box[(slice(None),) * axis + (slice(layers[0], layers[-1] + 1),)]
             place.append(start + layers[0])
-        return fingerprint(np.array([*place, *box.shape]), box)
+        return fingerprint(np.array([*place, *box.shape]), world_from_image(labelmap, self._segmentation), box)

@@ -16,7 +16,7 @@ from KPrismLogic.held_voxels import HeldVoxels
 from KPrismLogic.labelmaps import empty_grid, grid_key
 from KPrismLogic.slice_stack import SliceStack
 from KPrismLogic.slice_voxels import layers_in, segment_in_slice, voxels_in
-from KPrismLogic.standing_runs import standing_runs
+from KPrismLogic.standing_runs import StandingRun, standing_runs
 from KPrismLogic.written_slices import WrittenSlices
 
 if TYPE_CHECKING:
@@ -48,6 +48,10 @@ class SegmentExamples:
         self._areas: dict[int, int] = {}
         self._by_class: set[int] = set()  # the slices that a run of a class wrote, or found empty,
         self._propagated: set[int] = set()  # and those that propagations wrote since
+        # Whatever a run or the user made once, and by which run it was written last: redo brings back what undo took.
+        self._ever: set[int] = set()
+        self._written_by: dict[int, StandingRun] = {}
+        self._last_run: StandingRun | None = None
         #: What is written, for every run.
         self.record = WrittenSlices()
         self._grid: slicer.vtkOrientedImageData | None = None  # that the record knows
@@ -121,21 +125,24 @@ class SegmentExamples:
         geometry = self._grid_before(geometry) or geometry
         layers = {
             index: layers_in(self.stack.image(index), segmentation, geometry, self.stack.step)
-            for index in sorted({*self.accepted, *self._confidence, *self._by_class})
+            for index in sorted({*self._ever, *self.accepted})
         }
         written = [one for slices in layers.values() for one in slices]
+        standing = standing_runs(self.target.segment())
         told = self.record.told_apart(
-            ((one, segment_id, one.read(segmentation, segment_id)) for one in written),
-            standing_runs(self.target.segment()),
+            ((one, segment_id, one.read(segmentation, segment_id)) for one in written), standing
         )
         for index, slices in layers.items():
             mine, back, earlier = ([one for one in slices if one in group] for group in told)
             if earlier:
                 self._propagated.discard(index)  # The propagation was undone.
+            by = self._written_by.get(index)
+            if by is not None and not by.is_in(standing) and all(one.key is None for one in slices):
+                self._forget_found(index)  # Oblique voxels do not tell.
             if index in self._accepted or mine:
                 self._look_again(index, mine, back, geometry)
             elif back:
-                self._confidence.pop(index, None)
+                self._forget_found(index)
         self._seen = HeldVoxels(segmentation, segment_id)
 
     def go_over_to(self, geometry: slicer.vtkOrientedImageData | None) -> None:
@@ -171,10 +178,13 @@ class SegmentExamples:
         segmentation, segment_id = self.target.segmentation, self.target.segment_id
         if self._grid is None or self._is_as_seen():
             return
-        for index in {*self._confidence, *self._by_class}.difference(self.accepted):
+        for index in self._ever.difference(self.accepted):
             layers = layers_in(self.stack.image(index), segmentation, self._grid, self.stack.step)
             self._record_as_it_is((one, one.read(segmentation, segment_id)) for one in layers)
-        self._seen = HeldVoxels(segmentation, segment_id)
+        # Of the accepted ones nobody has seen yet what became of them.
+        masks, planes = self._accepted.masks, self._accepted.planes
+        changed = any(not np.array_equal(self._shown_in(planes[index], index), masks[index]) for index in masks)
+        self._seen = None if changed else HeldVoxels(segmentation, segment_id)
 
     def accept_drawn(self, geometry: slicer.vtkOrientedImageData | None) -> None:
         """Vouch for the slices that hold the segment already and that no run of this propagation wrote.
@@ -252,10 +262,16 @@ class SegmentExamples:
             self._accept_found(index, changed, geometry)
             return
         mask = self._shown_in(plane, index)
-        if mask.any():
+        if mask.any() and (changed or np.array_equal(mask, self._accepted.masks[index])):
             self._accept_as(index, mask, plane)
             return
         shown = voxels_in(self.stack.image_in(plane), self.target.segmentation, geometry).key
+        if mask.any():
+            if shown is None or not self._is_last_run_undone():
+                self._accept_as(index, mask, plane)
+            else:
+                self._accepted.retract(index)  # What a run left, by undoing what somebody made of it.
+            return
         # What a run found is emptied on purpose, also where the layer does not tell, as it does not in oblique slices.
         emptied = self._areas.get(index, 0) > 0 or not self._accepted.shows(index, index)
         if shown in [one.key for one in undone] or not (emptied or shown in [one.key for one in changed]):
@@ -284,6 +300,9 @@ class SegmentExamples:
             as_it_is = voxels.fingerprint(content)
             self.record.wrote(voxels, self.target.segment_id, as_it_is, as_it_is, standing)
 
+    def _is_last_run_undone(self) -> bool:
+        return self._last_run is not None and not self._last_run.is_in(standing_runs(self.target.segment()))
+
     def _is_as_seen(self) -> bool:
         """Whether there is nothing new to see: looking through many slices takes far longer than comparing them all."""
         return self._seen is not None and self._seen.are_there_still()
@@ -301,4 +320,10 @@ class SegmentExamples:
 
     def _accept(self, index: int, mask: Mask, plane: SlicePlane, *, drawn: bool | None = None) -> None:
         self._accepted.put(index, mask, plane, drawn=drawn)
+        self._ever.add(index)
         self._confidence.pop(index, None)
+
+    def _forget_found(self, index: int) -> None:
+        """What a run found in a slice was undone."""
+        self._confidence.pop(index, None)
+        self._areas.pop(index, None)

@@ -10,6 +10,7 @@ from KPrismLogic.held_voxels import HeldVoxels
 from KPrismLogic.lesson import Lesson
 from KPrismLogic.propagation_pieces import PropagationPieces
 from KPrismLogic.segment_examples import SegmentExamples
+from KPrismLogic.standing_runs import standing_runs
 from KPrismLogic.volume_piece import Piece
 from KPrismLogic.volume_result import most_in_doubt
 
@@ -152,6 +153,9 @@ class SegmentPropagation(SegmentExamples):
 
     def _take_note(self, piece: Piece) -> None:
         segment_id = self.target.segment_id
+        self._ever.add(piece.index)
+        if standing := standing_runs(self.target.segment()):
+            self._written_by[piece.index] = self._last_run = standing[-1]
         if segment_id in piece.confidence:
             self._confidence[piece.index] = piece.confidence[segment_id]
             self._areas[piece.index] = int(piece.masks[segment_id].sum())

@@ -17,7 +17,7 @@ from KPrismLogic.oblique_voxels import ObliqueVoxels
 from KPrismLogic.run_tally import RunTally
 from KPrismLogic.segment_editing import Editor, write_voxels
 from KPrismLogic.slice_voxels import SliceVoxels, layers_in, voxels_in
-from KPrismLogic.standing_runs import add_run, new_run, standing_runs
+from KPrismLogic.standing_runs import StandingRun, changed_by, new_run, standing_runs
 from KPrismLogic.target import NoLongerWanted
 from KPrismLogic.volume_piece import Piece
 from KPrismLogic.volume_work import Pieces, Step, VolumeWork
@@ -73,7 +73,7 @@ class VolumeRun:
         self._name = new_run()
         self._grid: tuple[float, ...] = ()  # of the segmentation, as long as the run lasts
         self._begun = False  # whether the undo state of the run is kept
-        self._changed: set[str] = set()  # segments
+        self._changed: dict[str, int] = {}  # how often, by segment
         self._tally = RunTally()
 
     @property
@@ -226,11 +226,12 @@ class VolumeRun:
         left = [voxels.read(self._segmentation, segment_id) for voxels, _, _ in places]
         if any(not np.array_equal(after, content) for after, (_, _, content) in zip(left, places, strict=True)):
             self._tally.change(index)
-            if segment_id not in self._changed:
-                add_run(self._segment(segment_id), self._name)
-                self._changed.add(segment_id)
+            self._changed[segment_id] = self._changed.get(segment_id, 0) + 1
+            changed_by(self._segment(segment_id), StandingRun(self._name, self._changed[segment_id]))
         standing = standing_runs(self._segment(segment_id))
-        for after, (voxels, _, content) in zip(left, places, strict=True):
+        for after, (voxels, wanted, content) in zip(left, places, strict=True):
+            if np.array_equal(after, content) and not np.array_equal(wanted, content):
+                continue  # masks let nothing be written: it is no run's work
             self._records[segment_id].wrote(
                 voxels, segment_id, voxels.fingerprint(content), voxels.fingerprint(after), standing
             )
@@ -239,9 +240,9 @@ class VolumeRun:
         return self._segmentation.GetSegmentation().GetSegment(segment_id)
 
     def _is_undone(self) -> bool:
-        """Whether what the run changed is again as it was before."""
-        changed = [self._segment(segment_id) for segment_id in self._changed]
-        return bool(changed) and not any(one is not None and self._name in standing_runs(one) for one in changed)
+        """Whether anything that the run changed is again as it was before."""
+        changed = [(self._segment(one), StandingRun(self._name, step)) for one, step in self._changed.items()]
+        return any(segment is not None and not run.is_in(standing_runs(segment)) for segment, run in changed)
 
     def _check(self) -> None:
         if self._segmentation.GetScene() is None:

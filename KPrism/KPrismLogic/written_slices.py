@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from KPrismLogic.standing_runs import StandingRun
+
 if TYPE_CHECKING:
     from KPrismLogic.labelmaps import Mask
     from KPrismLogic.slice_voxels import SliceVoxels
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
 Place = tuple[Hashable, str]
 
 #: What was there before any run that is known.
-_BEFORE_ALL = ""
+_BEFORE_ALL = StandingRun("", 0)
 
 
 class ToldApart(NamedTuple):
@@ -40,23 +42,25 @@ class WrittenSlices:
     """
 
     def __init__(self) -> None:
-        # By layer and segment: what may be there while a run is the last one that stands, of those that are named;
-        # all that runs found; and the last run that changed something.
-        self._left: dict[Place, dict[str, set[bytes]]] = {}
+        # By layer and segment: what may be there once a run has gone so far, by its name and step, and no later one is
+        # named that stands; all that runs found; and the last run that changed something.
+        self._left: dict[Place, dict[str, dict[int, set[bytes]]]] = {}
         self._found: dict[Place, set[bytes]] = {}
         self._changed_by: dict[Place, str] = {}
 
-    def is_ours(self, voxels: SliceVoxels, segment_id: str, content: Mask, standing: Sequence[str]) -> bool:
+    def is_ours(self, voxels: SliceVoxels, segment_id: str, content: Mask, standing: Sequence[StandingRun]) -> bool:
         """Whether a segment holds what runs made of it there; where none stands, all is to be written over."""
         expected = self._expected((voxels.key, segment_id), standing)
         return expected is None or voxels.fingerprint(content) in expected
 
     def is_free(self, voxels: SliceVoxels, segment_id: str, content: Mask) -> bool:
         """Whether nobody but a run put anything there."""
-        left = self._left.get((voxels.key, segment_id), {})
-        return not content.any() or any(voxels.fingerprint(content) in contents for contents in left.values())
+        left, now = self._left.get((voxels.key, segment_id), {}), voxels.fingerprint(content)
+        return not content.any() or any(now in contents for steps in left.values() for contents in steps.values())
 
-    def told_apart(self, holdings: Iterable[tuple[SliceVoxels, str, Mask]], standing: Sequence[str]) -> ToldApart:
+    def told_apart(
+        self, holdings: Iterable[tuple[SliceVoxels, str, Mask]], standing: Sequence[StandingRun]
+    ) -> ToldApart:
         """What became of written voxels, each with a segment and what it holds.
 
         Of voxels that no run is known to have written, because the grid was another one by then, all that hold
@@ -80,15 +84,18 @@ class WrittenSlices:
                     told.undone.append(voxels)
             elif now not in expected:
                 told.changed.append(voxels)
-            elif self._changed_by.get(place, _BEFORE_ALL) not in (_BEFORE_ALL, *standing):
+            elif self._changed_by.get(place, "") not in ("", *(run.name for run in standing)):
                 told.earlier.append(voxels)
         return told
 
     def keep(self, voxels: SliceVoxels, segment_id: str) -> None:
         """What a segment holds there is somebody else's."""
-        self._left.setdefault((voxels.key, segment_id), {}).setdefault(_BEFORE_ALL, set())
+        entries = self._left.setdefault((voxels.key, segment_id), {})
+        entries.setdefault(_BEFORE_ALL.name, {}).setdefault(_BEFORE_ALL.step, set())
 
-    def wrote(self, voxels: SliceVoxels, segment_id: str, found: bytes, left: bytes, standing: Sequence[str]) -> None:
+    def wrote(
+        self, voxels: SliceVoxels, segment_id: str, found: bytes, left: bytes, standing: Sequence[StandingRun]
+    ) -> None:
         """A run found and left a segment there, by the fingerprints of what it held.
 
         Args:
@@ -100,14 +107,20 @@ class WrittenSlices:
             return
         place, last = (voxels.key, segment_id), standing[-1] if standing else _BEFORE_ALL
         self._found.setdefault(place, set()).add(found)
-        entries = self._left.setdefault(place, {})
+        expected = self._expected(place, standing)
+        steps = self._left.setdefault(place, {}).setdefault(last.name, {})
         if found == left:
-            entries.setdefault(last, set()).add(left)
+            # What was there before may come back, if it was another segment's run that took it.
+            steps.setdefault(last.step, set(expected or ())).add(left)
         else:
-            entries[last] = {left}  # undo never brings back what a run had left before its end
-            self._changed_by[place] = last
+            steps[last.step] = {left}
+            self._changed_by[place] = last.name
 
-    def _expected(self, place: Place, standing: Sequence[str]) -> set[bytes] | None:
+    def _expected(self, place: Place, standing: Sequence[StandingRun]) -> set[bytes] | None:
         """What may be there if nobody changed it; None where no run stands that knows the place."""
         entries = self._left.get(place, {})
-        return next((entries[run] for run in (*reversed(standing), _BEFORE_ALL) if run in entries), None)
+        for run in (*reversed(standing), _BEFORE_ALL):
+            reached = [step for step in entries.get(run.name, ()) if step <= run.step]
+            if reached:
+                return entries[run.name][max(reached)]
+        return None

@@ -18,7 +18,7 @@ def propagate(bench, run, after_slice=lambda: None):
         run.note(step)
         after_slice()
 
-    return _write(bench, run, run.through(0, len(run.stack) - 1), take)
+    return write(bench, run, run.through(0, len(run.stack) - 1), take)
 
 
 def find_class(bench, target, cls, kept=None):
@@ -31,12 +31,12 @@ def find_class(bench, target, cls, kept=None):
     accepted = {segment_id: run.accepted}
     classes = ClassesThroughVolume(run.stack, bench.segmentation, [cls], [segment_id], kept=accepted)
     pieces = functools.partial(classes.pieces, first=0, last=len(run.stack) - 1)
-    assert _write(bench, run, pieces, run.note_class) is None
+    assert write(bench, run, pieces, run.note_class) is None
     kept.ended(run)
     return run
 
 
-def _write(bench, run, pieces, take):
+def write(bench, run, pieces, take):
     ends = []
 
     def on_step(step, _):

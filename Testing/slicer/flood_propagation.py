@@ -48,6 +48,7 @@ class FloodPropagation:
     def retract(self, index):
         assert self._results[index].accepted
         del self._results[index]
+        self._bases.pop(index, None)
 
     def learn(self):
         known = {index: one.mask for index, one in self._results.items() if one.accepted}

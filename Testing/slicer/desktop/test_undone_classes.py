@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from KPrismLogic.model import shared_model
-from Testing.slicer.desktop.two_classes import carry_on, choose, image, press, put, undoable
+from Testing.slicer.desktop.two_classes import at_step, carry_on, choose, image, press, put, undoable
 from Testing.slicer.scenes import LIVER, SPLEEN
 
 
@@ -133,3 +133,45 @@ def test_a_run_that_takes_back_what_it_had_changed_was_not_undone(stray):
     press(stray, "classVolumeButton")
     assert stray.ui.statusLabel.text == "Done: 14 slices written."
     assert np.array_equal(stray.bench.array(), LIVER)
+
+
+def _paint_another(panel, logic):
+    logic.SaveStateForUndo()
+    other = panel.bench.array("Other")
+    other[0, 0, 0] = True
+    put(panel, "Other", other)
+
+
+def _run(panel, kind):
+    if kind == "class":
+        choose(panel, "liver")
+        press(panel, "classVolumeButton")
+    else:
+        carry_on(panel, 6)
+
+
+@pytest.mark.parametrize(("kind", "painted", "undone"), [("class", 6, 8), ("propagation", 2, 4)])
+def test_undo_of_something_else_ends_a_run_that_loses_slices_by_it(two, monkeypatch, kind, painted, undone):
+    logic = undoable(two, monkeypatch)
+    put(two, "Liver", _drawn(k6=LIVER[6]))
+    with monkeypatch.context() as patch:
+        at_step(patch, painted, lambda: _paint_another(two, logic))
+        at_step(patch, undone, logic.Undo)
+        _run(two, kind)
+    assert "undone meanwhile" in two.ui.statusLabel.text
+    _run(two, kind)
+    assert np.array_equal(two.bench.array(), LIVER)
+
+
+@pytest.mark.parametrize(("kind", "painted"), [("class", 6), ("propagation", 3)])
+def test_what_a_run_loses_by_undo_of_something_else_after_its_end_is_found_again(two, monkeypatch, kind, painted):
+    logic = undoable(two, monkeypatch)
+    put(two, "Liver", _drawn(k6=LIVER[6]))
+    with monkeypatch.context() as patch:
+        at_step(patch, painted, lambda: _paint_another(two, logic))
+        _run(two, kind)
+    assert np.array_equal(two.bench.array(), LIVER)
+    logic.Undo()
+    assert not np.array_equal(two.bench.array(), LIVER)
+    _run(two, kind)
+    assert np.array_equal(two.bench.array(), LIVER)
