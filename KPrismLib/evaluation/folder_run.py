@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from KPrismLib.class_names import class_called
 from KPrismLib.dataset import DatasetItem, Slice, SliceRecord, class_mask, classes_of
+from KPrismLib.errors import InvalidDataset, InvalidImage, InvalidReference
 from KPrismLib.evaluation.dice import VolumeDice, counts
 from KPrismLib.evaluation.journal import Journal, Place
 from KPrismLib.evaluation.measurements import ReferenceChoice, Skipped, SliceMeasurement, VolumeMeasurement
@@ -152,7 +154,7 @@ class FolderRun:
 
     def _modes_of(self, name: str) -> list[Mode]:
         """The modes in which a class can be evaluated; the others are put on record."""
-        known = name in self._predictor.classes
+        known = class_called(name, self._predictor.classes) is not None
         possible = [mode for mode in self._settings.modes if known or not mode.uses_class]
         for mode in self._settings.modes:
             if mode not in possible:
@@ -203,9 +205,21 @@ class FolderRun:
         if task.references:
             key = case.record.item.patient, task.name
             if key not in self._encoded:
-                self._encoded[key] = self._predictor.reference(self._pool.load(task.name, task.references))
+                self._encoded[key] = self._encode(task)
             reference = self._encoded[key]
-        return Question(case.image, self._target(case, task), task.name, reference)
+        # As the model calls it.
+        cls = class_called(task.name, self._predictor.classes) or task.name
+        return Question(case.image, self._target(case, task), cls, reference)
+
+    def _encode(self, task: _Task) -> Any:
+        try:
+            return self._predictor.reference(self._pool.load(task.name, task.references))
+        except (InvalidImage, InvalidReference) as error:
+            slices = ", ".join(f"{record.item.id}:{record.index}" for record in task.references)
+            raise InvalidDataset(
+                f"{self._plan.folder.name}: {slices} cannot serve as an example of {task.name} ({error}); take its "
+                "mask away, or the item."
+            ) from error
 
     def _target(self, case: _Case, task: _Task) -> NDArray[np.bool_]:
         return class_mask(case.piece.labels, self._classes[task.name])

@@ -22,6 +22,9 @@ from KPrismLib.training.sampling import Sample
 #: An image (S, S, 1 or 3) uint8 and a mask (S, S) bool.
 _Picture = tuple[NDArray[np.uint8], NDArray[np.bool_]]
 
+#: Of a structure that shows so many pixels of the canvas enough is in view.
+_IN_VIEW = 8
+
 
 class Batch(NamedTuple):
     """One training batch; a tuple, because that is what data-parallel wrappers know how to take apart.
@@ -131,16 +134,26 @@ class BatchMaker:
         # A class name binds the side of the body, and so does a reference; clicks do not.
         flips = sample.dataset.free_orientation or (mode is Mode.INTERACTIVE)
         shows = mask.any()
+        plain: _Picture | None = None
         for _ in range(4):
             sampling = random_sampling(
                 generator, self._augmentation, size, flips=flips, half_turn=turned, content=content
             )
             image, placed = place(pixels, mask, size, sampling, scratch)
-            if not shows or np.count_nonzero(placed) >= 8:  # otherwise the structure was moved out of view: draw again
+            if not shows or np.count_nonzero(placed) >= _IN_VIEW:
+                break
+            # Moved out of view, or no larger: then it is all there.
+            plain = plain or place(*(_half_turned(pixels, mask) if turned else (pixels, mask)), size, None)
+            if np.count_nonzero(placed) >= np.count_nonzero(plain[1]):
                 break
         else:
-            image, placed = place(pixels, mask, size, None)
+            assert plain is not None
+            image, placed = plain
         return random_intensity(image, generator, self._augmentation), placed
+
+
+def _half_turned(pixels: NDArray[np.uint8], mask: NDArray[np.bool_]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    return np.ascontiguousarray(pixels[::-1, ::-1]), np.ascontiguousarray(mask[::-1, ::-1])
 
 
 def _stacked(pictures: Sequence[_Picture]) -> tuple[Tensor, Tensor]:

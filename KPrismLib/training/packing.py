@@ -34,7 +34,7 @@ from KPrismLib.imaging.atomic_file import write_atomically
 from KPrismLib.imaging.detached_voxels import with_voxel_files
 from KPrismLib.training.slice_bytes import byte_labels, pack_item
 
-FORMAT = 5
+FORMAT = 6
 
 _BYTES, _INDEX, _PARTIAL = "slices.bytes", "index.json", ".packing-"
 #: What a killed run left behind is cleared away after so many seconds; another run may be packing until then.

@@ -28,10 +28,12 @@ def pack_item(
     start, count = stream.tell(), 0
     for piece in pieces:
         count += 1
-        pixels, labels = fit(piece.pixels, stored(piece.labels), long_side)
+        whole = stored(piece.labels)
+        pixels, labels = fit(piece.pixels, whole, long_side)
         areas = {name: int(class_mask(labels, values).sum()) for name, values in classes.items()}
         shown = [name for name, area in areas.items() if area >= MINIMUM_PIXELS]
-        absent = [name for name, area in areas.items() if area == 0]
+        # Not what is too thin to be left in the reduced slice: there the image shows it.
+        absent = [name for name, values in classes.items() if areas[name] == 0 and not class_mask(whole, values).any()]
         entries.append([piece.patient, piece.item, piece.index, *pixels.shape, stream.tell(), shown, absent])
         stream.write(pixels.data)
         stream.write(labels.data)

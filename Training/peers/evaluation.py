@@ -101,7 +101,8 @@ def evaluate_peer(
         model=provenance.model,
         progress=progress,
         batch=1,  # a peer answers one question at a time
-        fingerprint=provenance.sha256,
+        # What is described beside the weights, the order of their classes for one, is as good as a part of them.
+        fingerprint=f"{provenance.sha256} {json.dumps(dict(setup.description), sort_keys=True, default=str)}",
         **settings,
     )
     report.skipped.extend(

@@ -47,6 +47,7 @@ class Facts:
         description: Digest of the set's ``dataset.json``; empty in facts from before it was kept, which fit any.
         masks: Likewise, of the content of its masks.
         table: Likewise, of the table itself.
+        precision: In which the network computed; empty in facts from before it was kept, which fit any.
     """
 
     dataset: str
@@ -62,13 +63,14 @@ class Facts:
     description: str = ""
     masks: str = ""
     table: str = ""
+    precision: str = ""
 
     @property
     def training(self) -> str:
         """How the weights came about, in a few words; empty where they do not say."""
         return f"network `{self.network}`, {self.steps:,} steps" if self.network and self.steps else ""
 
-    def misfit(self, protocol: Mapping[str, Any], weights: str, description: str, masks: str) -> str:
+    def misfit(self, protocol: Mapping[str, Any], weights: str, precision: str, description: str, masks: str) -> str:
         """What differs from a measurement by this protocol, with the weights and the set of these digests, in words.
 
         Returns:
@@ -78,6 +80,8 @@ class Facts:
             return "other weights"
         if dict(self.protocol) != dict(protocol):
             return "other settings"
+        if self.precision not in ("", precision):
+            return f"numbers in {self.precision}"
         if self.description not in ("", description):
             return "another dataset.json"
         return "other masks" if self.masks not in ("", masks) else ""

@@ -14,6 +14,7 @@ from typing import Any
 from KPrismLib.command.console import say
 from KPrismLib.command.evaluate import share
 from KPrismLib.dataset import DatasetFolder
+from KPrismLib.devices import choose_device
 from KPrismLib.errors import InvalidConfig, InvalidDataset
 from KPrismLib.evaluation import EvaluationReport, evaluate
 from KPrismLib.evaluation.evaluate import Progress
@@ -22,6 +23,7 @@ from KPrismLib.evaluation.measurements import Skipped
 from KPrismLib.evaluation.rows import rows_of, to_csv
 from KPrismLib.evaluation.truth import truth_fingerprint
 from KPrismLib.imaging.atomic_file import made_folder
+from KPrismLib.precision import choose_precision
 from KPrismLib.predictor import Predictor
 from KPrismLib.weights import Weights, find_weights, load_weights
 from Training.report.needs import Need, Others, Protocol
@@ -76,9 +78,19 @@ class Model:
         return digest(self.path)
 
     @cached_property
+    def precision(self) -> str:
+        """In which the network computes where it is to run."""
+        chosen = choose_precision("auto", choose_device(self._own_device), self.weights.config)
+        return str(chosen).removeprefix("torch.")
+
+    @cached_property
     def predictor(self) -> Predictor:
         """Loaded when first needed: commands that find everything measured never do."""
-        return Predictor.load(self.source, device=share(os.environ).device(self.device))
+        return Predictor.load(self.source, device=self._own_device)
+
+    @property
+    def _own_device(self) -> str:
+        return share(os.environ).device(self.device)
 
 
 @dataclass(frozen=True)
@@ -147,7 +159,9 @@ class Runner:
         for need in needs if not self.redo else ():
             for facts in self._not_at_hand(model, need):
                 # Whether the set has changed since cannot be known.
-                if changed := facts.misfit(_plain(need.protocol), model.digest, facts.description, facts.masks):
+                if changed := facts.misfit(
+                    _plain(need.protocol), model.digest, model.precision, facts.description, facts.masks
+                ):
                     raise InvalidConfig(
                         f"{self.results.path(model.name, need.protocol.name, facts.dataset)} was measured with "
                         f"{changed}, and its set is not at hand; add it with --data and give --redo, or another "
@@ -196,7 +210,9 @@ class Runner:
         found = self.results.facts(model.name, protocol.name, folder.name)
         if found is None:
             return False
-        changed = found.misfit(_plain(protocol), model.digest, _description(folder), self._masks_of(folder))
+        changed = found.misfit(
+            _plain(protocol), model.digest, model.precision, _description(folder), self._masks_of(folder)
+        )
         path = self.results.path(model.name, protocol.name, folder.name)
         if found.is_of(path) and not changed:
             return True
@@ -258,6 +274,7 @@ class Runner:
             axial_references=protocol.axial,
             absent_classes=protocol.absent_classes,
             model=model.name,
+            precision=model.precision,
             progress=self.progress,
             batch=_BATCH_ON_CUDA if str(model.predictor.device).startswith("cuda") else _BATCH,
             journal=journal,
@@ -284,6 +301,7 @@ def facts_of(
         network=str(model.weights.notes.get("network", "")),
         steps=int(model.weights.notes.get("steps", 0)),
         description=_description(folder),
+        precision=model.precision,
     )
 
 

@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from KPrismLib.dataset import DatasetFolder
-from KPrismLib.errors import Cancelled, CannotWrite, GeometryMismatch, InvalidConfig, InvalidDataset
+from KPrismLib.errors import Cancelled, CannotWrite, GeometryMismatch, InvalidConfig, InvalidDataset, InvalidImage
 from KPrismLib.evaluation import evaluate
 from KPrismLib.evaluation.progress import progress_bar
 from KPrismLib.evaluation.settings import Mode
@@ -52,6 +52,27 @@ def pictures(path: Path, name: str = "Tiny") -> DatasetFolder:
         "image_two": rows("000000", "001111", "001111", "000002") * 100,
     }
     return DatasetFolder.open(write_folder(path, describe(items, labels=LABELS, name=name), **masks, **images))
+
+
+def test_classes_are_called_as_the_model_calls_them(tmp_path: Path) -> None:
+    same = evaluate(ThresholdPredictor(BOTH), [pictures(tmp_path)], modes=["semantic", "refine_semantic"])
+    other = evaluate(
+        ThresholdPredictor({"Liver": 100, "SPLEEN": 200}), [pictures(tmp_path)], modes=["semantic", "refine_semantic"]
+    )
+    assert not other.skipped
+    assert [(row.cls, row.curve) for row in other.slices] == [(row.cls, row.curve) for row in same.slices]
+
+
+def test_an_example_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    class Refusing(ThresholdPredictor):
+        def reference(self, pairs: list[Any]) -> list[int]:
+            raise InvalidImage("Every pixel of the image is 0.")
+
+    refused = (
+        r"^Tiny: (ref|more):0 cannot serve as an example of (liver|spleen) \(Every pixel of the image is 0.\); take"
+    )
+    with pytest.raises(InvalidDataset, match=refused):
+        evaluate(Refusing(BOTH), [pictures(tmp_path)], modes=["in_context"])
 
 
 def test_dice_by_class_and_over_all_pairs(tmp_path: Path) -> None:

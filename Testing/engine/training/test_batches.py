@@ -11,11 +11,12 @@ import pytest
 import torch
 
 from KPrismLib.training import batches
-from KPrismLib.training.augmentation import AugmentationConfig
+from KPrismLib.training.augmentation import AugmentationConfig, Scratch
 from KPrismLib.training.batches import Batch, BatchMaker
 from KPrismLib.training.modes import Mode
 from KPrismLib.training.packing import PackedDataset
 from KPrismLib.training.sampling import Sample
+from KPrismLib.training.sampling_map import SamplingMap
 from Testing.engine.training.tiny_training import labels, packed, pixels
 
 CLASSES = ("aorta", "spleen", "liver")
@@ -133,6 +134,41 @@ def test_half_of_the_samples_of_the_sets_that_are_named_are_upside_down_with_the
     maker.make(chosen, mode=Mode.IN_CONTEXT, size=32, step=0, first=0)
     assert asked[0::2] == asked[1::2]
     assert 10 < sum(asked[0::2]) < 30
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_what_is_never_in_view_is_left_as_it_is_but_for_its_half_turn(
+    dataset: PackedDataset, monkeypatch: pytest.MonkeyPatch, turned: bool
+) -> None:
+    plain = BatchMaker(CLASSES, None, seed=0).make(samples(dataset), mode=Mode.SEMANTIC, size=48, step=0, first=0)
+    away = SamplingMap.affine(np.eye(2), np.array([9.0, 9.0]), 48)
+    monkeypatch.setattr(batches, "random_sampling", lambda *_, **__: away)
+    still = AugmentationConfig(intensity=0, blur=0, noise=0, colour=0)
+    maker = BatchMaker(CLASSES, still, seed=0)
+    entry = samples(dataset)[0]
+    _, mask = maker._load(entry, entry.target, Scratch(48), 48, np.random.default_rng(0), Mode.SEMANTIC, turned)
+    expected = plain.mask[0, 0].numpy()
+    assert expected.any()
+    # The slice fills the canvas.
+    assert np.array_equal(mask, expected[::-1, ::-1] if turned else expected)
+
+
+def test_a_small_structure_that_is_all_in_view_is_augmented(
+    dataset: PackedDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[SamplingMap] = []
+
+    def mirrored(*_: object, **__: object) -> SamplingMap:
+        drawn.append(SamplingMap.affine(np.diag([-1.0, 1.0]), np.zeros(2), 48))
+        return drawn[-1]
+
+    monkeypatch.setattr(batches, "random_sampling", mirrored)
+    monkeypatch.setattr(batches, "_IN_VIEW", 10**6)
+    plain = BatchMaker(CLASSES, None, seed=0).make(samples(dataset), mode=Mode.SEMANTIC, size=48, step=0, first=0)
+    maker = BatchMaker(CLASSES, AugmentationConfig(), seed=0)
+    batch = maker.make(samples(dataset), mode=Mode.SEMANTIC, size=48, step=0, first=0)
+    assert len(drawn) == 2  # one draw for each: nothing of the structures is lost
+    assert torch.equal(batch.mask, plain.mask.flip(-1))
 
 
 def test_an_absent_class_is_augmented_like_any_other(dataset: PackedDataset) -> None:

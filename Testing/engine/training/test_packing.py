@@ -67,6 +67,25 @@ def test_colour_stays_colour_and_volumes_give_one_entry_for_each_slice(tmp_path:
     assert np.abs(dataset.load(dataset.slices[3])[0] - np.rint(colour * (255 / 310))).max() == 0
 
 
+def test_what_is_too_thin_for_a_reduced_slice_is_not_absent_from_it(tmp_path: Path) -> None:
+    items = [listed(f"i{row}", split="train", patient=f"p{row}") for row in range(41, 45)]
+    masks = {}
+    for row in range(41, 45):
+        mask = np.zeros((96, 96), dtype=np.uint8)
+        mask[60:90, 20:70] = 2
+        mask[row] = 1
+        masks[f"mask_i{row}"] = mask
+    names = {"0": "background", "1": "liver", "2": "spleen", "3": "aorta"}
+    folder = write_folder(tmp_path / "d", describe(items, labels=names), **masks)
+    (dataset,) = open_pack([folder], tmp_path / "packed", split="train", long_side=24)
+    left = [bool((dataset.load(entry)[1] == 1).any()) for entry in dataset.slices]
+    assert sorted(left) == [False, False, False, True]  # of four rows one is sampled
+    assert [entry.absent for entry in dataset.slices] == [("aorta",)] * 4
+    assert [entry.classes for entry in dataset.slices] == [
+        ("liver", "spleen") if kept else ("spleen",) for kept in left
+    ]
+
+
 def test_large_slices_are_reduced_and_labels_stay_labels(tmp_path: Path) -> None:
     dataset = packed(tmp_path, long_side=24)
     for number, entry in enumerate(dataset.slices):

@@ -6,13 +6,14 @@ import csv
 import hashlib
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from KPrismLib.dataset import DatasetFolder
-from KPrismLib.errors import InvalidConfig
+from KPrismLib.errors import Cancelled, InvalidConfig
 from KPrismLib.evaluation import Mode, evaluate
 from Testing.engine.dataset.tiny_dataset import describe, listed, write_folder
 from Testing.training.peers.toy_segmenter import ToySegmenter
@@ -97,6 +98,19 @@ def test_given_weights_are_named_with_their_digest(folder, tmp_path):
     assert provenance.model == "Toy (toy.pt)"
     assert provenance.sha256 == hashlib.sha256(b"weights").hexdigest()
     assert not provenance.random_weights
+
+
+def test_what_is_described_beside_the_weights_is_a_part_of_them(folder, tmp_path):
+    def stop(*_):
+        raise Cancelled("Stopped.")
+
+    one, other = (replace(RANDOM, description={"classes": names}) for names in (["a", "b"], ["b", "a"]))
+    with pytest.raises(Cancelled):
+        evaluate_peer(ABOUT, one, ToySegmenter(), [folder], clicks=1, journal=tmp_path / "out", progress=stop)
+    with pytest.raises(InvalidConfig, match="journal of another evaluation"):
+        evaluate_peer(ABOUT, other, ToySegmenter(), [folder], clicks=1, journal=tmp_path / "out")
+    report, _ = evaluate_peer(ABOUT, one, ToySegmenter(), [folder], clicks=1, journal=tmp_path / "out")
+    assert not report.missing
 
 
 def test_the_digest_of_a_folder_depends_on_names_and_contents(folder, tmp_path):

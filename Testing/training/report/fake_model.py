@@ -26,6 +26,7 @@ def fake_model(predictor: FakePredictor | None = None, *, name: str = "tiny", di
     model.__dict__.update(
         predictor=predictor or FakePredictor({"liver": 200, "spleen": 120}),
         digest=digest,
+        precision="float32",
         weights=FakeWeights({"datasets": ["BUSI"], "network": "small", "steps": 12}),
         path=Path("tiny.safetensors"),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,29 @@ def test_what_peers_and_we_wrote_stands_side_by_side(tmp_path: Path, folder: Dat
     (longer,) = [line for line in text[six:].splitlines() if "interactive" in line]
     assert longer.count("[") == 3
     assert text.count("- Toy: nobody It paints rows.") == 1
+
+
+@pytest.mark.parametrize(
+    ("setting", "title"),
+    [
+        ("honour_clicks", "masks that hold what clicks say"),
+        ("axial_references", "references at the positions of Table 10"),
+    ],
+)
+def test_other_work_has_a_table_of_its_own(tmp_path: Path, folder: DatasetFolder, setting: str, title: str) -> None:
+    predictor = PeerPredictor(ToySegmenter(), torch.device("cpu"))
+    for name, other in (("plain", False), ("other", True)):
+        report = evaluate(predictor, [folder], modes=("semantic",), model=name)  # type: ignore[arg-type]
+        report.write(tmp_path / f"{name}.json")
+        content = json.loads((tmp_path / f"{name}.json").read_text())
+        content["settings"][setting] = other
+        (tmp_path / f"{name}.json").write_text(json.dumps(content))
+    text = peers(tmp_path)
+    assert text is not None
+    plain, _, others = text.partition(f", {title}")
+    assert "K-Prism (plain)" in plain
+    assert "K-Prism (other)" not in plain
+    assert "K-Prism (other)" in others
 
 
 def test_a_set_that_shows_no_class_has_empty_cells(tmp_path: Path) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from KPrismLib.dataset import DatasetFolder
@@ -144,6 +146,45 @@ def test_results_of_something_else_are_neither_used_nor_lost(
     facts = read_facts(table)
     assert facts is not None
     assert (facts.digest, facts.protocol["limit"]) == (digest, effort.limit)
+
+
+def test_numbers_of_two_precisions_are_never_in_one_table(tmp_path: Path) -> None:
+    busi, need = write_pictures(tmp_path, "BUSI"), Need(("BUS",), masks(Effort()))
+    model, other = fake_model(), fake_model()
+    other.__dict__["precision"] = "bfloat16"
+    done = []
+
+    def stop(*_: object) -> None:
+        done.append(1)
+        if len(done) == 2:
+            raise Cancelled("Stopped.")
+
+    runner = _runner(tmp_path, busi)
+    with pytest.raises(Cancelled):
+        Runner(runner.results, runner.folders, progress=stop).provide(model, [need])
+    with pytest.raises(InvalidConfig, match="journal of another evaluation"):
+        runner.provide(other, [need])
+    assert runner.provide(model, [need])
+    facts = read_facts(tmp_path / "results" / "tiny" / "masks" / "BUSI.csv")
+    assert facts is not None
+    assert facts.precision == "float32"
+    with pytest.raises(InvalidConfig, match="numbers in float32; give --redo"):
+        _runner(tmp_path, busi).provide(other, [need])
+    # Facts from before it was kept fit any.
+    assert not replace(facts, precision="").misfit(
+        facts.protocol, facts.digest, "bfloat16", facts.description, facts.masks
+    )
+
+
+def test_the_precision_of_a_model_is_that_of_its_predictor(tmp_path: Path) -> None:
+    for name in ("float32", "bfloat16"):
+        model = Model.named("small", "cpu")
+        with pytest.MonkeyPatch.context() as patch:
+            chosen = getattr(torch, name)
+            patch.setattr("Training.report.runner.choose_precision", lambda *_, chosen=chosen: chosen)
+            assert model.precision == name
+    model = Model.named("small", "cpu")
+    assert model.precision == model.predictor.precision
 
 
 def test_results_from_before_a_set_changed_are_not_used(tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ PEERS_NAME = "peers"
 
 #: What must be equal for two systems to have done the same work.
 _WORK = ("split", "limit", "clicks", "references", "seed")
+#: Likewise, with what holds where a file does not say.
+_SINCE = {"axial_references": False, "honour_clicks": False}
 _HEADER = ("system", "set", "knowledge", "Dice", "Dice after 1 click", "after 5", "clicks to 90 %", "masks")
 
 
@@ -55,11 +57,13 @@ def peers(folder: Path) -> str | None:
 
 
 def _work(settings: Mapping[str, Any]) -> str:
-    values = {name: settings[name] for name in _WORK}
+    values = {name: settings[name] for name in _WORK} | {name: settings.get(name, _SINCE[name]) for name in _SINCE}
     slices = "all slices" if values["limit"] is None else f"at most {values['limit']} slices a set"
     return (
         f"Split {values['split']}, {slices}, {values['clicks']} clicks, {values['references']} references, "
         f"seed {values['seed']}"
+        + ", references at the positions of Table 10" * values["axial_references"]
+        + ", masks that hold what clicks say" * values["honour_clicks"]
     )
 
 
