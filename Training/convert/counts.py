@@ -18,7 +18,7 @@ class SplitCount:
         patients: Different patients.
         volumes: 3-D items.
         slices: All slices; pictures count one each.
-        labelled: Slices with any label; pictures count one each.
+        labelled: Slices that show a class; pictures count one each.
         paper_volumes: Table 6.
         paper_slices: Table 6.
     """

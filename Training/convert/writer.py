@@ -102,16 +102,15 @@ class Writer:
         write_atomically(self.target / mask_name, mask)
         item = {"id": name, "image": image_name, "mask": mask_name, "patient": case.patient, "split": case.split}
         empty = {} if piece.labels.any() else {"empty_mask": True}
-        return item | dict(case.extras) | dict(piece.extras) | _slice_counts(piece) | empty
+        return item | dict(case.extras) | dict(piece.extras) | self._slice_counts(piece) | empty
 
-
-def _slice_counts(piece: Piece) -> dict[str, int]:
-    if piece.affine is None:
-        return {}
-    return {
-        "slices": piece.labels.shape[2],
-        "labelled_slices": int(np.count_nonzero(piece.labels.any(axis=(0, 1)))),
-    }
+    def _slice_counts(self, piece: Piece) -> dict[str, int]:
+        """Of a volume; a slice is labelled that shows one of the classes, as Table 6 counts them."""
+        if piece.affine is None:
+            return {}
+        classes = self._about.classes
+        shown = piece.labels > 0 if classes is None else np.isin(piece.labels, np.concatenate([*classes.values()]))
+        return {"slices": shown.shape[2], "labelled_slices": int(np.count_nonzero(shown.any(axis=(0, 1))))}
 
 
 def _picture_bytes(image: Path | npt.NDArray[Any]) -> tuple[str, bytes]:

@@ -108,6 +108,8 @@ def test_lits_reads_both_batches_in_whatever_orientation(tmp_path):
 
 def test_kits19_is_stored_slices_first(tmp_path):
     image, labels = anatomy((1, 2))
+    first = np.flatnonzero((labels == 2).any(axis=(0, 1)))[0]
+    labels[..., first] = np.minimum(labels[..., first], 1)  # a kidney without a tumour
 
     def build(root):
         for number in (0, 1, 2, 3, 4):
@@ -126,6 +128,10 @@ def test_kits19_is_stored_slices_first(tmp_path):
     assert np.array_equal(numbers, labels)
     assert (len(folder.items("train")), len(folder.items("test"))) == (4, 1)
     assert not outcome.findings
+    # Table 6 counts slices of the tumour, and not all that show a kidney.
+    tumour, either = (int((numbers >= value).any(axis=(0, 1)).sum()) for value in (2, 1))
+    assert 0 < tumour < either
+    assert [count.labelled for count in outcome.counts if count.split == "train"] == [4 * tumour]
 
 
 @pytest.mark.parametrize("home", ["LAScarQS2022/task2/train_data", "LA cavity segmentation（MRI）/train_data"])
