@@ -11,12 +11,13 @@ import numpy as np
 from KPrismLib.errors import InvalidReference
 from KPrismLogic.accepted_slices import AcceptedSlices
 from KPrismLogic.drawn_slices import slices_at
+from KPrismLogic.found_slices import FoundSlices
 from KPrismLogic.grid_change import as_large, as_seen_on
 from KPrismLogic.held_voxels import HeldVoxels
 from KPrismLogic.labelmaps import empty_grid, grid_key
 from KPrismLogic.slice_stack import SliceStack
 from KPrismLogic.slice_voxels import layers_in, segment_in_slice, voxels_in
-from KPrismLogic.standing_runs import StandingRun, standing_runs
+from KPrismLogic.standing_runs import standing_runs
 from KPrismLogic.written_slices import WrittenSlices
 
 if TYPE_CHECKING:
@@ -44,14 +45,7 @@ class SegmentExamples:
         self.target = target
         self.stack = SliceStack.through(target.volume, target.plane)
         self._accepted = AcceptedSlices()
-        self._confidence: dict[int, float] = {}
-        self._areas: dict[int, int] = {}
-        self._by_class: set[int] = set()  # the slices that a run of a class wrote, or found empty,
-        self._propagated: set[int] = set()  # and those that propagations wrote since
-        # Whatever a run or the user made once, and by which run it was written last: redo brings back what undo took.
-        self._ever: set[int] = set()
-        self._written_by: dict[int, StandingRun] = {}
-        self._last_run: StandingRun | None = None
+        self._found = FoundSlices()
         #: What is written, for every run.
         self.record = WrittenSlices()
         self._grid: slicer.vtkOrientedImageData | None = None  # that the record knows
@@ -68,7 +62,7 @@ class SegmentExamples:
     @property
     def confidence(self) -> Mapping[int, float]:
         """Confidence in [0, 1] of every slice that was written, by its number in the stack."""
-        return MappingProxyType(self._confidence)
+        return MappingProxyType(self._found.confidence)
 
     @property
     def records(self) -> Mapping[str, WrittenSlices]:
@@ -90,7 +84,7 @@ class SegmentExamples:
         mask = self._shown_in(plane, index)
         self._name = self.target.segment().GetName()
         # An empty slice that no run has reached says nothing: the user has only scrolled on.
-        known = index in self._accepted or index in self._confidence
+        known = index in self._accepted or index in self._found.confidence
         if not mask.any() and not (known and self._accepted.shows()):
             raise InvalidReference(f"This slice holds nothing of {self._name}; show a slice in which it is segmented.")
         self._accept(index, mask, plane, drawn=False)
@@ -125,7 +119,7 @@ class SegmentExamples:
         geometry = self._grid_before(geometry) or geometry
         layers = {
             index: layers_in(self.stack.image(index), segmentation, geometry, self.stack.step)
-            for index in sorted({*self._ever, *self.accepted})
+            for index in sorted({*self._found.ever, *self.accepted})
         }
         written = [one for slices in layers.values() for one in slices]
         standing = standing_runs(self.target.segment())
@@ -135,14 +129,13 @@ class SegmentExamples:
         for index, slices in layers.items():
             mine, back, earlier = ([one for one in slices if one in group] for group in told)
             if earlier:
-                self._propagated.discard(index)  # The propagation was undone.
-            by = self._written_by.get(index)
-            if by is not None and not by.is_in(standing) and all(one.key is None for one in slices):
-                self._forget_found(index)  # Oblique voxels do not tell.
+                self._found.forget_propagation(index)
+            if self._found.is_undone(index, standing) and all(one.key is None for one in slices):
+                self._found.forget(index)  # Oblique voxels do not tell.
             if index in self._accepted or mine:
                 self._look_again(index, mine, back, geometry)
             elif back:
-                self._forget_found(index)
+                self._found.forget(index)
         self._seen = HeldVoxels(segmentation, segment_id)
 
     def go_over_to(self, geometry: slicer.vtkOrientedImageData | None) -> None:
@@ -159,7 +152,7 @@ class SegmentExamples:
         earlier = self._grid_before(geometry)
         if earlier is not None:
             before = as_seen_on(earlier, self.stack, segmentation, segment_id)
-            for index in list(self._confidence):
+            for index in list(self._found.confidence):
                 layers = layers_in(self.stack.image(index), segmentation, geometry, self.stack.step)
                 held = [(one, one.read(segmentation, segment_id)) for one in layers if one.key is not None]
                 # What the earlier grid is too coarse to see is no work of a run that wrote on that grid.
@@ -178,7 +171,7 @@ class SegmentExamples:
         segmentation, segment_id = self.target.segmentation, self.target.segment_id
         if self._grid is None or self._is_as_seen():
             return
-        for index in self._ever.difference(self.accepted):
+        for index in self._found.ever.difference(self.accepted):
             layers = layers_in(self.stack.image(index), segmentation, self._grid, self.stack.step)
             self._record_as_it_is((one, one.read(segmentation, segment_id)) for one in layers)
         # Of the accepted ones nobody has seen yet what became of them.
@@ -202,7 +195,7 @@ class SegmentExamples:
         if voxels_in(shown, segmentation, geometry).key is None:
             return
         for index in slices_at(self.stack, segmentation, segment_id):
-            if index in self._accepted or index in self._confidence or index in self._by_class:
+            if index in self._accepted or index in self._found:
                 continue
             image = self.stack.image(index)
             layers = layers_in(image, segmentation, geometry, self.stack.step)
@@ -267,13 +260,13 @@ class SegmentExamples:
             return
         shown = voxels_in(self.stack.image_in(plane), self.target.segmentation, geometry).key
         if mask.any():
-            if shown is None or not self._is_last_run_undone():
+            if shown is None or not self._found.is_last_run_undone(standing_runs(self.target.segment())):
                 self._accept_as(index, mask, plane)
             else:
                 self._accepted.retract(index)  # What a run left, by undoing what somebody made of it.
             return
         # What a run found is emptied on purpose, also where the layer does not tell, as it does not in oblique slices.
-        emptied = self._areas.get(index, 0) > 0 or not self._accepted.shows(index, index)
+        emptied = self._found.areas.get(index, 0) > 0 or not self._accepted.shows(index, index)
         if shown in [one.key for one in undone] or not (emptied or shown in [one.key for one in changed]):
             self._accepted.retract(index)
         else:
@@ -300,9 +293,6 @@ class SegmentExamples:
             as_it_is = voxels.fingerprint(content)
             self.record.wrote(voxels, self.target.segment_id, as_it_is, as_it_is, standing)
 
-    def _is_last_run_undone(self) -> bool:
-        return self._last_run is not None and not self._last_run.is_in(standing_runs(self.target.segment()))
-
     def _is_as_seen(self) -> bool:
         """Whether there is nothing new to see: looking through many slices takes far longer than comparing them all."""
         return self._seen is not None and self._seen.are_there_still()
@@ -320,10 +310,5 @@ class SegmentExamples:
 
     def _accept(self, index: int, mask: Mask, plane: SlicePlane, *, drawn: bool | None = None) -> None:
         self._accepted.put(index, mask, plane, drawn=drawn)
-        self._ever.add(index)
-        self._confidence.pop(index, None)
-
-    def _forget_found(self, index: int) -> None:
-        """What a run found in a slice was undone."""
-        self._confidence.pop(index, None)
-        self._areas.pop(index, None)
+        self._found.ever.add(index)
+        self._found.confidence.pop(index, None)

@@ -35,7 +35,9 @@ class SegmentPropagation(SegmentExamples):
         #: The class of the segment, if one was chosen for it; otherwise one that was run through it, or its name.
         self.class_name: str | None = None
         self._class_run: str | None = None
-        self._pieces = PropagationPieces(self.stack, target.segment_id, self._accepted, self._confidence, self._areas)
+        self._pieces = PropagationPieces(
+            self.stack, target.segment_id, self._accepted, self._found.confidence, self._found.areas
+        )
         self._held: HeldVoxels | None = None  # what the segment held when the last run began
 
     @classmethod
@@ -117,7 +119,7 @@ class SegmentPropagation(SegmentExamples):
 
     def least_certain(self) -> int | None:
         """The written slice to look at next, where most pixels are in doubt, or None."""
-        return most_in_doubt(self._confidence, self._areas)
+        return most_in_doubt(self._found.confidence, self._found.areas)
 
     def through(self, first: int, last: int, *, learn: bool = False) -> Pieces:
         """What a run that begins now writes, and learns before; see :meth:`PropagationPieces.steps`."""
@@ -128,7 +130,7 @@ class SegmentPropagation(SegmentExamples):
             first=first,
             last=last,
             learn=learn,
-            by_class=frozenset(self._by_class - self._propagated),
+            by_class=self._found.by_class,
         )
 
     def note(self, step: Step) -> None:
@@ -141,24 +143,14 @@ class SegmentPropagation(SegmentExamples):
             if self._held is not None:
                 self._held.check()
         elif step.accepted is None and step.index not in self._accepted:
-            self._propagated.add(step.index)
-            self._take_note(step)
+            self._take_note(step, by_class=False)
 
     def note_class(self, piece: Step) -> None:
         """A run of the segment's class wrote a slice, perhaps once more."""
         if isinstance(piece, Piece) and piece.index not in self._accepted:
-            self._by_class.add(piece.index)
-            self._propagated.discard(piece.index)
-            self._take_note(piece)
+            self._take_note(piece, by_class=True)
 
-    def _take_note(self, piece: Piece) -> None:
-        segment_id = self.target.segment_id
-        self._ever.add(piece.index)
-        if standing := standing_runs(self.target.segment()):
-            self._written_by[piece.index] = self._last_run = standing[-1]
-        if segment_id in piece.confidence:
-            self._confidence[piece.index] = piece.confidence[segment_id]
-            self._areas[piece.index] = int(piece.masks[segment_id].sum())
-        else:
-            self._confidence.pop(piece.index, None)
-            self._areas.pop(piece.index, None)
+    def _take_note(self, piece: Piece, *, by_class: bool) -> None:
+        segment_id, standing = self.target.segment_id, standing_runs(self.target.segment())
+        area = int(piece.masks[segment_id].sum()) if segment_id in piece.masks else 0
+        self._found.note(piece.index, piece.confidence.get(segment_id), area, standing, by_class=by_class)
