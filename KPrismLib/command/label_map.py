@@ -12,8 +12,8 @@ import numpy.typing as npt
 from KPrismLib.command.best_references import BestReferences
 from KPrismLib.encoded_image import EncodedImage, ReferenceSet, Segmentation
 from KPrismLib.image_checks import is_blank
-from KPrismLib.imaging.kinds import foreign_reference, kind_of
-from KPrismLib.imaging.planes import SlicePlacement, pixel_spacing
+from KPrismLib.imaging.kinds import foreign_reference, kind_of, other_plane
+from KPrismLib.imaging.planes import Plane, SlicePlacement, pixel_spacing
 from KPrismLib.imaging.segmentation_file import Segment
 from KPrismLib.imaging.volume import Volume
 from KPrismLib.intensity import IntensityWindow
@@ -34,6 +34,7 @@ class Knowledge:
         best: what chooses examples for each slice, or None.
         prompts: clicks and scribbles, in order; only with a single structure.
         kinds: of the images that the example is from, as ``kind_of`` gives them.
+        planes: of the slices that the example is from, as far as they are known.
         every_piece: classes in many slices keep what is hardly certain and what is elsewhere.
     """
 
@@ -43,6 +44,7 @@ class Knowledge:
     best: BestReferences | None = None
     prompts: tuple[Prompt, ...] = ()
     kinds: frozenset[str | None] = frozenset()
+    planes: frozenset[Plane] = frozenset()
     every_piece: bool = False
 
 
@@ -101,7 +103,9 @@ def predict(
     """
     result = LabelMap(np.zeros(volume.shape, np.uint8), knowledge.segments, places, window)
     kind = kind_of(volume.modality, window, colour=volume.is_colour)
-    result.remark = foreign_reference(kind, knowledge.kinds)
+    plane = None if volume.is_picture else places[0].plane
+    remarks = foreign_reference(kind, knowledge.kinds), other_plane(plane, knowledge.planes)
+    result.remark = " ".join(filter(None, remarks))
     if keep_probability:
         result.probability = np.zeros((len(knowledge.segments), *volume.shape), np.float32)
     if len(places) > 1 and knowledge.classes and not knowledge.prompts:

@@ -147,7 +147,7 @@ def _segmented_seed(
     """The slice that ``--slice`` names, segmented by what the request says, and all that is known of it."""
     if request.slices is None:
         say(f"Starting from {place.plane.value} slice {place.index}, the middle; --slice N takes another.")
-    found = predict(predictor, volume, [place], request.knowledge(predictor), window=window)
+    found = predict(predictor, volume, [place], request.knowledge(predictor, place.plane), window=window)
     mask = place.extract(found.array) != 0
     if not mask.any():
         raise InvalidMask(

@@ -19,7 +19,7 @@ from KPrismLib.image_checks import Pixels, check_reference, checked_pixels, is_b
 from KPrismLib.imaging.geometry import same_grid
 from KPrismLib.imaging.kinds import kind_of
 from KPrismLib.imaging.labels import LabelVolume, binary_mask, listed_labels, read_label_volume
-from KPrismLib.imaging.planes import pixel_spacing, placement
+from KPrismLib.imaging.planes import Plane, pixel_spacing, placement
 from KPrismLib.imaging.reading import read_volume
 from KPrismLib.imaging.volume import Volume
 from KPrismLib.intensity import IntensityWindow, window_for
@@ -87,6 +87,7 @@ class ReferenceVolume:
         window: of the whole volume.
         name: of the structure, where the mask has one.
         kind: of image, as :func:`~KPrismLib.imaging.kinds.kind_of` gives it.
+        plane: of the slices; None for a picture, of which nobody knows it.
     """
 
     file: ReferenceFile
@@ -94,6 +95,7 @@ class ReferenceVolume:
     window: IntensityWindow
     name: str | None
     kind: str | None
+    plane: Plane | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,12 +107,14 @@ class References:
         best: what chooses them for each slice; None where all have the same.
         name: of the structure, where the first mask has one.
         kinds: what kinds of image there are, as :func:`~KPrismLib.imaging.kinds.kind_of` gives them.
+        planes: of the slices, as far as they are known.
     """
 
     support: ReferenceSet | None
     best: BestReferences | None
     name: str | None
     kinds: frozenset[str | None]
+    planes: frozenset[Plane]
 
 
 def encode_references(
@@ -118,11 +122,14 @@ def encode_references(
     files: Sequence[ReferenceFile],
     *,
     plane: str | None,
+    image_plane: Plane = Plane.AXIAL,
     window: str,
     best: int | None = None,
     quiet: bool = False,
 ) -> References:
     """Read the files and encode a slice of each, or, for the ``best`` of them, every slice with the structure.
+
+    ``plane`` and ``image_plane`` are as for :func:`read_references`.
 
     Raises:
         InvalidImage: and the other errors of :func:`read_references`.
@@ -130,8 +137,11 @@ def encode_references(
     parts: list[EncodedReference] = []
     names: list[str | None] = []
     kinds: set[str | None] = set()
+    planes: set[Plane | None] = set()
     library = None if best is None else BestReferences(predictor, best)
-    for read in read_references(files, plane=plane, window=window, every_slice=best is not None, quiet=quiet):
+    for read in read_references(
+        files, plane=plane, image_plane=image_plane, window=window, every_slice=best is not None, quiet=quiet
+    ):
         for one in read.slices:
             (part,) = predictor.reference([(one.pixels, one.mask)], window=read.window, spacing=one.spacing).parts
             if library is None:
@@ -140,18 +150,27 @@ def encode_references(
                 library.add(read.file.image, one.index, part, kind=read.kind)
         names.append(read.name)
         kinds.add(read.kind)
+        planes.add(read.plane)
     support = predictor.combine(parts) if library is None else None
-    return References(support, library, names[0], frozenset(kinds))
+    known_planes = frozenset(view for view in planes if view is not None)
+    return References(support, library, names[0], frozenset(kinds), known_planes)
 
 
 def read_references(
-    files: Sequence[ReferenceFile], *, plane: str | None, window: str, every_slice: bool, quiet: bool = False
+    files: Sequence[ReferenceFile],
+    *,
+    plane: str | None,
+    image_plane: Plane = Plane.AXIAL,
+    window: str,
+    every_slice: bool,
+    quiet: bool = False,
 ) -> Iterator[ReferenceVolume]:
     """Read the files, one reference after the other, and choose the slices that serve as examples.
 
     Args:
         files: images and masks.
-        plane: of the slices, or None.
+        plane: of the slices, or None for that of the image.
+        image_plane: in which the image is segmented; references of one slice keep their own.
         window: rule of the intensity windows.
         every_slice: all slices with the structure, but for padding; else the one that the file or its area says.
         quiet: do not say again what was said when they were read before.
@@ -165,7 +184,7 @@ def read_references(
     for file in files:
         volume = read_volume(file.image)
         mask, name = read_drawing(volume, file, quiet=quiet)
-        view = choose_plane(volume, plane)
+        view = choose_plane(volume, plane, otherwise=image_plane)
         areas = _areas(mask, placement(volume, view, 0).normal_axis)
         chosen = window_for(volume.array, rule=window, modality=volume.modality)
         largest = int(np.argmax(areas)) if file.slice is None else file.slice
@@ -179,7 +198,7 @@ def read_references(
             slices.append(ReferenceSlice(index, pixels, inside, pixel_spacing(volume, place)))
         seen += len(slices)
         kind = kind_of(volume.modality, chosen, colour=volume.is_colour)
-        yield ReferenceVolume(file, slices, chosen, name, kind)
+        yield ReferenceVolume(file, slices, chosen, name, kind, None if volume.is_picture else view)
     if files and not seen:
         raise InvalidReference("No slice of the references shows the structure; give masks that are not empty.")
 

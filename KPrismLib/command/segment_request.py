@@ -12,7 +12,7 @@ from KPrismLib.command.label_map import Knowledge
 from KPrismLib.command.references import ReferenceFile, encode_references, read_references
 from KPrismLib.command.slices import ALL, MIDDLE, check_slice, choose_plane, choose_slices, plane_called
 from KPrismLib.errors import InvalidPrompt
-from KPrismLib.imaging.planes import SlicePlacement, slice_count
+from KPrismLib.imaging.planes import Plane, SlicePlacement, slice_count
 from KPrismLib.imaging.segmentation_file import Segment
 from KPrismLib.imaging.volume import Volume
 from KPrismLib.intensity import check_rule
@@ -120,11 +120,12 @@ class Request:
         ):
             pass
 
-    def knowledge(self, predictor: Predictor, *, quiet: bool = False) -> Knowledge:
+    def knowledge(self, predictor: Predictor, image_plane: Plane = Plane.AXIAL, *, quiet: bool = False) -> Knowledge:
         """Classes looked up, references read and encoded.
 
         Args:
             predictor: the model.
+            image_plane: in which the image is segmented, so that examples are taken from slices of that plane.
             quiet: what the user should know of the references was said before.
 
         Raises:
@@ -132,11 +133,22 @@ class Request:
         """
         if self.references:
             known = encode_references(
-                predictor, self.references, plane=self.plane, window=self.window, best=self.best, quiet=quiet
+                predictor,
+                self.references,
+                plane=self.plane,
+                image_plane=image_plane,
+                window=self.window,
+                best=self.best,
+                quiet=quiet,
             )
             segments = [segment_called(known.name or NAMELESS, 1)]
             return Knowledge(
-                segments, reference=known.support, best=known.best, prompts=self.prompts, kinds=known.kinds
+                segments,
+                reference=known.support,
+                best=known.best,
+                prompts=self.prompts,
+                kinds=known.kinds,
+                planes=known.planes,
             )
         names = known_classes(self.classes, predictor.classes)
         segments = [segment_called(name, label) for label, name in enumerate(names or (NAMELESS,), start=1)]

@@ -40,7 +40,7 @@ def run(
     request.say_places(volume, places)
     window = window_for(volume.array, rule=request.window, modality=volume.modality)
     predictor = Predictor.load(model, device=device)
-    knowledge = request.knowledge(predictor)
+    knowledge = request.knowledge(predictor, places[0].plane)
     with progress("Segmenting", len(places)) as step:
         result = predict(
             predictor,

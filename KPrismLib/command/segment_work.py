@@ -20,7 +20,9 @@ from KPrismLib.command.label_map import Knowledge, predict
 from KPrismLib.command.outputs import Outputs
 from KPrismLib.command.segment_request import Request
 from KPrismLib.command.segment_run import facts_of
+from KPrismLib.command.slices import plane_called
 from KPrismLib.imaging.atomic_file import made_folder
+from KPrismLib.imaging.planes import Plane
 from KPrismLib.intensity import window_for
 from KPrismLib.predictor import Predictor
 
@@ -152,7 +154,9 @@ class SegmentWork:
 
     def open(self) -> tuple[Predictor, Knowledge]:
         """The model and what it is asked for; raises what is wrong with either."""
-        return self._opened
+        # The plane of most images, until one is read.
+        wanted = self.request.plane
+        return self._predictor, self._knowledge_in(Plane.AXIAL if wanted is None else plane_called(wanted))
 
     def _done_before(self, task: Task, about: Record) -> Record | None:
         """Why there is nothing to do: image, settings and results are those of the earlier record; else None."""
@@ -197,7 +201,7 @@ class SegmentWork:
         outputs.check_fits(volume)
         places = request.places(volume)
         window = window_for(volume.array, rule=request.window, modality=volume.modality)
-        predictor, knowledge = self._opened
+        predictor, knowledge = self._predictor, self._knowledge_in(places[0].plane)
         ready = 0
 
         def after_slice() -> None:
@@ -249,20 +253,30 @@ class SegmentWork:
         return self.places.name_of(path)
 
     @cached_property
-    def _opened(self) -> tuple[Predictor, Knowledge]:
+    def _predictor(self) -> Predictor:
         if self.workers > 1:
             import torch
 
             # More threads than cores only wait for each other. That another number of them may give another pixel
             # cannot be helped: convolutions, matrix products and group norms all split their sums by it.
             torch.set_num_threads(max(1, torch.get_num_threads() // self.workers))
-        predictor = Predictor.load(self.model, device=self.devices[self._worker % len(self.devices)])
-        # With several processes the references were read before, by the one that started them.
-        return predictor, self.request.knowledge(predictor, quiet=self.workers > 1)
+        return Predictor.load(self.model, device=self.devices[self._worker % len(self.devices)])
+
+    @cached_property
+    def _known(self) -> dict[Plane, Knowledge]:
+        return {}
+
+    def _knowledge_in(self, plane: Plane) -> Knowledge:
+        """What is known of the structures for images of a plane; references are read once for each plane."""
+        if plane not in self._known:
+            # With several processes the references were read before, by the one that started them.
+            quiet = self.workers > 1 or bool(self._known)
+            self._known[plane] = self.request.knowledge(self._predictor, plane, quiet=quiet)
+        return self._known[plane]
 
     def __getstate__(self) -> dict[str, Any]:
         """Another process loads the model by itself."""
-        return {name: value for name, value in self.__dict__.items() if name != "_opened"}
+        return {name: value for name, value in self.__dict__.items() if name not in ("_predictor", "_known")}
 
 
 def _is_hopeless(error: BaseException | None) -> bool:

@@ -9,16 +9,23 @@ from KPrismLib.imaging.volume import Volume
 ALL, MIDDLE = "all", "middle"
 
 
-def choose_plane(volume: Volume, name: str | None) -> Plane:
-    """The named plane; without a name axial, or the plane of the image itself if it is a single slice.
+def choose_plane(volume: Volume, name: str | None, *, otherwise: Plane = Plane.AXIAL) -> Plane:
+    """The named plane; without a name ``otherwise``, or the plane of the image itself if it has no other.
+
+    Args:
+        volume: the image; a single slice has only its own plane, a picture only the axial one.
+        name: of the plane, or None.
+        otherwise: of an image that has several planes, where there is no name.
 
     Raises:
         InvalidConfig: there is no such plane.
     """
     if name is not None:
         return plane_called(name)
+    if volume.is_picture:
+        return Plane.AXIAL
     alone = only_slice(volume)
-    return Plane.AXIAL if alone is None else alone.plane
+    return otherwise if alone is None else alone.plane
 
 
 def plane_called(name: str) -> Plane:

@@ -1,9 +1,10 @@
-"""What made an image, as far as anything says so, and whether a reference was made by something else."""
+"""What made an image and how it was cut, as far as anything says so, and whether that of a reference is another."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+from KPrismLib.imaging.planes import Plane
 from KPrismLib.intensity import IntensityWindow
 
 COLOUR = "a colour picture"
@@ -34,4 +35,15 @@ def foreign_reference(image: str | None, references: Iterable[str | None]) -> st
     return (
         f"The image is {image} but a reference is {' and '.join(other)}, so look at the result with care; "
         f"references of the same kind are safer."
+    )
+
+
+def other_plane(image: Plane | None, references: Iterable[Plane]) -> str:
+    """One sentence when a reference shows another plane than the image; "" when none does, or nobody knows."""
+    other = sorted({plane.value for plane in references if plane is not image})
+    if image is None or not other:
+        return ""
+    return (
+        f"The image is {image.value} but a reference is {' and '.join(other)}, so look at the result with care; "
+        f"references of the same plane are safer."
     )
