@@ -29,7 +29,7 @@ from KPrismLib.imaging.volume import Volume
 from KPrismLib.intensity import IntensityWindow, window_for
 from KPrismLib.predictor import Predictor
 from KPrismLib.specialist import STEPS
-from KPrismLib.volumes import Propagation, VolumeStack
+from KPrismLib.volumes import Propagation, SliceResult, VolumeStack
 
 _Mask = npt.NDArray[np.bool_]
 
@@ -44,7 +44,8 @@ class Carry:
     Attributes:
         mask: a drawing of the structure in one or more slices of the image, or None to segment a slice first.
         label: its label, as for references.
-        first, last: range of slices, both included; None for the ends of the volume.
+        first, last: range of the slices that are written, both included; None for the ends of the volume. What the
+            mask draws outside serves as an example.
         learn: make a specialist of the slices to start from first.
     """
 
@@ -114,8 +115,9 @@ def run(
     propagation = Propagation(predictor, stack, window=window, cls=known_class)
     labels = np.zeros(volume.shape, np.uint8)
     for index, mask in seeds.items():
-        propagation.accept(index, mask)
-        stack.place(index).paste(mask, into=labels)
+        propagation.accept(index, mask)  # also outside the range, as an example
+        if first <= index <= last:
+            stack.place(index).paste(mask, into=labels)
     if carry.learn:
         with progress("Learning", STEPS) as step:
             for _ in propagation.learn():
@@ -124,7 +126,8 @@ def run(
         for found in propagation.propagate(first, last):
             stack.place(found.index).paste(found.mask, into=labels)
             step()
-    result = LabelMap(labels, [segment], [stack.place(index) for index in sorted(propagation.results)], window)
+    within = {index: found for index, found in sorted(propagation.results.items()) if first <= index <= last}
+    result = LabelMap(labels, [segment], [stack.place(index) for index in within], window)
     if seed is not None:
         result.remark, result.references = seed.remark, seed.references
     result.milliseconds, result.encode_milliseconds = (time.perf_counter() - start) * 1000, None
@@ -132,7 +135,11 @@ def run(
     facts = {
         **file_facts(request, image, outputs),
         **facts_of(result, volume, predictor),
-        "propagation": {"learned": carry.learn, "guided": propagation.guided, **_propagation_facts(propagation)},
+        "propagation": {
+            "learned": carry.learn,
+            "guided": propagation.guided,
+            **_propagation_facts(propagation, within),
+        },
     }
     if as_json:
         print_json(facts)
@@ -181,7 +188,8 @@ def _check_within(seeds: Collection[int], first: int, last: int) -> None:
         )
 
 
-def _propagation_facts(propagation: Propagation) -> dict[str, Any]:
+def _propagation_facts(propagation: Propagation, within: Mapping[int, SliceResult]) -> dict[str, Any]:
+    """What became of the slices ``within`` the range; those that it started from may lie outside as well."""
     return {
         "from": list(propagation.accepted),
         "slices": [
@@ -191,7 +199,7 @@ def _propagation_facts(propagation: Propagation) -> dict[str, Any]:
                 "pixels": int(found.mask.sum()),
                 "references": list(found.references),
             }
-            for index, found in sorted(propagation.results.items())
+            for index, found in within.items()
         ],
         "ends": [{"slice": end.index, "reason": end.reason.value} for end in propagation.ends],
         "least_certain": propagation.least_certain(),

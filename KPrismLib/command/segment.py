@@ -147,10 +147,10 @@ def segment(
         typer.Option("--mask-label", metavar="NAME|NUMBER", help="Label in --mask.", rich_help_panel=_CARRY),
     ] = None,
     first: Annotated[
-        int | None, typer.Option("--from", metavar="N", help="First slice of the range.", rich_help_panel=_CARRY)
+        int | None, typer.Option("--from", metavar="N", help="First slice that is written.", rich_help_panel=_CARRY)
     ] = None,
     last: Annotated[
-        int | None, typer.Option("--to", metavar="N", help="Last slice of the range.", rich_help_panel=_CARRY)
+        int | None, typer.Option("--to", metavar="N", help="Last slice that is written.", rich_help_panel=_CARRY)
     ] = None,
     learn: Annotated[
         bool,

@@ -147,6 +147,23 @@ def test_only_the_range_is_segmented(propagate, volume, volume_mask, weights) ->
     )
 
 
+def test_what_is_drawn_outside_the_range_is_an_example_and_not_written(
+    propagate, volume, volume_mask, weights, tmp_path
+) -> None:
+    drawn = np.zeros((5, 30, 20), np.uint8)
+    drawn[[1, 2, 4], 5:9, 5:9] = 1
+    mask = save_volume(tmp_path / "drawn.nii.gz", drawn)
+    _, facts, labels = propagate("--mask", mask, "--from", 2, "--to", 3, "--json")
+    seeds = {index: _slice_of_mask(volume, mask, index) for index in (1, 2, 4)}
+    run, expected = _expected(volume, weights, seeds, 2, 3)
+    assert sorted(run.results) == [1, 2, 3, 4]
+    np.testing.assert_array_equal(labels[2:4], expected[2:4])
+    assert not labels[[0, 1, 4]].any()
+    assert facts["slices"] == [one["slice"] for one in facts["propagation"]["slices"]] == [2, 3]
+    assert facts["propagation"]["from"] == [1, 2, 4]
+    assert facts["mask_area"] == expected[2:4].sum()
+
+
 def test_people_read_the_confidence_of_each_slice(propagate, volume_mask) -> None:
     result, *_ = propagate("--mask", volume_mask, "--mask-label", 1, "--slice", 3)
     assert result.status == 0
