@@ -13,7 +13,7 @@ from typing import Any
 from KPrismLib.batch.cases import Case
 from KPrismLib.batch.fingerprint import content_fingerprint, stamp
 from KPrismLib.batch.manifest import SIDE_FILES, Record, Status, file_record, name_from
-from KPrismLib.batch.results import KnownFiles, announce, check_replaceable, is_as_written, is_same_place
+from KPrismLib.batch.results import KnownFiles, announce, check_replaceable, is_as_written, is_same_place, known_files
 from KPrismLib.batch.workers import Progress
 from KPrismLib.command.failures import OUT_OF_SPACE, sentence_of, without_reader_warnings
 from KPrismLib.command.label_map import Knowledge, predict
@@ -21,6 +21,7 @@ from KPrismLib.command.outputs import Outputs
 from KPrismLib.command.segment_request import Request
 from KPrismLib.command.segment_run import facts_of
 from KPrismLib.command.slices import plane_called
+from KPrismLib.errors import CannotWrite
 from KPrismLib.imaging.atomic_file import made_folder
 from KPrismLib.imaging.planes import Plane
 from KPrismLib.intensity import window_for
@@ -132,7 +133,7 @@ class SegmentWork:
             if done is not None:
                 return Outcome({**about, "status": Status.SKIPPED.value, **done})
             about |= {"content": content_fingerprint(files), "settings": self.settings}
-            done = self._done_before(task, about)
+            done = self._done_before(task, about) or self._made_ready(task, about)
             if done is not None:
                 return Outcome({**about, "status": Status.SKIPPED.value, **done})
             about |= self._segment(task, about, progress)
@@ -187,16 +188,32 @@ class SegmentWork:
         )
         return {"reason": f"{done}, changed since", "changed": True, "warning": " ".join(warnings)}
 
+    def _made_ready(self, task: Task, about: Record) -> Record | None:
+        """Folders for the results, which may be written there; else why there is nothing to do after all."""
+        outputs = self.places.outputs(task.case.name)
+        for path in outputs.files:
+            made_folder(path.parent)
+        outputs.check(task.case.files)
+        try:
+            self._check_replaceable(task, about)
+        except CannotWrite:
+            # Another run may be at work in this folder: what it has on record since is no reason to fail.
+            task = self.places.task(task.case, known_files(self.places.folder))
+            done = self._done_before(task, about)
+            if done is None:
+                self._check_replaceable(task, about)
+            return done
+        return None
+
+    def _check_replaceable(self, task: Task, about: Record) -> None:
+        """Raise CannotWrite if a file where a result goes is to stay."""
+        for path in () if self.overwrite else self.places.outputs(task.case.name).files:
+            check_replaceable(path, about, task.known.of(self._name(path)))
+
     def _segment(self, task: Task, about: Record, progress: Progress) -> Record:
         request, case = self.request, task.case
         outputs = self.places.outputs(case.name)
         without_reader_warnings()
-        for path in outputs.files:
-            made_folder(path.parent)
-        outputs.check(case.files)
-        if not self.overwrite:
-            for path in outputs.files:
-                check_replaceable(path, about, task.known.of(self._name(path)))
         volume = case.read()
         outputs.check_fits(volume)
         places = request.places(volume)

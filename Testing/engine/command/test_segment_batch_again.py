@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from KPrismLib.batch.manifest import Manifest, read_manifest
+from KPrismLib.batch.results import KnownFiles
 from KPrismLib.errors import CannotWrite
 from Testing.engine.command.tiny_inputs import blob, save_picture, statuses
 
@@ -106,6 +107,20 @@ def test_a_file_that_no_manifest_tells_of_is_not_replaced(batch, good, results) 
     assert statuses(result) == {"a": "failed", "sub/b": "done"}
     assert "a file of that name lies there, and no manifest says that K-Prism wrote it; move it away" in result.err
     assert (results / "a.seg.nrrd").read_bytes() == b"drawn by an expert"
+
+
+def test_what_another_run_has_written_since_is_done(batch, good, results, monkeypatch) -> None:
+    batch(good)
+    # As two equal commands that start at once: neither knows yet what the other will have written.
+    with monkeypatch.context() as patch:
+        patch.setattr("KPrismLib.command.segment_batch.known_files", lambda _: KnownFiles())
+        result = batch(good, "--json")
+        assert result.status == 0, result.err
+        assert statuses(result) == {"a": "skipped", "sub/b": "skipped"}
+        corrected = _correct(results / "a.seg.nrrd", same_size=True)
+        assert statuses(batch(good, "--json", "--class", "spleen")) == {"a": "failed", "sub/b": "done"}
+        assert (results / "a.seg.nrrd").read_bytes() == corrected
+    assert statuses(batch(good, "--json", "--class", "spleen")) == {"a": "failed", "sub/b": "skipped"}
 
 
 def test_records_of_older_releases_know_results_by_their_size(batch, good, results, monkeypatch) -> None:
