@@ -31,6 +31,19 @@ _SERIES_NUMBER = 300
 _LARGEST_NAME = 64  # characters that a label may have in DICOM
 _MAKER = "K-Prism"
 _UTF8 = "ISO_IR 192"
+#: Must have a value in the source files, since the segmentation refers to them by these.
+_IDENTITY = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
+#: May be empty in the source files, but not left out.
+_PATIENT_AND_STUDY = (
+    "PatientID",
+    "PatientName",
+    "PatientBirthDate",
+    "PatientSex",
+    "AccessionNumber",
+    "StudyID",
+    "StudyDate",
+    "StudyTime",
+)
 #: The kinds of elements whose letters are those of the Specific Character Set.
 _TEXT = ("LO", "LT", "PN", "SH", "ST", "UC", "UT")
 
@@ -39,19 +52,30 @@ def check_possible(volume: Volume, name: str) -> None:
     """Find before the work what would keep a DICOM segmentation of ``volume`` from being written as ``name``.
 
     Raises:
-        CannotWrite: the image is not DICOM, is a film without geometry, or highdicom is not installed.
+        CannotWrite: the image is not DICOM, does not say where its frames lie, or its first file lacks an element that
+            a segmentation needs; or highdicom is not installed.
     """
     if not volume.dicom_files:
         raise CannotWrite(
             f"Cannot write {name}: a DICOM segmentation belongs to a DICOM series, and the image is none; "
             "write .seg.nrrd or .nii.gz."
         )
-    if volume.is_picture and volume.shape[0] > 1:
+    _highdicom(name)
+    header = read_elements(volume.dicom_files[0])
+    several = volume.shape[0] > 1
+    # A classic file of several frames has one position for all of them, if any.
+    is_classic = "PerFrameFunctionalGroupsSequence" not in header
+    if several and (volume.is_picture or (is_classic and len(volume.dicom_files) == 1)):
         raise CannotWrite(
             f"Cannot write {name}: the DICOM images do not say where their frames lie in the patient, which a DICOM "
             "segmentation needs; write .seg.nrrd or .nii.gz."
         )
-    _highdicom(name)
+    lacking = _lacking(header, in_patient=not volume.is_picture, in_place=several and is_classic)
+    if lacking:
+        raise CannotWrite(
+            f"Cannot write {name}: the DICOM files lack what a DICOM segmentation needs ({', '.join(lacking)}); "
+            "write .seg.nrrd or .nii.gz."
+        )
 
 
 def check_installed(name: str) -> None:
@@ -109,6 +133,21 @@ def dicom_seg_bytes(labelmap: npt.NDArray[Any], segments: Sequence[Segment], vol
     stream = io.BytesIO()
     dataset.save_as(stream)
     return stream.getvalue()
+
+
+def _lacking(header: Dataset, *, in_patient: bool, in_place: bool) -> list[str]:
+    """The elements that a source file lacks, by their keywords.
+
+    Args:
+        header: of the file.
+        in_patient: whether the image lies anywhere in the patient, unlike a film.
+        in_place: whether the file itself must say where, as one slice of several.
+    """
+    valued = [*_IDENTITY, *(["FrameOfReferenceUID"] if in_patient else [])]
+    if in_place or "ImagePositionPatient" in header:
+        valued += ["ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"]
+    lacking = [keyword for keyword in valued if not header.get(keyword)]
+    return lacking + [keyword for keyword in _PATIENT_AND_STUDY if keyword not in header]
 
 
 def _sources(volume: Volume) -> list[Dataset]:

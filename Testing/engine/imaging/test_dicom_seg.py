@@ -9,6 +9,7 @@ import pytest
 from pydicom.data import get_testdata_file
 
 from KPrismLib.errors import CannotWrite
+from KPrismLib.imaging.dicom_seg import check_possible
 from KPrismLib.imaging.labels import read_label_volume
 from KPrismLib.imaging.reading import read_volume
 from KPrismLib.imaging.segmentation_file import Segment, write_segmentation
@@ -124,6 +125,54 @@ def test_source_files_without_a_study_are_refused(tmp_path):
     volume = read_volume(save_slice(tmp_path, 1, (0, 0, 0), edit=lambda data: data.pop("StudyInstanceUID")))
     with pytest.raises(CannotWrite, match=r"lack what a DICOM segmentation needs .*StudyInstanceUID"):
         write_segmentation(tmp_path / "x.dcm", np.zeros(volume.shape, np.uint8), [KIDNEY], volume)
+
+
+def test_frames_with_one_position_for_all_are_refused_before_the_work(tmp_path):
+    def stacked(data):
+        data.NumberOfFrames = 2
+        data.PixelData = 2 * data.PixelData
+
+    volume = read_volume(save_slice(tmp_path, 1, (0, 0, 0), edit=stacked))
+    assert volume.shape[0] == 2
+    with pytest.raises(CannotWrite, match="do not say where their frames lie"):
+        check_possible(volume, "x.dcm")
+
+
+LACKING = [
+    ("StudyInstanceUID",),
+    ("SeriesInstanceUID",),
+    ("SOPInstanceUID", "SOPClassUID"),
+    ("FrameOfReferenceUID",),
+    ("ImagePositionPatient",),
+    ("PatientID", "PatientSex"),
+]
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("empty", [False, True])
+@pytest.mark.parametrize("keywords", LACKING)
+def test_what_the_source_files_lack_is_named_before_the_work(tmp_path, keywords, empty, count):
+    def without(data):
+        for keyword in keywords:
+            data.pop(keyword)
+            if empty:
+                setattr(data, keyword, None)
+
+    (tmp_path / "series").mkdir()
+    for number in range(count):
+        save_slice(tmp_path / "series", number, (0, 0, number), edit=without)
+    volume = read_volume(tmp_path / "series")
+    # One slice needs no position, and of a patient nothing need be known.
+    if ("ImagePositionPatient" in keywords and not empty and count == 1) or ("PatientID" in keywords and empty):
+        assert write_segmentation(tmp_path / "x.dcm", np.ones(volume.shape, np.uint8), [KIDNEY], volume).is_file()
+        return
+    with pytest.raises(CannotWrite) as refused:
+        check_possible(volume, "x.dcm")
+    listed = ", ".join(keywords)
+    assert str(refused.value) == (
+        f"Cannot write x.dcm: the DICOM files lack what a DICOM segmentation needs ({listed}); "
+        "write .seg.nrrd or .nii.gz."
+    )
 
 
 def test_without_highdicom_the_sentence_says_what_to_install(tmp_path, series, labelmap, monkeypatch):
