@@ -10,10 +10,10 @@ from KPrismLib.command.console import check_writable
 from KPrismLib.command.input_files import InputFiles
 from KPrismLib.command.label_map import LabelMap
 from KPrismLib.errors import CannotWrite
-from KPrismLib.imaging import dicom_seg
+from KPrismLib.imaging import dicom_seg, nifti
 from KPrismLib.imaging.atomic_file import write_atomically
 from KPrismLib.imaging.distinct_colours import distinct_colours
-from KPrismLib.imaging.nifti import nifti_bytes
+from KPrismLib.imaging.geometry import is_sheared
 from KPrismLib.imaging.overlay import OVERLAY_ENDINGS, overlay_bytes, render_overlay
 from KPrismLib.imaging.planes import SlicePlacement, only_slice
 from KPrismLib.imaging.segmentation_file import SEGMENTATION_ENDINGS, segmentation_bytes
@@ -21,6 +21,9 @@ from KPrismLib.imaging.volume import Volume
 from KPrismLib.prompts import Click, Prompt, Scribble
 
 PROBABILITY_ENDINGS = (".nii.gz", ".nii")
+
+#: Said of a NIfTI segmentation: ITK takes no sheared sform, and a qform holds no shear.
+SHEARED = "The grid is sheared; 3D Slicer reads it right from .seg.nrrd."
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,15 @@ class Outputs:
         if self.segmentation.suffix.lower() == dicom_seg.ENDING:
             dicom_seg.check_possible(volume, self.segmentation.name)
 
+    def remark(self, volume: Volume) -> str:
+        """What readers of the segmentation should know of its format; "" when nothing.
+
+        A mask of a NIfTI image has the header of that and lies on it in every reader, sheared or not.
+        """
+        is_nifti = self.segmentation.name.lower().endswith(nifti.SUFFIXES)
+        of_nifti = volume.source is not None and volume.source.name.lower().endswith(nifti.SUFFIXES)
+        return SHEARED if is_nifti and not of_nifti and is_sheared(volume.ijk_to_ras) else ""
+
     def write(
         self,
         result: LabelMap,
@@ -140,4 +152,4 @@ def _probability(path: Path, result: LabelMap, volume: Volume) -> bytes:
     assert result.probability is not None
     array = result.probability[0] if len(result.probability) == 1 else result.probability
     compress = path.suffix.lower() == ".gz"
-    return nifti_bytes(array, volume.ijk_to_ras, compress=compress, values="probability", like=volume.source)
+    return nifti.nifti_bytes(array, volume.ijk_to_ras, compress=compress, values="probability", like=volume.source)

@@ -134,7 +134,7 @@ def run(
     outputs.write(result, volume, request.prompts, starts[0])
     facts = {
         **file_facts(request, image, outputs),
-        **facts_of(result, volume, predictor),
+        **facts_of(result, volume, predictor, outputs),
         "propagation": {
             "learned": carry.learn,
             "guided": propagation.guided,

@@ -52,7 +52,7 @@ def run(
             after_slice=step,
         )
     outputs.write(result, volume, request.prompts, places[0])
-    facts = file_facts(request, image, outputs) | facts_of(result, volume, predictor)
+    facts = file_facts(request, image, outputs) | facts_of(result, volume, predictor, outputs)
     if as_json:
         print_json(facts)
         return
@@ -82,9 +82,10 @@ def file_facts(request: Request, image: Path, outputs: Outputs) -> dict[str, Any
     }
 
 
-def facts_of(result: LabelMap, volume: Volume, predictor: Predictor) -> dict[str, Any]:
+def facts_of(result: LabelMap, volume: Volume, predictor: Predictor, outputs: Outputs) -> dict[str, Any]:
     """What was found, with what: plain values for JSON."""
     pixels = [result.count(segment) for segment in result.segments]
+    remarks = (result.remark, "" if any(pixels) else NOTHING_FOUND, outputs.remark(volume))
     row, column = result.places[0].spacing
     pixel = None if volume.is_picture else row * column
     # The determinant, not the product of the spacings: a tilted gantry shears its voxels.
@@ -107,7 +108,7 @@ def facts_of(result: LabelMap, volume: Volume, predictor: Predictor) -> dict[str
         "mask_area": sum(pixels),
         "mask_mm2": pixel and sum(pixels) * pixel,
         "mask_mm3": voxel and sum(pixels) * voxel,
-        "warning": " ".join(filter(None, (result.remark, "" if any(pixels) else NOTHING_FOUND))) or None,
+        "warning": " ".join(filter(None, remarks)) or None,
         "encode_milliseconds": None if result.encode_milliseconds is None else round(result.encode_milliseconds, 3),
         "milliseconds": round(result.milliseconds, 3),
     }

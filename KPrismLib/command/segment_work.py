@@ -244,7 +244,7 @@ class SegmentWork:
             announce(self.places.folder, {**about, **written, "status": Status.DONE.value})
 
         outputs.write(result, volume, announce=about_to_write)
-        facts = facts_of(result, volume, predictor)
+        facts = facts_of(result, volume, predictor, outputs)
         return {
             **written,
             "model": facts["model"],

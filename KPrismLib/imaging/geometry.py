@@ -72,6 +72,16 @@ def grid_spacing_ijk(ijk_to_ras: Matrix) -> npt.NDArray[np.float64]:
     return np.asarray(np.sqrt((ijk_to_ras[:3, :3] ** 2).sum(axis=0)), dtype=np.float64)
 
 
+def is_sheared(matrix: Matrix) -> bool:
+    """Whether two axes of a grid are not at right angles, as in CT with a tilted gantry; false for turned and flipped.
+
+    Args:
+        matrix: 4x4, ``(i, j, k, 1)`` to RAS mm, no spacing of which is zero.
+    """
+    directions = matrix[:3, :3] / grid_spacing_ijk(matrix)
+    return not np.allclose(directions.T @ directions, np.eye(3), rtol=0, atol=GRID_TOLERANCE)
+
+
 def same_grid(a: OnGrid, b: OnGrid) -> None:
     """Check that two images lie on the same voxel grid.
 

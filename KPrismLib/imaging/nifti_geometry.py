@@ -15,7 +15,7 @@ import numpy as np
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 
-from KPrismLib.imaging.geometry import GRID_TOLERANCE, Matrix, grid_spacing_ijk
+from KPrismLib.imaging.geometry import GRID_TOLERANCE, Matrix, grid_spacing_ijk, is_sheared
 
 _UNKNOWN, _SCANNER = 0, 1  # codes of the format: no such answer, coordinates of the scanner
 _MILLIMETRES = {"meter": 1000.0, "micron": 0.001}
@@ -49,8 +49,9 @@ def header_for(ijk_to_ras: Matrix, like: Path | None = None) -> nibabel.Nifti1He
             the two at one place, whichever answer it takes.
     """
     header = nibabel.Nifti1Header()
-    # Both forms: readers differ in which they prefer. The qform cannot hold shear; the sform holds everything.
-    header.set_qform(ijk_to_ras, code=_SCANNER)
+    # Both forms: readers differ in which they prefer. The qform cannot hold shear; ITK would fall back to it without a
+    # word and show the mask elsewhere, so that it must not count then. The sform holds everything.
+    header.set_qform(ijk_to_ras, code=_UNKNOWN if is_sheared(ijk_to_ras) else _SCANNER)
     header.set_sform(ijk_to_ras, code=_SCANNER)
     header.set_xyzt_units("mm")
     original = None if like is None else _header_on(like, ijk_to_ras)
@@ -70,18 +71,13 @@ def _answer(header: nibabel.Nifti1Header) -> Matrix:
     if qform_code <= _UNKNOWN and sform_code <= _UNKNOWN:
         return np.diag([-spacing[0], -spacing[1], spacing[2], 1.0])
     if sform_code > _UNKNOWN and lengths.all():
-        if not _is_sheared(sform) and not np.allclose(lengths, spacing, rtol=GRID_TOLERANCE, atol=0):
+        if not is_sheared(sform) and not np.allclose(lengths, spacing, rtol=GRID_TOLERANCE, atol=0):
             sform[:3, :3] *= spacing / lengths
         if qform_code <= _UNKNOWN or sform_code == _SCANNER:
             return sform
         if np.allclose(sform, _qform(header, spacing), rtol=0, atol=GRID_TOLERANCE):
             return sform
     return sform if qform_code <= _UNKNOWN else _qform(header, spacing)
-
-
-def _is_sheared(matrix: Matrix) -> bool:
-    directions = matrix[:3, :3] / grid_spacing_ijk(matrix)
-    return not np.allclose(directions.T @ directions, np.eye(3), rtol=0, atol=GRID_TOLERANCE)
 
 
 def _qform(header: nibabel.Nifti1Header, spacing: Matrix) -> Matrix:

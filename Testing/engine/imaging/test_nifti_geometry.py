@@ -83,6 +83,10 @@ def test_shear_stays_though_itk_cannot_show_it(tmp_path: Path) -> None:
     path = tmp_path / "a.nii"
     path.write_bytes(nifti_bytes(np.zeros((4, 3, 2), np.uint8), sheared, compress=False))
     np.testing.assert_allclose(read_volume(path).ijk_to_ras, sheared, atol=1e-5)
+    # ITK refuses it; with a qform that counts it would show the mask elsewhere, without a word.
+    assert nib.load(path).header["qform_code"] == 0
+    with pytest.raises(RuntimeError, match="orthonormal"):
+        in_slicer(path)
 
 
 @pytest.mark.parametrize(("qform_code", "sform_code"), [(0, 0), (1, 2), (2, 1), (0, 2)])

@@ -1,0 +1,46 @@
+"""What a user is told of the places and sizes of voxels: of sheared grids, of single slices, of missing positions."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from KPrismLib.imaging.reading import read_volume
+from Testing.engine.imaging.tiny_dicom import save_slice
+
+SHEARED = "The grid is sheared; 3D Slicer reads it right from .seg.nrrd."
+
+
+def ct(folder: Path, rng: np.random.Generator, slices: int = 3, *, tilt: float = 0.0) -> Path:
+    """A series of noise."""
+    folder.mkdir()
+    for k in range(slices):
+        noise = rng.integers(0, 2000, (128, 128)).astype(np.int16)
+        save_slice(
+            folder,
+            k,
+            (0, tilt * k, 2.0 * k),
+            edit=lambda data, noise=noise: setattr(data, "PixelData", noise.tobytes()),
+        )
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("tilt", "suffix", "is_told"), [(0.6, ".nii.gz", True), (0.6, ".seg.nrrd", False), (0, ".nii", False)]
+)
+def test_a_sheared_grid_in_nifti_is_told(kprism, weights, tmp_path, rng, tilt, suffix, is_told) -> None:
+    series, output = ct(tmp_path / "ct", rng, tilt=tilt), tmp_path / f"out{suffix}"
+    options = ("segment", series, "-o", output, "--class", "liver", "--model", weights)
+    warning = json.loads(kprism(*options, "--json").out)["warning"]
+    assert (SHEARED in (warning or "")) == is_told
+    assert (SHEARED in kprism(*options).err) == is_told
+    np.testing.assert_allclose(read_volume(output).ijk_to_ras, read_volume(series).ijk_to_ras, atol=1e-4)
+
+
+def test_a_mask_of_sheared_nifti_lies_on_it_and_nothing_is_told(kprism, volume, weights, tmp_path) -> None:
+    done = kprism("segment", volume, "-o", tmp_path / "out.nii", "--class", "liver", "--model", weights)
+    assert done.status == 0
+    assert "grid is sheared" not in done.err
