@@ -242,13 +242,13 @@ def _walk(root: Path, on_closed: Callable[[OSError], None]) -> Iterator[tuple[Pa
 
 
 def _series(headers: Sequence[DicomHeader], broken: Mapping[Path, str], inside: Path, root_name: str) -> Iterator[Case]:
-    """One case for each series; one for each picture of series without geometry.
+    """One case for each series; one for each film, which is not said to lie in any way.
 
     Of ``broken`` files and what is wrong with them, each may be a slice of any series; without one they are cases.
     """
     series: dict[tuple[str, Path | None], list[DicomHeader]] = {}
     for header in headers:
-        picture = None if header.has_geometry else header.path
+        picture = None if header.may_be_slice else header.path
         series.setdefault((header.series_uid, picture), []).append(header)
     for (uid, _), group in series.items():
         if len(group) == 1:
@@ -257,9 +257,9 @@ def _series(headers: Sequence[DicomHeader], broken: Mapping[Path, str], inside: 
             name = inside if inside.name else Path(root_name)
         else:
             name = inside / _title(group[0])
-        problem = next(iter(broken.values()), None) if group[0].has_geometry else None
+        problem = next(iter(broken.values()), None) if group[0].may_be_slice else None
         yield Case(name.as_posix(), tuple(header.path for header in group), uid, problem)
-    if not any(header.has_geometry for header in headers):
+    if not any(header.may_be_slice for header in headers):
         for path, problem in broken.items():
             yield Case((inside / _stem(path.name)).as_posix(), (path,), problem=problem)
 

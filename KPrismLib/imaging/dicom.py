@@ -114,7 +114,7 @@ def _volume(array: npt.NDArray[Any], matrix: Matrix, headers: Sequence[DicomHead
         _smallest_integers(array),
         matrix,
         headers[0].modality,
-        is_picture=not headers[0].has_geometry,
+        is_picture=not all(header.has_geometry for header in headers),
         source=source,
         dicom_files=tuple(header.path for header in headers),
     )

@@ -43,6 +43,8 @@ _TAGS = [
     "InstanceNumber",
     "ImagePositionPatient",
     "ImageOrientationPatient",
+    "NumberOfFrames",
+    "GridFrameOffsetVector",
     "SharedFunctionalGroupsSequence",
     "PerFrameFunctionalGroupsSequence",
     *dicom_rescale.TAGS,
@@ -64,7 +66,8 @@ class DicomHeader:
         number: Instance Number, 0 when there is none.
         position: LPS millimetres of the first pixel, or None.
         orientation: LPS cosines along a row and along a column, 6 numbers, or None.
-        has_geometry: False for a picture: nothing says where it lies in the patient.
+        has_geometry: False for a picture: something is missing of where it lies in the patient and how large its pixels
+            are, or where its frames lie, so that millimetres would be invented.
         frame_positions: LPS millimetres of each frame, ``(frames, 3)``, where a multi-frame file gives them.
         encoding: what decides which values the pixels can have, see :func:`KPrismLib.imaging.dicom_rescale.encoding`.
         frame_rescales: slope and intercept of each frame, ``(frames, 2)``; None where all have the same.
@@ -89,6 +92,11 @@ class DicomHeader:
     def title(self) -> str:
         """The file and its number in the series, for sentences: people know slices by the second."""
         return f"{self.path.name} (instance {self.number})"
+
+    @property
+    def may_be_slice(self) -> bool:
+        """Whether it can be a slice of a volume, by its turn in the patient; without it, a film by itself."""
+        return self.has_geometry or self.orientation is not None
 
 
 def is_dicom(path: Path) -> bool:
@@ -140,7 +148,6 @@ def _header_of(data: Dataset, path: Path) -> DicomHeader | None:
             raise InvalidDicomError  # any bytes at all pass with force=True
         return None
     spacing, series_number = _numbers(data, "PixelSpacing", 2), data.get("SeriesNumber")
-    orientation = _numbers(data, "ImageOrientationPatient", 6)
     return DicomHeader(
         path=path,
         series_uid=str(data.get("SeriesInstanceUID", "")),
@@ -151,8 +158,8 @@ def _header_of(data: Dataset, path: Path) -> DicomHeader | None:
         pixel_spacing=None if spacing is None else (float(spacing[0]), float(spacing[1])),
         number=int(data.get("InstanceNumber") or 0),
         position=_numbers(data, "ImagePositionPatient", 3),
-        orientation=orientation,
-        has_geometry=orientation is not None or "SharedFunctionalGroupsSequence" in data,
+        orientation=_numbers(data, "ImageOrientationPatient", 6),
+        has_geometry="SharedFunctionalGroupsSequence" in data or _is_placed(data),
         frame_positions=_frame_positions(data),
         encoding=dicom_rescale.encoding(data),
         frame_rescales=dicom_rescale.frame_rescales(data),
@@ -201,6 +208,14 @@ def by_series(headers: Iterable[DicomHeader]) -> dict[str, list[DicomHeader]]:
     for header in headers:
         series.setdefault(header.series_uid, []).append(header)
     return series
+
+
+def _is_placed(data: Dataset) -> bool:
+    """Whether a file without functional groups says where all of its pixels lie."""
+    if not all(data.get(name) for name in ("ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing")):
+        return False
+    # One position does not say how far it is from frame to frame; of the kinds that say it, ITK knows dose grids.
+    return int(data.get("NumberOfFrames") or 1) == 1 or bool(data.get("GridFrameOffsetVector"))
 
 
 def _frame_positions(data: Dataset) -> npt.NDArray[np.float64] | None:
