@@ -64,10 +64,12 @@ def _result(record: Record) -> str:
         return f"FAILED. {record['sentence']}"
     if record["status"] == Status.SKIPPED.value:
         return f"skipped. {record['warning']}"
-    found = ", ".join(
-        f"{one['name']} {one['voxels']} voxels"
-        if one["millilitres"] is None
-        else f"{one['name']} {one['millilitres']:.1f} ml"
-        for one in record["segments"]
-    )
+    found = ", ".join(f"{one['name']} {_amount(one)}" for one in record["segments"])
     return f"{found} ({record['seconds']:.1f} s)." + (f" {record['warning']}" if record["warning"] else "")
+
+
+def _amount(segment: Record) -> str:
+    """A volume, of a single slice an area; without geometry, voxels."""
+    if segment["millilitres"] is not None:
+        return f"{segment['millilitres']:.1f} ml"
+    return f"{segment['mm2']:.1f} mm2" if "mm2" in segment else f"{segment['voxels']} voxels"

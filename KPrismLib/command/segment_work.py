@@ -23,7 +23,7 @@ from KPrismLib.command.segment_run import facts_of
 from KPrismLib.command.slices import plane_called
 from KPrismLib.errors import CannotWrite
 from KPrismLib.imaging.atomic_file import made_folder
-from KPrismLib.imaging.planes import Plane
+from KPrismLib.imaging.planes import Plane, SlicePlacement, only_slice
 from KPrismLib.intensity import window_for
 from KPrismLib.predictor import Predictor
 
@@ -253,15 +253,7 @@ class SegmentWork:
             "slices": len(facts["slices"]),
             "window": facts["window"],
             "classes": [segment.name for segment in result.segments],
-            "segments": [
-                {
-                    "name": one["name"],
-                    "label": one["label"],
-                    "voxels": one["pixels"],
-                    "millilitres": None if one["mm3"] is None else one["mm3"] / 1000,
-                }
-                for one in facts["segments"]
-            ],
+            "segments": [_measured(one, only_slice(volume)) for one in facts["segments"]],
             "references": facts["references"],
             "warning": facts["warning"],
         }
@@ -294,6 +286,20 @@ class SegmentWork:
     def __getstate__(self) -> dict[str, Any]:
         """Another process loads the model by itself."""
         return {name: value for name, value in self.__dict__.items() if name not in ("_predictor", "_known")}
+
+
+def _measured(segment: Mapping[str, Any], only: SlicePlacement | None) -> Record:
+    """A segment of :func:`facts_of` as a record has it; of an image of one slice the area: its thickness is no measure.
+
+    Args:
+        segment: name, label, pixels and cubic millimetres (None without geometry).
+        only: the slice that is all of the image, or None.
+    """
+    about = {"name": segment["name"], "label": segment["label"], "voxels": segment["pixels"]}
+    if segment["mm3"] is None or only is None:
+        return {**about, "millilitres": segment["mm3"] and segment["mm3"] / 1000}
+    row, column = only.spacing
+    return {**about, "millilitres": None, "mm2": segment["pixels"] * row * column}
 
 
 def _is_hopeless(error: BaseException | None) -> bool:

@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 
+from KPrismLib.batch.manifest import read_manifest
 from KPrismLib.imaging.reading import read_volume
 from Testing.engine.imaging.tiny_dicom import save_slice
 
@@ -44,3 +46,25 @@ def test_a_mask_of_sheared_nifti_lies_on_it_and_nothing_is_told(kprism, volume, 
     done = kprism("segment", volume, "-o", tmp_path / "out.nii", "--class", "liver", "--model", weights)
     assert done.status == 0
     assert "grid is sheared" not in done.err
+
+
+def test_a_single_slice_has_an_area_in_a_batch_as_well(batch, tmp_path, rng) -> None:
+    told = batch(ct(tmp_path / "ct", rng, slices=1)).err
+    (record,) = read_manifest(tmp_path / "results").values()
+    (segment,) = record["segments"]
+    assert segment["millilitres"] is None
+    assert segment["mm2"] == pytest.approx(segment["voxels"] * 0.8 * 0.6)
+    assert f"Liver {segment['mm2']:.1f} mm2 (" in told
+
+
+def test_a_series_without_positions_stays_one_and_has_no_millimetres(batch, tmp_path, rng) -> None:
+    series = ct(tmp_path / "ct", rng)
+    for path in series.iterdir():
+        data = pydicom.dcmread(path)
+        del data.ImagePositionPatient
+        data.save_as(path)
+    assert " voxels (" in batch(series).err
+    (record,) = read_manifest(tmp_path / "results").values()
+    assert record["slices"] == 3
+    assert record["segments"][0]["millilitres"] is None
+    assert "mm2" not in record["segments"][0]
