@@ -1,7 +1,8 @@
 """DICOM files and the series they form.
 
 pydicom reads the headers, which decide what belongs together; ITK (GDCM) decodes the pixels, applies rescale slope and
-intercept, inverts MONOCHROME1 so that low is dark, and turns palettes and YBR into RGB.
+intercept, inverts MONOCHROME1 so that low is dark, and turns palettes and YBR into RGB. In CT and PT, whose values are
+measures, the inversion is undone.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pydicom.errors import InvalidDicomError
 
 from KPrismLib.errors import InvalidImage
 from KPrismLib.imaging.dicom_headers import SEGMENTATION, DicomHeader, by_series, headers_in, read_header
-from KPrismLib.imaging.dicom_rescale import rescaled_frames
+from KPrismLib.imaging.dicom_rescale import reflect, rescaled_frames
 from KPrismLib.imaging.dicom_stack import check_frames, stacked
 from KPrismLib.imaging.geometry import Matrix, flip_lps_ras
 from KPrismLib.imaging.itk_paths import itk_paths
@@ -110,6 +111,10 @@ def _which_is_damaged(headers: Sequence[DicomHeader], folder: Path) -> str:
 
 
 def _volume(array: npt.NDArray[Any], matrix: Matrix, headers: Sequence[DicomHeader], source: Path) -> Volume:
+    # The one header of a multi-frame file is that of each frame.
+    for values, header in zip(array, headers if len(headers) > 1 else [*headers] * len(array), strict=False):
+        if header.reflection is not None:
+            reflect(values, header.reflection)
     return Volume(
         _smallest_integers(array),
         matrix,

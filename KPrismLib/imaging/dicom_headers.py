@@ -71,6 +71,7 @@ class DicomHeader:
         frame_positions: LPS millimetres of each frame, ``(frames, 3)``, where a multi-frame file gives them.
         encoding: what decides which values the pixels can have, see :func:`KPrismLib.imaging.dicom_rescale.encoding`.
         frame_rescales: slope and intercept of each frame, ``(frames, 2)``; None where all have the same.
+        reflection: undoes the inversion of measured values, see :func:`KPrismLib.imaging.dicom_rescale.reflection`.
     """
 
     path: Path
@@ -87,6 +88,7 @@ class DicomHeader:
     frame_positions: npt.NDArray[np.float64] | None
     encoding: tuple[float, ...]
     frame_rescales: npt.NDArray[np.float64] | None
+    reflection: float | None
 
     @property
     def title(self) -> str:
@@ -163,6 +165,7 @@ def _header_of(data: Dataset, path: Path) -> DicomHeader | None:
         frame_positions=_frame_positions(data),
         encoding=dicom_rescale.encoding(data),
         frame_rescales=dicom_rescale.frame_rescales(data),
+        reflection=dicom_rescale.reflection(data),
     )
 
 

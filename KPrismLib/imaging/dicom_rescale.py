@@ -1,6 +1,7 @@
-"""Rescale slope and intercept, from what DICOM files store to what they mean, where these differ within a volume.
+"""Rescale slope and intercept, from what DICOM files store to what they mean, where ITK does it otherwise.
 
-ITK applies them to a file as a whole: those of the first frame to all frames.
+ITK applies them to a file as a whole: those of the first frame to all frames. And it inverts MONOCHROME1 before, which
+makes a film look right and Hounsfield units wrong.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from pydicom.dataset import Dataset
 #: The header elements that these functions read.
 TAGS = (
     "SOPClassUID",
+    "Modality",
+    "PhotometricInterpretation",
     "BitsStored",
     "PixelRepresentation",
     "RescaleSlope",
@@ -23,6 +26,9 @@ TAGS = (
     "SharedFunctionalGroupsSequence",
     "PerFrameFunctionalGroupsSequence",
 )
+
+#: Modalities whose values are measures, however they are to be shown.
+_MEASURED = ("CT", "PT")
 
 _TRANSFORMATION = "PixelValueTransformationSequence"
 
@@ -80,6 +86,35 @@ def rescaled_frames(array: npt.NDArray[Any], rescales: npt.NDArray[np.float64]) 
         # Whole numbers were stored, so that they come back exactly.
         values[:] = np.rint((frame - first_intercept) / first_slope) * slope + intercept
     return result
+
+
+def reflection(data: Dataset) -> float | None:
+    """The sum of what a pixel means and of what ITK gives for it; None where the two are the same, or should be.
+
+    They differ in CT and PT that are MONOCHROME1: ITK inverts what is stored, ``slope * (largest - stored) +
+    intercept``. Multi-frame files with functional groups are always MONOCHROME2 in these modalities.
+
+    Raises:
+        ValueError, TypeError: bits, sign, slope or intercept are no numbers.
+    """
+    is_inverted = data.get("PhotometricInterpretation") == "MONOCHROME1" and data.get("Modality") in _MEASURED
+    if not is_inverted or "SharedFunctionalGroupsSequence" in data:
+        return None
+    bits, sign, slope, intercept = encoding(data)
+    largest = -1.0 if sign else 2.0**bits - 1  # signed numbers are inverted bit by bit
+    return slope * largest + 2 * intercept
+
+
+def reflect(values: npt.NDArray[Any], about: float) -> None:
+    """Undo an inversion in place.
+
+    Args:
+        values: of one slice as ITK gives them, ``(rows, columns)``; the type can hold what comes of it, since it holds
+            all that the stored bits can mean.
+        about: see :func:`reflection`.
+    """
+    meant = about - values.astype(np.float64)
+    values[:] = meant if values.dtype.kind == "f" else np.rint(meant)
 
 
 def _rescale(data: Dataset) -> tuple[float, float]:

@@ -49,7 +49,7 @@ def test_low_values_of_monochrome1_are_made_dark(tmp_path):
     raw = np.arange(128 * 128, dtype=np.uint16).reshape(128, 128) % 4096
 
     def film(data):
-        data.PhotometricInterpretation, data.PixelData = "MONOCHROME1", raw.tobytes()
+        data.Modality, data.PhotometricInterpretation, data.PixelData = "DX", "MONOCHROME1", raw.tobytes()
         data.BitsStored, data.HighBit, data.PixelRepresentation, data.RescaleIntercept = 12, 11, 0, 0
         for tag in ("SmallestImagePixelValue", "LargestImagePixelValue", "PixelPaddingValue"):
             if tag in data:

@@ -120,6 +120,44 @@ def test_low_values_of_monochrome1_are_made_dark_before_they_are_rescaled(tmp_pa
         np.testing.assert_allclose(values, slope * (4095 - stored) + intercept)
 
 
+def _scan(folder, photometric, rescales, *, modality="CT", signed=False, bits=16):
+    """A series of three slices in the same stored values, whatever is to be shown dark."""
+    folder.mkdir()
+    random = np.random.default_rng(0)
+    for k, (slope, intercept) in enumerate(rescales):
+        stored = random.integers(0, 2**bits, (128, 128)) - signed * 2 ** (bits - 1)
+
+        def edit(data, stored=stored, slope=slope, intercept=intercept):
+            data.Modality, data.PhotometricInterpretation = modality, photometric
+            data.RescaleSlope, data.RescaleIntercept = str(slope), str(intercept)
+            data.BitsStored, data.HighBit, data.PixelRepresentation = bits, bits - 1, int(signed)
+            data.PixelData = stored.astype(np.int16 if signed else np.uint16).tobytes()
+            for tag in ("SmallestImagePixelValue", "LargestImagePixelValue", "PixelPaddingValue"):
+                if tag in data:
+                    delattr(data, tag)
+
+        save_slice(folder, k, (0, 0, 2.0 * k), edit=edit)
+    return folder
+
+
+@pytest.mark.parametrize("rescales", [[(1, -1024)] * 3, [(1, 0)] * 3, [(0.37, 5.5)] * 3, [(1, 0), (0.37, 5), (2, -9)]])
+@pytest.mark.parametrize(("modality", "signed", "bits"), [("CT", False, 12), ("CT", True, 16), ("PT", False, 16)])
+def test_measured_values_are_the_same_whatever_is_shown_dark(tmp_path, rescales, modality, signed, bits):
+    kind = {"modality": modality, "signed": signed, "bits": bits}
+    one, two = (_scan(tmp_path / name, name, rescales, **kind) for name in ("MONOCHROME1", "MONOCHROME2"))
+    for part in (".", "slice001.dcm"):
+        found, meant = read_volume(one / part).array, read_volume(two / part).array
+        assert found.dtype == meant.dtype
+        np.testing.assert_allclose(found, meant, rtol=1e-12, atol=1e-9)
+
+
+def test_each_slice_says_for_itself_what_is_shown_dark(tmp_path):
+    one, two = (_scan(tmp_path / name, name, [(1, -1024)] * 3) for name in ("MONOCHROME1", "MONOCHROME2"))
+    meant = read_volume(two).array
+    (one / "slice001.dcm").write_bytes((two / "slice001.dcm").read_bytes())
+    assert np.array_equal(read_volume(one).array, meant)
+
+
 def test_fewer_frames_than_the_header_describes_are_refused(tmp_path):
     def fewer(data):
         data.NumberOfFrames, data.PixelData = 2, data.PixelData[: 2 * 128 * 256]
