@@ -106,9 +106,6 @@ def is_result(path: Path) -> bool:
 
 
 def _slices_first(stored: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
-    if stored.dtype.names is not None:  # RGB or RGBA voxels
-        stored = np.stack([stored[channel] for channel in stored.dtype.names[:3]], axis=-1)
-        return np.ascontiguousarray(stored.transpose(2, 1, 0, 3))
     while stored.ndim > 3 and stored.shape[-1] == 1:
         stored = stored[..., 0]
     if stored.ndim == 2:
@@ -118,4 +115,6 @@ def _slices_first(stored: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
             f"{name} has {stored.ndim} dimensions {stored.shape}; K-Prism takes one 3-D volume, so extract one time "
             "point or channel first."
         )
+    if stored.dtype.names is not None:  # RGB or RGBA voxels
+        return np.stack([stored[channel].T for channel in stored.dtype.names[:3]], axis=-1)
     return np.ascontiguousarray(stored.T)

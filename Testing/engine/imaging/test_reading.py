@@ -51,6 +51,27 @@ def test_colour_volumes(tmp_path, rng, suffix):
     assert np.array_equal(volume.array, array)
 
 
+@pytest.mark.parametrize("channels", ["RGB", "RGBA"])
+@pytest.mark.parametrize("shape", [(5, 4, 1), (5, 4), (5, 4, 3, 1), (5, 4, 3, 1, 1)])
+def test_colour_nifti_of_any_number_of_axes_is_as_grey_ones_are(tmp_path, rng, channels, shape):
+    values = rng.integers(0, 256, (*shape, len(channels)), dtype=np.uint8)
+    voxels = values.view([(channel, "u1") for channel in channels])[..., 0]
+    nibabel.Nifti1Image(voxels, np.eye(4)).to_filename(tmp_path / "colour.nii")
+    array = read_volume(tmp_path / "colour.nii").array
+    assert array.flags.c_contiguous
+    slices = 1 if len(shape) == 2 else shape[2]
+    assert np.array_equal(array, values[..., :3].reshape(5, 4, slices, 3).transpose(2, 1, 0, 3))
+
+
+@pytest.mark.parametrize("shape", [(5,), (5, 4, 3, 2)])
+def test_colour_nifti_that_is_no_volume_is_refused(tmp_path, shape):
+    nibabel.Nifti1Image(np.zeros(shape, [(channel, "u1") for channel in "RGB"]), np.eye(4)).to_filename(
+        tmp_path / "colour.nii"
+    )
+    with pytest.raises(InvalidImage, match=rf"colour\.nii has {len(shape)} dimensions"):
+        read_volume(tmp_path / "colour.nii")
+
+
 def test_an_alpha_channel_of_a_volume_is_dropped(tmp_path, rng):
     array = rng.integers(0, 256, (2, 3, 4, 4), dtype=np.uint8)
     sitk.WriteImage(sitk.GetImageFromArray(array, isVector=True), str(tmp_path / "rgba.nrrd"))
