@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import sys
 import traceback
@@ -41,11 +42,17 @@ def is_debugging() -> bool:
 
 
 def without_reader_warnings() -> None:
-    """Keep ITK from printing what the reader's own sentence says better."""
+    """Keep ITK and nibabel from printing what the reader's own sentence says better."""
     if not is_debugging():
+        _without_log_lines()
         import SimpleITK as sitk
 
         sitk.ProcessObject.SetGlobalWarningDisplay(False)
+
+
+def _without_log_lines() -> None:
+    """Silence nibabel, which tells of every header that it mends, on standard error and past all warning filters."""
+    logging.getLogger("nibabel").setLevel(logging.CRITICAL + 1)
 
 
 @contextmanager
@@ -55,6 +62,7 @@ def explained() -> Iterator[None]:
         with warnings.catch_warnings():
             if not is_debugging():
                 warnings.simplefilter("ignore")
+                _without_log_lines()
             yield
     except (typer.Exit, typer.Abort, _WRONG_USAGE):
         raise

@@ -15,7 +15,7 @@ from nibabel.spatialimages import HeaderDataError
 
 from KPrismLib.errors import CannotWrite, InvalidImage
 from KPrismLib.imaging.geometry import Matrix
-from KPrismLib.imaging.nifti_geometry import header_for, nifti_matrix
+from KPrismLib.imaging.nifti_geometry import header_for, nifti_matrix, with_zero_spacing
 from KPrismLib.imaging.whole_nifti import whole_nifti
 
 SUFFIXES = (".nii", ".nii.gz")
@@ -54,7 +54,7 @@ def read_nifti(path: Path) -> tuple[npt.NDArray[Any], Matrix]:
             image: Any = loaded
             scaled = image.dataobj.slope != 1 or image.dataobj.inter != 0
             stored = np.asarray(image.dataobj, dtype=np.float32 if scaled else None)
-            matrix = nifti_matrix(image.header)
+            matrix = nifti_matrix(with_zero_spacing(image.header, path))
     except _UNREADABLE as error:
         raise InvalidImage(
             f"{path.name} cannot be read as NIfTI: it is damaged, cut off or not a volume; copy it again."

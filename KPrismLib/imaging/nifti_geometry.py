@@ -13,6 +13,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
+from nibabel.openers import ImageOpener
 from nibabel.spatialimages import HeaderDataError
 
 from KPrismLib.imaging.geometry import GRID_TOLERANCE, Matrix, grid_spacing_ijk, is_sheared
@@ -38,6 +39,26 @@ def nifti_matrix(header: nibabel.Nifti1Header) -> Matrix:
     matrix = _answer(header)
     matrix[:3] *= _MILLIMETRES.get(header.get_xyzt_units()[0], 1.0)
     return matrix
+
+
+def with_zero_spacing(header: nibabel.Nifti1Header, path: Path) -> nibabel.Nifti1Header:
+    """The header as the file has it where ``pixdim`` is zero, which nibabel reads as 1 mm that nobody measured.
+
+    Axes of one voxel keep the 1, for flat images often leave out the spacing of an axis that they do not have.
+
+    Args:
+        header: as nibabel has read it.
+        path: the file, ``.nii`` or ``.nii.gz``.
+
+    Raises:
+        OSError, EOFError, zlib.error: the file cannot be read.
+    """
+    with ImageOpener(str(path)) as stream:
+        stored = type(header)(stream.read(header.template_dtype.itemsize), check=False)
+    counted = np.arange(1, 4) <= header["dim"][0]
+    true = header.copy()
+    true["pixdim"][1:4][(stored["pixdim"][1:4] == 0) & counted & (header["dim"][1:4] > 1)] = 0
+    return true
 
 
 def header_for(ijk_to_ras: Matrix, like: Path | None = None) -> nibabel.Nifti1Header:

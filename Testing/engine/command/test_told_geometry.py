@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pydicom
 import pytest
@@ -68,3 +69,17 @@ def test_a_series_without_positions_stays_one_and_has_no_millimetres(batch, tmp_
     assert record["slices"] == 3
     assert record["segments"][0]["millilitres"] is None
     assert "mm2" not in record["segments"][0]
+
+
+@pytest.mark.parametrize("output", ["out.nii", "out"])
+def test_a_spacing_of_zero_is_one_sentence_and_nibabel_is_silent(kprism, weights, tmp_path, caplog, output) -> None:
+    nibabel.save(nibabel.Nifti1Image(np.ones((20, 30, 3), np.uint8), np.eye(4)), tmp_path / "good.nii")
+    content = bytearray((tmp_path / "good.nii").read_bytes())
+    content[80:84] = bytes(4)  # pixdim[1]
+    bad = tmp_path / "bad.nii"
+    bad.write_bytes(content)
+    done = kprism("segment", bad, "-o", tmp_path / output, "--class", "liver", "--model", weights)
+    assert done.status != 0
+    assert "bad.nii has a geometry with no volume" in done.err
+    # What nibabel logs goes to the standard error that was there when it was imported.
+    assert not caplog.records

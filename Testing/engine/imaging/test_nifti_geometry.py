@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import nibabel as nib
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from KPrismLib.errors import InvalidImage
 from KPrismLib.imaging.geometry import lps_to_ras
 from KPrismLib.imaging.nifti import nifti_bytes
 from KPrismLib.imaging.reading import read_volume
@@ -115,3 +117,30 @@ def test_a_mask_keeps_its_place_where_the_image_has_changed(tmp_path: Path, chan
         write(image, SFORMS["elsewhere"], 0, 2)
     mask = write_segmentation(tmp_path / "m.nii", np.ones(volume.shape, np.uint8), LIVER, volume)
     np.testing.assert_allclose(read_volume(mask).ijk_to_ras, volume.ijk_to_ras, atol=1e-5)
+
+
+def write_zero(path: Path, shape: tuple[int, ...], axis: int, qform_code: int, sform_code: int) -> Path:
+    """A NIfTI file whose ``pixdim`` is zero along an axis."""
+    header = nib.Nifti1Image(np.zeros(shape, np.int16), np.eye(4)).header
+    header["pixdim"][1 + axis] = 0
+    header["qform_code"], header["sform_code"] = qform_code, sform_code
+    header["vox_offset"], header["magic"] = 352, b"n+1"
+    content = header.binaryblock + bytes(4) + bytes(2 * int(np.prod(shape)))
+    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+    return path
+
+
+@pytest.mark.parametrize(("qform_code", "sform_code"), [(0, 0), (1, 0), (0, 1), (1, 1)])
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+def test_a_spacing_of_zero_is_refused_instead_of_read_as_one_millimetre(
+    tmp_path: Path, suffix: str, axis: int, qform_code: int, sform_code: int
+) -> None:
+    path = write_zero(tmp_path / f"a{suffix}", (2, 3, 4), axis, qform_code, sform_code)
+    with pytest.raises(InvalidImage, match=r"has a geometry with no volume: .* a spacing is zero"):
+        read_volume(path)
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (2, 3, 1)])
+def test_an_axis_that_a_flat_image_does_not_have_needs_no_spacing(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    assert read_volume(write_zero(tmp_path / "a.nii", shape, 2, 1, 1)).shape == (1, 3, 2)
