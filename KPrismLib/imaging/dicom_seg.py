@@ -65,12 +65,14 @@ def check_possible(volume: Volume, name: str) -> None:
     several = volume.shape[0] > 1
     # A classic file of several frames has one position for all of them, if any.
     is_classic = "PerFrameFunctionalGroupsSequence" not in header
-    if several and (volume.is_picture or (is_classic and len(volume.dicom_files) == 1)):
+    is_series = len(volume.dicom_files) > 1
+    lacking = _lacking(header, in_patient=not volume.is_picture, in_place=several and is_classic)
+    unplaced = several and (volume.is_picture or (is_classic and not is_series))
+    if unplaced and not (lacking and is_series):  # of a series it can be said what is missing
         raise CannotWrite(
             f"Cannot write {name}: the DICOM images do not say where their frames lie in the patient, which a DICOM "
             "segmentation needs; write .seg.nrrd or .nii.gz."
         )
-    lacking = _lacking(header, in_patient=not volume.is_picture, in_place=several and is_classic)
     if lacking:
         raise CannotWrite(
             f"Cannot write {name}: the DICOM files lack what a DICOM segmentation needs ({', '.join(lacking)}); "
