@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from KPrismLib.dataset import DatasetFolder
@@ -18,8 +17,8 @@ from KPrismLib.evaluation.settings import Mode
 from Testing.training.report.fake_model import FakePredictor, fake_model
 from Testing.training.report.tiny_report import measured, store, write_pictures, write_volumes
 from Training.report.needs import Effort, Need, Others, clicks, exemplar, masks, needs, shots, volumes
-from Training.report.results import Facts, Results, digest, read_facts
-from Training.report.runner import Model, Runner
+from Training.report.results import Facts, Results, read_facts
+from Training.report.runner import Runner
 from Training.report.sets import by_name
 
 BOTH = {"liver": 200, "spleen": 120}
@@ -174,17 +173,6 @@ def test_numbers_of_two_precisions_are_never_in_one_table(tmp_path: Path) -> Non
     assert not replace(facts, precision="").misfit(
         facts.protocol, facts.digest, "bfloat16", facts.description, facts.masks
     )
-
-
-def test_the_precision_of_a_model_is_that_of_its_predictor(tmp_path: Path) -> None:
-    for name in ("float32", "bfloat16"):
-        model = Model.named("small", "cpu")
-        with pytest.MonkeyPatch.context() as patch:
-            chosen = getattr(torch, name)
-            patch.setattr("Training.report.runner.choose_precision", lambda *_, chosen=chosen: chosen)
-            assert model.precision == name
-    model = Model.named("small", "cpu")
-    assert model.precision == model.predictor.precision
 
 
 def test_results_from_before_a_set_changed_are_not_used(tmp_path: Path) -> None:
@@ -372,37 +360,3 @@ def test_stored_facts_that_are_damaged(tmp_path: Path) -> None:
         Results(tmp_path).part("tiny", "masks", "BUSI")
     table.with_suffix(".json").unlink()
     assert Results(tmp_path).part("tiny", "masks", "BUSI") is None
-
-
-def test_the_main_model_of_a_folder(tmp_path: Path) -> None:
-    results = Results(tmp_path)
-    with pytest.raises(InvalidDataset, match="Nothing has been measured"):
-        results.main_model(None)
-    store(results, [measured()])
-    store(results, [measured()], model="ablations/full")
-    assert results.main_model(None) == "tiny"
-    assert results.main_model("somewhere/tiny.safetensors") == "tiny"
-    with pytest.raises(InvalidDataset, match="holds results of tiny, not of better; name one of them"):
-        results.main_model("somewhere/better.safetensors")
-    store(results, [measured("M&Ms")], model="other")
-    assert results.path("other", "masks", "M&Ms").name == "M_Ms.csv"
-    with pytest.raises(InvalidDataset, match="other, tiny; choose one with --model"):
-        results.main_model(None)
-
-
-def test_weights_that_are_called_otherwise_by_now_are_known_by_their_content(tmp_path: Path) -> None:
-    (tmp_path / "renamed.safetensors").write_bytes(b"weights")
-    results = Results(tmp_path / "results")
-    store(results, [measured()], digest=digest(tmp_path / "renamed.safetensors"))
-    assert results.main_model(str(tmp_path / "renamed.safetensors")) == "tiny"
-
-
-def test_a_model_is_named_like_its_file(tmp_path: Path) -> None:
-    from Testing.training.report.tiny_report import write_weights
-
-    path = write_weights(tmp_path / "better.safetensors", trained_on=["BUSI"])
-    model = Model.named(str(path), "cpu")
-    assert model.name == "better"
-    assert model.weights.notes["datasets"] == ["BUSI"]
-    assert len(model.digest) == 12
-    assert model.predictor.classes == ("liver", "spleen")
