@@ -39,6 +39,11 @@ def choose_precision(name: str, device: torch.device, config: NetworkConfig) -> 
     return torch.bfloat16
 
 
+def precision_name(dtype: torch.dtype) -> str:
+    """``float32`` or ``bfloat16``, as :func:`choose_precision` takes them."""
+    return str(dtype).removeprefix("torch.")
+
+
 def multiplying(dtype: torch.dtype, device: torch.device) -> AbstractContextManager[object]:
     """While it is entered, convolutions and matrix products on ``device`` take factors of ``dtype``."""
     if dtype is not torch.float32:

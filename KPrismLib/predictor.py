@@ -22,7 +22,7 @@ from KPrismLib.image_checks import Pixels, check_reference, checked_mask, checke
 from KPrismLib.intensity import IntensityWindow, window_for
 from KPrismLib.lockstep import Lockstep
 from KPrismLib.network import DensePrompt, EncodedReference, ImageFeatures, KPrism, NetworkConfig, normalise
-from KPrismLib.precision import choose_precision, multiplying
+from KPrismLib.precision import choose_precision, multiplying, precision_name
 from KPrismLib.session import Session
 from KPrismLib.weights import load_weights
 
@@ -81,7 +81,7 @@ class Predictor:
     @property
     def precision(self) -> str:
         """``float32`` or ``bfloat16``, as it is computed in."""
-        return str(self.dtype).removeprefix("torch.")
+        return precision_name(self.dtype)
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -110,7 +110,7 @@ class KeptPropagations:
 
     def clear(self) -> None:
         """Keep none."""
-        _forget_model(self._runs)
+        self._of_model.forget()
         self._are([])
         self._beside = {}
 
@@ -132,13 +132,13 @@ class _OfModel:
     def forget(self) -> None:
         """Hold nothing of the model any more; any thread may ask."""
         for one in self.pieces:
-            one.engine = None
+            one.forget_model()
 
 
 def _forget_model(runs: Iterable[SegmentPropagation]) -> None:
     """Also of those that are kept no longer: circles with callbacks of their runs may keep them for some time."""
     for run in runs:
-        run.forget_model()
+        run.pieces.forget_model()
 
 
 def _lives(run: SegmentPropagation) -> bool:

@@ -39,8 +39,12 @@ class PropagationPieces:
     ) -> None:
         self._stack, self._segment_id = stack, segment_id
         self._accepted, self._confidence, self._areas = accepted, confidence, areas
-        #: What the model encoded; None to begin anew. Any thread may set it so.
+        #: What the model encoded; None to begin anew.
         self.engine: EnginePropagation | None = None
+
+    def forget_model(self) -> None:
+        """Hold nothing of the model, as far as no run is under way; any thread may ask. The next run begins with it."""
+        self.engine = None
 
     def steps(
         self,

@@ -113,10 +113,6 @@ class SegmentPropagation(SegmentExamples):
         """What a run writes, with what it keeps of the model."""
         return self._pieces
 
-    def forget_model(self) -> None:
-        """Hold nothing of the model, as far as no run is under way. The next run begins with it."""
-        self._pieces.engine = None
-
     def least_certain(self) -> int | None:
         """The written slice to look at next, where most pixels are in doubt, or None."""
         return most_in_doubt(self._found.confidence, self._found.areas)

@@ -217,24 +217,25 @@ class VolumeRun:
 
     def _change(self, index: int, segment_id: str, places: Sequence[_Wanted]) -> None:
         """Write into a slice, and put on record what became of it."""
-        if any(not np.array_equal(wanted, content) for _, wanted, content in places):
+        asked = [not np.array_equal(wanted, content) for _, wanted, content in places]
+        if any(asked):
             self._tally.ask_for_change(index)
             if not self._begun:
                 self._editor.save_state()
                 self._begun = True
         write_voxels(self._editor, segment_id, places)
         left = [voxels.read(self._segmentation, segment_id) for voxels, _, _ in places]
-        if any(not np.array_equal(after, content) for after, (_, _, content) in zip(left, places, strict=True)):
+        changed = [not np.array_equal(after, content) for after, (_, _, content) in zip(left, places, strict=True)]
+        if any(changed):
             self._tally.change(index)
             self._changed[segment_id] = self._changed.get(segment_id, 0) + 1
             changed_by(self._segment(segment_id), StandingRun(self._name, self._changed[segment_id]))
         standing = standing_runs(self._segment(segment_id))
-        for after, (voxels, wanted, content) in zip(left, places, strict=True):
-            if np.array_equal(after, content) and not np.array_equal(wanted, content):
+        for number, (voxels, _, content) in enumerate(places):
+            if asked[number] and not changed[number]:
                 continue  # masks let nothing be written: it is no run's work
-            self._records[segment_id].wrote(
-                voxels, segment_id, voxels.fingerprint(content), voxels.fingerprint(after), standing
-            )
+            before, after = voxels.fingerprint(content), voxels.fingerprint(left[number])
+            self._records[segment_id].wrote(voxels, segment_id, before, after, standing)
 
     def _segment(self, segment_id: str) -> slicer.vtkSegment:
         return self._segmentation.GetSegmentation().GetSegment(segment_id)

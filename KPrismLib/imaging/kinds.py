@@ -32,10 +32,7 @@ def foreign_reference(image: str | None, references: Iterable[str | None]) -> st
     other = sorted({kind for kind in references if kind is not None} - {image})
     if image is None or not other:
         return ""
-    return (
-        f"The image is {image} but a reference is {' and '.join(other)}, so look at the result with care; "
-        f"references of the same kind are safer."
-    )
+    return _with_care(image, other, "kind")
 
 
 def other_plane(image: Plane | None, references: Iterable[Plane]) -> str:
@@ -43,7 +40,11 @@ def other_plane(image: Plane | None, references: Iterable[Plane]) -> str:
     other = sorted({plane.value for plane in references if plane is not image})
     if image is None or not other:
         return ""
+    return _with_care(image.value, other, "plane")
+
+
+def _with_care(image: str, references: Iterable[str], same: str) -> str:
     return (
-        f"The image is {image.value} but a reference is {' and '.join(other)}, so look at the result with care; "
-        f"references of the same plane are safer."
+        f"The image is {image} but a reference is {' and '.join(references)}, so look at the result with care; "
+        f"references of the same {same} are safer."
     )

@@ -23,7 +23,7 @@ from KPrismLib.evaluation.measurements import Skipped
 from KPrismLib.evaluation.rows import rows_of, to_csv
 from KPrismLib.evaluation.truth import truth_fingerprint
 from KPrismLib.imaging.atomic_file import made_folder
-from KPrismLib.precision import choose_precision
+from KPrismLib.precision import choose_precision, precision_name
 from KPrismLib.predictor import Predictor
 from KPrismLib.weights import Weights, find_weights, load_weights
 from Training.report.needs import Need, Others, Protocol
@@ -80,8 +80,7 @@ class Model:
     @cached_property
     def precision(self) -> str:
         """In which the network computes where it is to run."""
-        chosen = choose_precision("auto", choose_device(self._own_device), self.weights.config)
-        return str(chosen).removeprefix("torch.")
+        return precision_name(choose_precision("auto", choose_device(self._own_device), self.weights.config))
 
     @cached_property
     def predictor(self) -> Predictor:

@@ -41,8 +41,8 @@ KITS19 = Converter(
         modality="CT (abdomen, contrast-enhanced)",
         role="paper training set",
         labels={0: "background", 1: "kidney (without tumours)", 2: "kidney tumour"},
-        # A.1: "only the tumor labels from each CT volume are utilized".
         recipe=2,
+        # A.1: "only the tumor labels from each CT volume are utilized".
         classes={"kidney tumour": (2,)},
         citation=(
             'Heller N. et al., "The KiTS19 Challenge Data: 300 Kidney Tumor Cases with Clinical Context, CT Semantic '

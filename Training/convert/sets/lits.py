@@ -61,8 +61,8 @@ LITS = Converter(
         modality="CT (abdomen, contrast-enhanced)",
         role="paper training set",
         labels={0: "background", 1: "liver (without tumours)", 2: "liver tumour"},
-        # A.1: "only the tumor labels from each CT volume are utilized".
         recipe=2,
+        # A.1: "only the tumor labels from each CT volume are utilized".
         classes={"liver tumour": (2,)},
         citation='Bilic P. et al., "The Liver Tumor Segmentation Benchmark (LiTS)", MedIA 84:102680, 2023.',
         licence="CC BY-NC-ND 4.0 (CodaLab; the copy in the Medical Segmentation Decathlon is CC BY-SA 4.0; verify)",
