@@ -184,7 +184,7 @@ class SliceEngine:
     ) -> list[ReferenceSlice]:
         from KPrismLib.volumes import LibrarySlice, ReferenceLibrary
 
-        library = ReferenceLibrary()
+        library = ReferenceLibrary(predictor)
         for number, one in enumerate(references):
             (part,) = self._reference(predictor, one).parts
             library.add(LibrarySlice("", number, "", self._kind(one.source)), part)

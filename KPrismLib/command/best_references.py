@@ -31,21 +31,18 @@ class BestReferences:
 
     def __init__(self, predictor: Predictor, count: int) -> None:
         self._predictor, self._count = predictor, count
-        self._library = ReferenceLibrary()
-        self._parts: dict[LibrarySlice, EncodedReference] = {}
+        self._library = ReferenceLibrary(predictor)
 
     def __len__(self) -> int:
-        return len(self._parts)
+        return len(self._library)
 
     def add(self, file: Path, index: int, part: EncodedReference, *, kind: str | None) -> None:
         """Take in a slice of an image file that shows the structure; a slice that is there already stays."""
         slice_ = LibrarySlice(str(file), index, _STRUCTURE, kind)
-        if slice_ not in self._parts:
+        if slice_ not in self._library:
             self._library.add(slice_, part)
-            self._parts[slice_] = part
 
     def choose(self, image: EncodedImage, *, kind: str | None) -> tuple[ReferenceSet, Sequence[LibrarySlice]]:
         """The support set for a slice, and what is in it, best first; of its own kind of image where there are any."""
         best = self._library.suggest(image, _STRUCTURE, preferred=kind, count=self._count)
-        chosen = [suggestion.slice for suggestion in best]
-        return self._predictor.combine([self._parts[slice_] for slice_ in chosen]), chosen
+        return self._predictor.combine([one.reference for one in best]), [one.slice for one in best]

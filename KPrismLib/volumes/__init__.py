@@ -36,10 +36,12 @@ come once more::
 
 References for a new slice out of a library of segmented ones::
 
-    library = ReferenceLibrary()
+    library = ReferenceLibrary(predictor)
     (part,) = predictor.reference([(pixels, mask)]).parts
     library.add(LibrarySlice("case 7", 31, "liver", "CT"), part)
-    best = library.suggest(predictor.encode(new), "liver", modality="CT", count=3)
+    image = predictor.encode(new)
+    best = library.suggest(image, "liver", modality="CT", count=3)
+    mask = predictor.segment(image, reference=predictor.combine([one.reference for one in best])).mask
 """
 
 from KPrismLib.volumes.class_pass import LabelledSlice, segment_classes

@@ -1,8 +1,10 @@
-"""Which segmented slices make the best references for a new one: those that the read-out can make use of.
+"""Which segmented slices make the best references for a new one: those that the network can make use of.
 
 Slices that look alike as a whole are hardly better references than any others. What counts is what the network does
-with a reference (Eq. 5-6): its structure must have a counterpart among the features of the new slice, and the mask
-that it carries over must agree with what the other references of the library carry over.
+with a reference. The read-out (Eq. 5-6) tells at little cost which are worth a closer look: the structure must have a
+counterpart among the features of the new slice, and the mask that is carried over must agree with what the other
+references of the library carry over. With those the slice is segmented: the best is the one whose mask is sure of
+itself and agrees with the masks that the others make.
 """
 
 from __future__ import annotations
@@ -10,7 +12,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -19,6 +20,11 @@ from KPrismLib.errors import InvalidConfig, InvalidReference
 from KPrismLib.evaluation.dice import soft_dice
 from KPrismLib.network import EncodedReference
 from KPrismLib.network.readout import affinity
+from KPrismLib.predictor import Predictor
+from KPrismLib.volumes.agreement import agreement
+
+#: With so many slices of a library a new one is segmented before they are suggested; each costs a pass of the decoder.
+LOOKED_AT = 16
 
 
 @dataclass(frozen=True)
@@ -40,37 +46,44 @@ class LibrarySlice:
 
 @dataclass(frozen=True)
 class Suggestion:
-    """A slice of the library and its score: larger is better, comparable only within one answer."""
+    """A slice of the library and its score: larger is better, comparable only within one answer.
+
+    Attributes:
+        slice: of the library.
+        reference: what it was added with; for :meth:`~KPrismLib.predictor.Predictor.combine`.
+        score: in [0, 1], how much its mask agrees with those of others, times its mean probability inside.
+    """
 
     slice: LibrarySlice
+    reference: EncodedReference
     score: float
-
-
-@dataclass(frozen=True)
-class _Kept:
-    """What the library keeps of a reference: half-precision keys (C, n) of Eq. 5 and fractions (n,) of its mask."""
-
-    keys: Tensor
-    fraction: Tensor
 
 
 class ReferenceLibrary:
     """Segmented slices, remembered by their features at 1/16; pixels and masks stay with the caller.
 
-    All of it must be encoded by one predictor: features of other weights cannot be compared.
+    Args:
+        predictor: which encoded all of it: features of other weights cannot be compared.
 
     Example:
-        >>> library = ReferenceLibrary()  # doctest: +SKIP
+        >>> library = ReferenceLibrary(predictor)  # doctest: +SKIP
         >>> (part,) = predictor.reference([(pixels, mask)]).parts  # doctest: +SKIP
         >>> library.add(LibrarySlice("case 7", 31, "liver", "CT"), part)  # doctest: +SKIP
-        >>> best = library.suggest(predictor.encode(new), "liver", modality="CT")  # doctest: +SKIP
+        >>> image = predictor.encode(new)  # doctest: +SKIP
+        >>> best = library.suggest(image, "liver", modality="CT", count=3)  # doctest: +SKIP
+        >>> support = predictor.combine([one.reference for one in best])  # doctest: +SKIP
+        >>> mask = predictor.segment(image, reference=support).mask  # doctest: +SKIP
     """
 
-    def __init__(self) -> None:
-        self._kept: dict[LibrarySlice, _Kept] = {}
+    def __init__(self, predictor: Predictor) -> None:
+        self._predictor = predictor
+        self._kept: dict[LibrarySlice, EncodedReference] = {}
 
     def __len__(self) -> int:
         return len(self._kept)
+
+    def __contains__(self, slice_: LibrarySlice) -> bool:
+        return slice_ in self._kept
 
     def add(self, slice_: LibrarySlice, reference: EncodedReference) -> None:
         """Take in a slice with its mask, encoded as a reference.
@@ -82,7 +95,7 @@ class ReferenceLibrary:
             raise InvalidReference(
                 f"The library has {slice_.structure} in slice {slice_.index} of {slice_.case} already."
             )
-        self._kept[slice_] = _Kept(reference.keys[0].half(), reference.fraction[0].float())
+        self._kept[slice_] = reference
 
     def suggest(
         self,
@@ -96,6 +109,8 @@ class ReferenceLibrary:
     ) -> list[Suggestion]:
         """The best references for a structure in a new slice, best first.
 
+        Costs a pass of the decoder for each of :data:`LOOKED_AT` slices, or of ``count`` where that is more.
+
         Args:
             image: the new slice, encoded.
             structure: what is to be segmented.
@@ -107,21 +122,41 @@ class ReferenceLibrary:
         Raises:
             InvalidReference: the library has no such slice.
             InvalidConfig: ``count`` below 1.
+            OutOfMemory: the device is full.
         """
         if count < 1:
             raise InvalidConfig(f"At least 1 reference must be asked for, not {count}.")
         candidates = self._candidates(structure, modality, without)
         if preferred is not None:
             candidates = [known for known in candidates if known.modality == preferred] or candidates
+        looked_at = self._worth_a_look(image, candidates)[: max(LOOKED_AT, count)]
+        scores = self._scores(image, looked_at)
+        best = sorted(range(len(looked_at)), key=lambda number: -scores[number])[:count]
+        return [Suggestion(looked_at[number], self._kept[looked_at[number]], float(scores[number])) for number in best]
+
+    def _worth_a_look(self, image: EncodedImage, candidates: list[LibrarySlice]) -> list[LibrarySlice]:
+        """All candidates, those first that the read-out can make use of."""
         query = image.features.maps.s16[0].flatten(1).float()
-        with torch.inference_mode():
+        with self._predictor.computing():
             compared = [_compare(self._kept[candidate], query) for candidate in candidates]
         consensus = np.mean([carried for carried, _ in compared], axis=0)
-        agreement = np.array([soft_dice(carried, consensus) for carried, _ in compared])
+        in_accord = np.array([soft_dice(carried, consensus) for carried, _ in compared])
         counterpart = np.array([nearness for _, nearness in compared])
-        scores = _standardised(agreement) + _standardised(counterpart)
-        best = sorted(range(len(candidates)), key=lambda number: -scores[number])[:count]
-        return [Suggestion(candidates[number], float(scores[number])) for number in best]
+        scores = _standardised(in_accord) + _standardised(counterpart)
+        return [candidates[number] for number in sorted(range(len(candidates)), key=lambda number: -scores[number])]
+
+    def _scores(self, image: EncodedImage, candidates: list[LibrarySlice]) -> NDArray[np.float64]:
+        """How far the mask that each candidate makes of the image is to be trusted."""
+        height, width = image.canvas.content
+        masks, certainty = [], []
+        for candidate in candidates:
+            alone = self._predictor.combine([self._kept[candidate]])
+            logits = self._predictor.predict_logits(image, cls=None, reference=alone, prompt=None)
+            probability = logits[0, 0, :height, :width].sigmoid().cpu().numpy()
+            mask = probability >= 0.5
+            masks.append(mask)
+            certainty.append(float(probability[mask].mean()) if mask.any() else 0.0)
+        return agreement(masks) * np.array(certainty)
 
     def _candidates(self, structure: str, modality: str | None, without: str | None) -> list[LibrarySlice]:
         left = [known for known in self._kept if known.case != without]
@@ -144,14 +179,14 @@ class ReferenceLibrary:
         return fitting
 
 
-def _compare(kept: _Kept, query: Tensor) -> tuple[NDArray[np.float32], float]:
+def _compare(reference: EncodedReference, query: Tensor) -> tuple[NDArray[np.float32], float]:
     """What a reference carries over to a query (C, hw), float32 (hw,), and how near its structure is to it there."""
-    keys = kept.keys.float()
+    keys, fraction = reference.keys[0].float(), reference.fraction[0].float()
     scores = affinity(keys[None], query[None])[0]  # (hw, n), Eq. 14
-    carried = scores.softmax(dim=-1) @ kept.fraction
-    inside = kept.fraction > 0.5
+    carried = scores.softmax(dim=-1) @ fraction
+    inside = fraction > 0.5
     if not inside.any():
-        inside = kept.fraction == kept.fraction.max()  # a tiny structure fills no position
+        inside = fraction == fraction.max()  # a tiny structure fills no position
     # The term that the softmax cancels matters here: distances to different queries are compared.
     nearest = (scores - query.square().sum(0)[:, None] / query.shape[0] ** 0.5)[:, inside].amax(dim=0)
     return carried.cpu().numpy(), float(nearest.mean())

@@ -12,7 +12,7 @@ class FloodLibrary:
 
     asked: ClassVar[list] = []
 
-    def __init__(self):
+    def __init__(self, predictor):
         self._slices = []
 
     def add(self, slice_, part):

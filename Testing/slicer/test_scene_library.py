@@ -184,7 +184,7 @@ def test_the_engine_takes_those_that_its_library_suggests(scene, bench, monkeypa
     def encoded(one):
         return predictor.encode(one.pixels, window=engine._window_for(one), spacing=one.spacing)
 
-    library = ReferenceLibrary()
+    library = ReferenceLibrary(predictor)
     for number, one in enumerate(known):
         part = predictor.encode_reference(encoded(one.source), one.source.pixels, one.mask)
         library.add(LibrarySlice("case", number, "liver"), part)

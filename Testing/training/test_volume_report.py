@@ -92,6 +92,9 @@ def test_every_part_of_every_case_is_measured_and_summed_up(
         measured = case["measured"]
         assert measured["suggested_five"] == pytest.approx(measured["five_random_mean"], abs=0.02)
         assert measured["random_mean"] <= measured["random_p90"] <= measured["random_best"]
+        # The one volume of the library, by its middle slice: one of the four that can be drawn.
+        assert [name for name in measured if name.startswith("exemplar_")] == ["exemplar_1"]
+        assert 0 <= measured["exemplar_1"] <= measured["random_best"]
 
 
 def test_a_stopped_run_goes_on_where_it_was(

@@ -1,4 +1,4 @@
-"""The references that the library suggests, against ten draws at random (the spread of Table 9)."""
+"""The references that the library suggests, against ten drawn at random, and against ten for all slices (Table 9)."""
 
 from __future__ import annotations
 
@@ -39,11 +39,15 @@ class RetrievalMeasure:
 
     def __init__(self, predictor: Predictor, folder: DatasetFolder) -> None:
         self._predictor = predictor
-        self._library = ReferenceLibrary()
+        self._library = ReferenceLibrary(predictor)
         self._parts: dict[_Key, EncodedReference] = {}
+        self._middles: dict[str, dict[str, int]] = {}  # by volume and class
         items = folder.items("train")
         for position in spread(len(items), LIBRARY_VOLUMES, seed=0):
             self._take_in(list(cases_in(folder, items[position])))
+        most = max((len(classes) for classes in self._middles.values()), default=0)
+        everything = [volume for volume, classes in self._middles.items() if len(classes) == most]
+        self._exemplars = [everything[place] for place in spread(len(everything), DRAWS, seed=0)]
 
     def measure(self, case: Case) -> dict[str, Any] | None:
         """Dice of the middle slice from suggested references and from random ones; None without any reference.
@@ -52,6 +56,9 @@ class RetrievalMeasure:
         set. ``percentile`` and ``five_percentile``: share of the random draws of the same size that the suggestion
         beats, ties counted half; ``five_percentile_of_ones``: share of the single random references. ``random_p90``:
         the Dice that nine of ten random references do not reach.
+
+        ``exemplar_*``: of ten volumes that show every class, each of which is the reference for all cases, as in
+        Table 9, by its middle slice of the class; fewer where the library has no ten.
         """
         pool = sorted(key for key in self._parts if key[2] == case.cls)
         image = EncodedStack(self._predictor, case.stack, window=WINDOW, memory=1).image(case.middle)
@@ -81,12 +88,16 @@ class RetrievalMeasure:
             "five_random_mean": float(fives.mean()),
             "five_percentile": _percentile(five, fives),
             "five_percentile_of_ones": _percentile(five, ones),
+        } | {
+            f"exemplar_{number}": quality([(volume, self._middles[volume][case.cls], case.cls)])
+            for number, volume in enumerate(self._exemplars, start=1)
         }
 
     def _take_in(self, cases: list[Case]) -> None:
         """Every slice of a volume that shows something; all cases are classes of that volume."""
         if not cases:
             return
+        self._middles[cases[0].item] = {case.cls: case.middle for case in cases}
         stack = EncodedStack(self._predictor, cases[0].stack, window=WINDOW, memory=1)
         for index in range(len(cases[0].stack)):
             for case in cases:

@@ -47,7 +47,8 @@ def test_each_slice_is_segmented_by_what_the_library_suggests_for_it(
     assert set(chosen) == {1, 2, 3, 4}  # slice 0 is padding
     assert {name for names in chosen.values() for name, _ in names} <= {"known.nii.gz", "volume.nii.gz"}
 
-    predictor, library, parts = Predictor.load(weights, device="cpu"), ReferenceLibrary(), {}
+    predictor = Predictor.load(weights, device="cpu")
+    library = ReferenceLibrary(predictor)
     for image, mask in (known, (volume, volume_mask)):
         read, labels = read_volume(image), read_label_volume(mask).array
         window = window_for(read.array, modality=read.modality)
@@ -56,17 +57,17 @@ def test_each_slice_is_segmented_by_what_the_library_suggests_for_it(
                 place = placement(read, Plane.AXIAL, index)
                 pair = (place.extract(read.array), place.extract(labels) != 0)
                 one = LibrarySlice(image.name, index, "structure")
-                (parts[one],) = predictor.reference([pair], window=window, spacing=pixel_spacing(read, place)).parts
-                library.add(one, parts[one])
+                (part,) = predictor.reference([pair], window=window, spacing=pixel_spacing(read, place)).parts
+                library.add(one, part)
     read = read_volume(volume)
     window = window_for(read.array, modality=read.modality)
     found = read_label_volume(output)
     for index, names in chosen.items():
         place = placement(read, Plane.AXIAL, index)
         image = predictor.encode(place.extract(read.array), window=window, spacing=pixel_spacing(read, place))
-        best = [suggestion.slice for suggestion in library.suggest(image, "structure", count=2)]
-        assert names == [(slice_.case, slice_.index) for slice_ in best]
-        expected = predictor.segment(image, reference=predictor.combine([parts[slice_] for slice_ in best]))
+        best = library.suggest(image, "structure", count=2)
+        assert names == [(one.slice.case, one.slice.index) for one in best]
+        expected = predictor.segment(image, reference=predictor.combine([one.reference for one in best]))
         np.testing.assert_array_equal(place.extract(found.array) != 0, expected.mask)
 
 

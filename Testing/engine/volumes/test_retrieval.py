@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from KPrismLib.encoded_image import EncodedImage
@@ -30,7 +31,7 @@ def part(predictor: Predictor, pixels: NDArray[np.uint8], mask: NDArray[np.bool_
 @pytest.fixture(scope="module")
 def library(predictor: Predictor) -> ReferenceLibrary:
     """Four cases of one slice; c shows the spleen, the others the liver; d is MR."""
-    filled = ReferenceLibrary()
+    filled = ReferenceLibrary(predictor)
     for case, phase in PHASES.items():
         slice_ = LibrarySlice(case, 3, STRUCTURE[case], "MR" if case == "d" else "CT")
         filled.add(slice_, part(predictor, picture(phase=phase), disk()))
@@ -41,8 +42,8 @@ def names(library: ReferenceLibrary, image: EncodedImage, structure: str = "live
     return [suggestion.slice.case for suggestion in library.suggest(image, structure, **wanted)]  # type: ignore[arg-type]
 
 
-def test_scores_are_agreement_with_the_others_and_nearness_of_the_structure(
-    predictor: Predictor, library: ReferenceLibrary
+def test_the_read_out_tells_which_are_worth_a_look(
+    predictor: Predictor, library: ReferenceLibrary, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Against a slow reference that follows the words: position by position, distance by distance."""
     image = predictor.encode(picture(phase=0.7))
@@ -56,7 +57,7 @@ def test_scores_are_agreement_with_the_others_and_nearness_of_the_structure(
         carried[case] = (weights / weights.sum(axis=1, keepdims=True)) @ fraction
         nearness[case] = -np.mean([distance[:, place].min() for place in np.flatnonzero(fraction > 0.5)])
     consensus = sum(carried.values()) / 3
-    agreement = {
+    in_accord = {
         case: 2 * (mask * consensus).sum() / ((mask**2).sum() + (consensus**2).sum()) for case, mask in carried.items()
     }
 
@@ -64,15 +65,49 @@ def test_scores_are_agreement_with_the_others_and_nearness_of_the_structure(
         numbers = np.array(list(values.values()))
         return {case: (value - numbers.mean()) / numbers.std() for case, value in values.items()}
 
-    first, second = standardised(agreement), standardised(nearness)
-    found = {suggestion.slice.case: suggestion.score for suggestion in library.suggest(image, "liver")}
-    for case in found:
-        assert found[case] == pytest.approx(first[case] + second[case], abs=0.02)  # keys are kept in half precision
-    assert list(found) == sorted(found, key=lambda case: -found[case])
+    first, second = standardised(in_accord), standardised(nearness)
+    wanted = sorted(carried, key=lambda case: -first[case] - second[case])
+    for count in (1, 2):
+        monkeypatch.setattr("KPrismLib.volumes.retrieval.LOOKED_AT", count)
+        assert set(names(library, image, count=count)) == set(wanted[:count])
+    monkeypatch.setattr("KPrismLib.volumes.retrieval.LOOKED_AT", 1)
+    assert len(names(library, image, count=3)) == 3  # as many as are asked for are looked at
+
+
+def test_scores_are_agreement_with_the_others_times_certainty(
+    predictor: Predictor, library: ReferenceLibrary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = predictor.encode(picture(phase=0.7))
+    height = image.canvas.content[0]
+    assert height < image.canvas.padded[0]
+    answers = []
+    for columns, logit in ((8, 2.0), (8, 3.0), (4, 5.0)):
+        logits = torch.full((1, 1, *image.canvas.padded), -1.0)
+        logits[..., :columns] = logit
+        logits[..., height:, :] = -9.0 if columns == 4 else 9.0  # the padding says nothing
+        answers.append(logits)
+    given = iter(answers)
+    monkeypatch.setattr(predictor, "predict_logits", lambda *_, **__: next(given))
+    sure = {logit: 1 / (1 + np.exp(-logit)) for logit in (2.0, 3.0, 5.0)}
+    # Masks of 8, 8 and 4 columns: Dice 1 of the first two, 8 / 12 of each with the third.
+    expected = {(1 + 2 / 3) / 2 * sure[2.0], (1 + 2 / 3) / 2 * sure[3.0], 2 / 3 * sure[5.0]}
+    found = [one.score for one in library.suggest(image, "liver")]
+    assert found == pytest.approx(sorted(expected, reverse=True))
+
+
+def test_what_comes_back_is_what_was_added(predictor: Predictor) -> None:
+    library = ReferenceLibrary(predictor)
+    slice_, reference = LibrarySlice("a", 3, "liver"), part(predictor, picture(), disk())
+    assert slice_ not in library
+    library.add(slice_, reference)
+    assert slice_ in library
+    (suggestion,) = library.suggest(predictor.encode(picture(phase=0.2)), "liver")
+    assert suggestion.slice == slice_
+    assert suggestion.reference is reference
 
 
 def test_a_slice_whose_structure_is_not_there_comes_last(predictor: Predictor) -> None:
-    library = ReferenceLibrary()
+    library = ReferenceLibrary(predictor)
     dark, bright = np.full((40, 56), 20, np.uint8), picture()
     dark[3, 5] = 0
     for case, pixels in (("other", dark), ("same", bright), ("alike", picture(phase=0.1))):
@@ -91,12 +126,12 @@ def test_structure_modality_and_own_case_narrow_the_choice(predictor: Predictor,
 
 
 def test_a_structure_smaller_than_a_position_still_counts(predictor: Predictor) -> None:
-    library = ReferenceLibrary()
+    library = ReferenceLibrary(predictor)
     tiny = np.zeros((40, 56), dtype=bool)
     tiny[20, 30] = True
     library.add(LibrarySlice("x", 0, "liver"), part(predictor, picture(), tiny))
     (suggestion,) = library.suggest(predictor.encode(picture(phase=1.0)), "liver", modality="CT")  # unknown serves
-    assert (suggestion.slice.case, suggestion.score) == ("x", 0.0)
+    assert suggestion.slice.case == "x"
 
 
 def test_what_is_wrong_is_said_in_one_sentence(predictor: Predictor, library: ReferenceLibrary) -> None:
@@ -106,8 +141,8 @@ def test_what_is_wrong_is_said_in_one_sentence(predictor: Predictor, library: Re
     with pytest.raises(InvalidReference, match="shows 'aorta'; it has liver, spleen"):
         library.suggest(image, "aorta")
     with pytest.raises(InvalidReference, match="The library is empty"):
-        ReferenceLibrary().suggest(image, "liver")
-    alone = ReferenceLibrary()
+        ReferenceLibrary(predictor).suggest(image, "liver")
+    alone = ReferenceLibrary(predictor)
     alone.add(LibrarySlice("a", 3, "liver", "CT"), part(predictor, picture(), disk()))
     with pytest.raises(InvalidReference, match="The library holds slices of a only, which is left out"):
         alone.suggest(image, "liver", without="a")

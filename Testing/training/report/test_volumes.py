@@ -45,6 +45,18 @@ def test_parts_become_tables_with_all_sets_last(tmp_path: Path) -> None:
     assert "References" not in str(volumes(write(tmp_path, clicks=clicks)))
 
 
+def test_suggestions_are_set_against_the_spread_of_references_that_serve_all_slices(tmp_path: Path) -> None:
+    acdc = {"suggested": number(0.7), "exemplar_1": number(0.5), "exemplar_2": number(0.7), "exemplar_3": number(0.9)}
+    both = {"suggested": number(0.65, cases=5), "exemplar_1": number(0.5, cases=5), "exemplar_2": number(0.6, cases=5)}
+    # One set has no third reference: of all together there are two.
+    text = volumes(write(tmp_path, retrieval={"all": both | {"exemplar_3": number(0.9)}, "ACDC": acdc}))
+    rows = [line for line in str(text).split("the spread of Table 9")[1].splitlines() if line.startswith("| ")]
+    # 90th percentile of .5, .7, .9: .86, and of .5, .6: .59.
+    assert rows[2] == "| ACDC | 3 | 3 | 70.0 | 70.0 | 20.0 | 50.0 | 90.0 | 86.0 | 50.0 |"
+    assert rows[3] == "| **all** | 5 | 2 | 65.0 | 55.0 | 7.1 | 50.0 | 60.0 | 59.0 | 100.0 |"
+    assert "Table 9" not in str(volumes(write(tmp_path, retrieval={"all": {"suggested": number(0.7)}})))
+
+
 def test_without_a_file_there_is_no_section(tmp_path: Path) -> None:
     assert volumes(tmp_path / "volumes.json") is None
 

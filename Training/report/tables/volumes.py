@@ -8,6 +8,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+
 from KPrismLib.errors import InvalidDataset
 from Training.report.document import MISSING, Table, percent, plain
 from Training.report.statistics import Number
@@ -101,6 +103,9 @@ _PARTS: Mapping[str, tuple[str, Mapping[str, tuple[str, bool]]]] = MappingProxyT
 
 Summary = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
+#: Begins the names of what each of the references gives that are used for all cases.
+_EXEMPLAR = "exemplar_"
+
 
 def volumes(file: Path) -> str | None:
     """The section, or ``None`` where nothing was measured.
@@ -113,6 +118,7 @@ def volumes(file: Path) -> str | None:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
         tables = [_table(*_PARTS[part], content["summary"][part]) for part in _PARTS if content["summary"].get(part)]
+        spread = _spread_of_exemplars(content["summary"].get("retrieval", {}))
         weights = content["settings"]["weights"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InvalidDataset(f"{file} is no report of whole volumes; measure it again.") from error
@@ -121,18 +127,53 @@ def volumes(file: Path) -> str | None:
         f"Not in the paper, which names them as future work; `python -m Training.volume_report`, weights {weights}. "
         "Means over structures of test volumes, 95 % bootstrap intervals over patients."
     )
-    return "\n\n".join([head, *(table.markdown() for table in tables)]) + "\n"
+    return "\n\n".join([head, *(table.markdown() for table in [*tables, *spread])]) + "\n"
 
 
 def _table(title: str, columns: Mapping[str, tuple[str, bool]], summary: Summary) -> Table:
-    groups = sorted(summary, key=lambda group: (group == "all", group))
     rows: list[Sequence[str]] = []
-    for group in groups:
+    for group in _groups(summary):
         numbers = summary[group]
         cases = max(numbers[name]["cases"] for name in numbers)
         cells = [_cell(numbers.get(name), share) for name, (_, share) in columns.items()]
-        rows.append(["**all**" if group == "all" else group, str(cases), *cells])
+        rows.append([_title(group), str(cases), *cells])
     return Table(["set", "structures", *(heading for heading, _ in columns.values())], rows, title)
+
+
+def _spread_of_exemplars(summary: Summary) -> list[Table]:
+    """As Table 9: what a suggestion for every slice gives against the spread of references that serve all slices."""
+    rows: list[Sequence[str]] = []
+    for group in _groups(summary):
+        numbers = summary[group]
+        cases = max(number["cases"] for number in numbers.values())
+        # Of all sets together only what every set has: means over other cases cannot be compared.
+        means = np.array(
+            [
+                number["mean"]
+                for name, number in numbers.items()
+                if name.startswith(_EXEMPLAR) and number["cases"] == cases
+            ]
+        )
+        if len(means) > 1:
+            suggested = numbers["suggested"]["mean"]
+            beaten = float(np.mean(means < suggested) + 0.5 * np.mean(means == suggested))
+            shares = [
+                suggested, means.mean(), means.std(ddof=1), means.min(), means.max(), np.quantile(means, 0.9), beaten
+            ]  # fmt: skip
+            cells = [percent(Number.stored(float(share), None, cases)) for share in shares]
+            rows.append([_title(group), str(cases), str(len(means)), *cells])
+    columns = ["set", "structures", "references", "one suggested for each slice", "mean of the references", "std",
+               "min", "max", "90th percentile", "percentile of the suggested"]  # fmt: skip
+    title = "The same suggestions against the spread of Table 9: references each of which serves all slices, Dice (%)"
+    return [Table(columns, rows, title)] if rows else []
+
+
+def _groups(summary: Summary) -> list[str]:
+    return sorted(summary, key=lambda group: (group == "all", group))
+
+
+def _title(group: str) -> str:
+    return "**all**" if group == "all" else group
 
 
 def _cell(number: Mapping[str, Any] | None, share: bool) -> str:
