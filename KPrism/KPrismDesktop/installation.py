@@ -5,19 +5,34 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import subprocess
+from collections.abc import Callable
 from typing import Any
 
 import slicer
 
-from KPrismLogic.readiness import TORCH, missing_packages
+from KPrismLogic.readiness import TORCH, installing, missing_packages
 
 
-def install_missing() -> str:
+def install_missing(begun: Callable[[], None]) -> str:
     """Install what is missing, with Slicer's own dialogs and progress.
+
+    Args:
+        begun: called when it begins; until it ends, :func:`~KPrismLogic.readiness.what_is_missing` says so.
 
     Returns:
         "" when everything is there now, otherwise one sentence on what to do.
     """
+    # Slicer handles events while pip writes its log: the button can be pressed again before this has returned.
+    if not installing().acquire(blocking=False):
+        return "Python packages are being installed already; please wait."
+    try:
+        begun()
+        return _install_all()
+    finally:
+        installing().release()
+
+
+def _install_all() -> str:
     missing = missing_packages()
     light = [requirement for requirement in missing if not requirement.startswith("torch")]
     try:

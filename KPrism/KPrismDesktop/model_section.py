@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from KPrismDesktop.model_settings import DEVICES, remember_device, remember_kept, remember_model, restore
 from KPrismDesktop.qt_pump import QtPump
 from KPrismLib.errors import KPrismError
-from KPrismLogic.readiness import missing_packages, what_is_missing
+from KPrismLogic.readiness import is_installable, what_is_missing
 from KPrismLogic.runner import ThreadRunner
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class ModelSection:
         else:
             state = f"Loading {title} …" if loading else f"{title}: not loaded"
         self._ui.modelLabel.setText(missing or self._failure or state)
-        self._ui.installButton.setVisible(bool(missing_packages()))
+        self._ui.installButton.setVisible(is_installable())
         self._ui.loadButton.setEnabled(not (missing or loaded or loading))
         self._ui.unloadButton.setEnabled(loaded)
 
@@ -117,7 +117,7 @@ class ModelSection:
     def _on_install(self) -> None:
         from KPrismDesktop.installation import install_missing
 
-        self._failure = install_missing()
+        self._failure = install_missing(self.show)
         self.show()
         if self._failure:
             self._ui.modelLabel.setText(self._failure)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from KPrismLib.errors import KPrismError
-from KPrismLogic.readiness import missing_packages, what_is_missing
+from KPrismLogic.readiness import is_installable, what_is_missing
 
 if TYPE_CHECKING:
     from KPrismLogic.model import Model
@@ -60,7 +60,7 @@ class StatusLine:
         """
         missing = self.missing()
         if missing:
-            self._show(self._remark or missing, bool(missing_packages()))
+            self._show(self._remark or missing, is_installable())
             return
         model = f"{Path(self._model.name).stem} on {self._model.device}"
         going_on = ""

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import importlib.metadata
 import json
+import re
 import struct
+import threading
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -20,12 +24,29 @@ TORCH = ">=2.2"
 
 def missing_packages() -> list[str]:
     """Requirements that are not met, torch last because it is the largest."""
-    missing = [requirement for name, requirement in PACKAGES.items() if find_spec(name) is None]
-    return [*missing, f"torch{TORCH}"] if find_spec("torch") is None else missing
+    wanted = {**PACKAGES, "torch": f"torch{TORCH}"}
+    return [requirement for name, requirement in wanted.items() if not _is_met(name, requirement)]
+
+
+@functools.cache
+def installing() -> threading.Lock:
+    """Held while packages are being installed.
+
+    The interface goes on meanwhile: a second installation would write into the first, and what is there is half a
+    package.
+    """
+    return threading.Lock()
+
+
+def is_installable() -> bool:
+    """Whether it would help to install what is missing now."""
+    return not installing().locked() and bool(missing_packages())
 
 
 def what_is_missing(model: str) -> str:
     """One sentence on what is missing and the one thing to do; "" when the model can run."""
+    if installing().locked():
+        return "Python packages are being installed, which takes minutes; please wait."
     if missing_packages():
         return "Python packages are missing: press Install."
     if weights_file(model) is None:
@@ -55,3 +76,20 @@ def classes_of(model: str) -> tuple[str, ...]:
         return tuple(json.loads(head["__metadata__"]["config"])["classes"])
     except (OSError, struct.error, ValueError, KeyError, TypeError):
         return ()
+
+
+def _is_met(name: str, requirement: str) -> bool:
+    """Whether a package is there, whole and new enough; nothing of it is imported."""
+    if find_spec(name) is None:
+        return False
+    distribution, least = requirement.split(">=")
+    try:
+        found = importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return False  # an installation that was interrupted leaves a folder, but no record of it
+    return _numbers(found) >= _numbers(least)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """2.2.0+cpu -> (2, 2, 0)."""
+    return tuple(int(number) for number in re.findall(r"\d+", version.partition("+")[0])[:3])

@@ -222,9 +222,11 @@ class KPrismEffect(AbstractScriptedSegmentEditorEffect):
     def onInstall(self) -> None:
         from KPrismDesktop.installation import install_missing
 
-        sentence = install_missing()
-        if self._active is not None:
-            self._active.say(sentence)
+        def say(sentence: str = "") -> None:
+            if self._active is not None:
+                self._active.say(sentence)
+
+        say(install_missing(say))
 
     def onErasingChanged(self, erasing: bool) -> None:
         self.scriptedEffect.setParameter("Erasing", int(erasing))

@@ -59,7 +59,7 @@ def computer(monkeypatch):
 def _install():
     from KPrismDesktop.installation import install_missing
 
-    return install_missing()
+    return install_missing(lambda: None)
 
 
 def test_all_that_is_missing_is_asked_for_torch_through_its_extension(computer):
@@ -98,3 +98,32 @@ def test_command_of_pip_is_not_shown(computer):
 def test_answer_no_is_not_taken_for_success(computer, monkeypatch):
     monkeypatch.setattr(computer, "_get", lambda *_: None)
     assert _install() == "The installation was not finished; press Install to try again."
+
+
+def test_a_second_press_meanwhile_starts_no_second_pip(computer, monkeypatch):
+    from KPrismDesktop.installation import install_missing
+    from KPrismLogic.readiness import is_installable, what_is_missing
+
+    said, installed = [], []
+
+    def get(*requirements):
+        # Slicer handles events while pip writes its log.
+        said.append((_install(), what_is_missing("small"), is_installable()))
+        installed.extend(requirements)
+        computer.missing = [one for one in computer.missing if one not in requirements]
+
+    monkeypatch.setattr(computer, "_get", get)
+    assert install_missing(lambda: said.append(what_is_missing("small"))) == ""
+    assert installed == ["scipy>=1.11", "torch>=2.2"]
+    meanwhile = "Python packages are being installed, which takes minutes; please wait."
+    again = "Python packages are being installed already; please wait."
+    assert said == [meanwhile, (again, meanwhile, False), (again, meanwhile, False)]
+    assert "installed" not in what_is_missing("small")
+
+
+def test_after_a_failure_it_can_be_tried_again(computer):
+    computer.error = KeyError("of another kind")
+    with pytest.raises(KeyError):
+        _install()
+    computer.error = None
+    assert _install() == ""

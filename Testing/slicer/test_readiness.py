@@ -1,0 +1,52 @@
+"""What is missing before the model can run: packages that are not there, of no use, or too old."""
+
+import importlib.metadata
+
+import pytest
+
+from KPrismLogic import readiness
+
+
+@pytest.fixture
+def found(monkeypatch):
+    """Versions by distribution; all packages of them can be imported."""
+    versions = {"scipy": "1.11", "scikit-image": "0.25.2", "safetensors": "0.4.0", "nibabel": "5.2.1",
+                "pillow": "11.0.0", "torch": "2.13.0+cpu"}  # fmt: skip
+
+    def version(distribution):
+        if distribution not in versions:
+            raise importlib.metadata.PackageNotFoundError(distribution)
+        return versions[distribution]
+
+    monkeypatch.setattr(readiness, "find_spec", lambda name: object())
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    return versions
+
+
+def test_nothing_is_missing_where_all_are_new_enough(found):
+    assert readiness.missing_packages() == []
+
+
+@pytest.mark.parametrize(
+    ("distribution", "version", "missing"),
+    [
+        ("scipy", "1.9.3", "scipy>=1.11"),  # by number, not by letter
+        ("scikit-image", "0.21.0rc1", "scikit-image>=0.22"),
+        ("torch", "2.1.2+cu121", "torch>=2.2"),
+        ("nibabel", "5", "nibabel>=5.2"),
+    ],
+)
+def test_what_another_extension_brought_may_be_too_old(found, distribution, version, missing):
+    found[distribution] = version
+    assert readiness.missing_packages() == [missing]
+
+
+def test_a_folder_that_an_interrupted_installation_left_is_no_package(found):
+    del found["torch"], found["pillow"]
+    assert readiness.missing_packages() == ["pillow>=10.1", "torch>=2.2"]
+    assert readiness.is_installable()
+
+
+def test_what_is_here_is_enough():
+    assert readiness.missing_packages() == []
+    assert not readiness.is_installable()
