@@ -99,8 +99,8 @@ class ThreadRunner:
         """See :class:`Runner`."""
         if self._executor is None:
             self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="K-Prism")
+        self._start()  # first: whoever beats the pump prepares the main thread for another one
         self._pending.append((self._executor.submit(work), done))
-        self._start()
 
     def deliver(self) -> None:
         """Deliver what is finished; call it on the main thread."""

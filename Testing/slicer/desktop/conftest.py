@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import types
+from collections.abc import Iterator
 
 import pytest
 import slicer
@@ -14,6 +16,15 @@ from Testing.slicer.desktop.strict_effect import AbstractEffect, Desktop, module
 from Testing.slicer.desktop.strict_qt import Strict, strict_class
 from Testing.slicer.flood_predictor import FloodPredictor
 from Testing.slicer.scenes import Bench, body, geometry, segmentation_node, volume_node
+
+
+@pytest.fixture(autouse=True)
+def _collector_released() -> Iterator[None]:
+    """Whoever held Python's cycle collector has let go of it."""
+    yield
+    released = gc.isenabled()
+    gc.enable()
+    assert released
 
 
 @pytest.fixture
