@@ -54,6 +54,17 @@ class Request:
     continues: bool = True
     current: Callable[[], bool] = lambda: True
 
+    def supersedes(self, other: Request) -> bool:
+        """Whether both begin anew what a guide gives in the same slice, so that nothing of the other would be left."""
+        mine, its = self.target, other.target
+        return (
+            self.anew
+            and other.anew
+            and not other.strokes
+            and mine.place == its.place
+            and np.array_equal([mine.plane.point, mine.plane.normal], [its.plane.point, its.plane.normal])
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class _Asked:
@@ -103,7 +114,13 @@ class SliceController:
         return self._running or bool(self._waiting)
 
     def ask(self, request: Request) -> None:
-        """Queue a request; it is answered after those before it."""
+        """Queue a request; it is answered after those before it.
+
+        Those that wait and would be begun anew by it are dropped: turning the wheel over a list of classes asks for
+        all of them, and each answer would cost an undo state.
+        """
+        if request.anew:
+            self._waiting = deque(one for one in self._waiting if not request.supersedes(one))
         self._waiting.append(request)
         self._next()
 

@@ -7,11 +7,12 @@ from hypothesis import strategies as st
 
 from KPrismLogic import slice_store
 from KPrismLogic.guide import Guide, ReferenceSlice
+from KPrismLogic.runner import ThreadRunner
 from KPrismLogic.slice_controller import Request
 from KPrismLogic.slice_image import cut
 from KPrismLogic.slice_plane import SlicePlane
 from KPrismLogic.stroke import Stroke
-from Testing.slicer.scenes import Bench, body, fill, geometry, segmentation_node, volume_node
+from Testing.slicer.scenes import LIVER, SPLEEN, Bench, body, fill, geometry, segmentation_node, volume_node
 
 
 def _bench(scene):
@@ -166,6 +167,31 @@ def test_asking_twice_for_the_same_is_one_state(scene):
     assert np.array_equal(bench.array()[6], body()[6] == 100)
     bench.undo()
     assert len(_said(bench, _axial(bench, 6))) == 1
+
+
+def test_of_classes_that_are_asked_for_one_after_the_other_the_last_is_answered(scene):
+    """As with the mouse's wheel over their list; what another slice or a click waits for stays."""
+    runner = ThreadRunner()
+    bench = Bench.of_body(scene, "identity")
+    bench = Bench.make(scene, bench.volume, bench.segmentation, runner=runner)
+    asked = [("liver", 6), ("spleen", 6), ("liver", 6), ("liver", 8), ("liver", 6), ("spleen", 6)]
+    for number, (cls, k) in enumerate(asked):
+        bench.controller.ask(Request(bench.target(_axial(bench, k)), Guide(cls), anew=True))
+        if number == 3:
+            bench.click(_axial(bench, 9), bench.ras(9, *np.argwhere(SPLEEN[9])[0]))
+    runner.wait()
+    assert not bench.failures
+    assert len(bench.reports) == 4  # the first, which ran by then, slice 8, the click, and the last
+    assert np.array_equal(bench.array()[6], SPLEEN[6])
+    assert np.array_equal(bench.array()[8], LIVER[8])
+    assert np.array_equal(bench.array()[9], SPLEEN[9])
+    states = 0
+    while bench.editor.logic.CanUndo():
+        bench.undo()
+        states += 1
+    assert states == 4
+    assert not bench.array().any()
+    bench.controller.close()
 
 
 def test_a_class_that_is_not_in_an_empty_slice_leaves_no_state(scene):
