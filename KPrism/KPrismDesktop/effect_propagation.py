@@ -6,6 +6,8 @@ import functools
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
+import qt
+
 from KPrismDesktop.desktop_run import DesktopRun
 from KPrismDesktop.effect_editor import EffectEditor
 from KPrismDesktop.qt_pump import QtPump
@@ -29,6 +31,10 @@ if TYPE_CHECKING:
     from KPrismLogic.volume_work import Step
 
 
+#: A view that is being turned changes with every move of the mouse; the slices of an oblique plane take longer to find.
+_PATIENCE_MILLISECONDS = 50
+
+
 class EffectPropagation:
     """The runs of one effect; it outlives activations, so that what another effect corrected is taken up.
 
@@ -45,6 +51,12 @@ class EffectPropagation:
         self._runs = shared_propagations().join(self)
         self._offered: slicer.vtkMRMLVolumeNode | None = None  # the volume of the slices to choose from
         self._watch = SceneWatch(self._forget_scene)
+        self._ended = self._left = ""  # how the last run ended, and how one did that was left
+        self._turning: ActiveEditing | None = None  # whose view may still be moving
+        self._timer = qt.QTimer()
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(_PATIENCE_MILLISECONDS)
+        self._timer.connect("timeout()", self._on_still)
 
     @property
     def busy(self) -> bool:
@@ -55,12 +67,21 @@ class EffectPropagation:
         """Whether what a segment holds in some voxels is what a run left there."""
         return self._runs.found(target, voxels, content)
 
-    def follow(self, active: ActiveEditing) -> None:
-        """Offer the slices of the plane that the user works in, and how sure the model was of them."""
+    def follow(self, active: ActiveEditing, *, moving: bool = False) -> None:
+        """Offer the slices of the plane that the user works in, and how sure the model was of them.
+
+        Args:
+            active: the editing.
+            moving: whether a view has moved and may go on moving; turned out of the axes, it is waited for.
+        """
         if self.busy:
             return
         try:
             target = active.session.target(active.shown_view())
+            if moving and target.plane.name == "oblique":
+                self._turning = active
+                self._timer.start()
+                return
             self._offered = target.volume
             self._options.slices.show(target.volume, target.plane)
         except KPrismError:
@@ -69,6 +90,11 @@ class EffectPropagation:
             return
         self._options.show_plane(target.plane.name)
         self._options.confidence.turn_to(self._runs.of(target))
+
+    def _on_still(self) -> None:
+        active, self._turning = self._turning, None
+        if active is not None:
+            self.follow(active)
 
     def start(self, active: ActiveEditing, class_name: str | None) -> None:
         """Carry the shown slice of the selected segment through the range; what is wrong is said in the status line.
@@ -122,9 +148,21 @@ class EffectPropagation:
 
     def rest(self) -> None:
         """The effect is left: nothing runs, and what belongs to nodes that are gone is forgotten."""
-        self.cancel()
+        self._timer.stop()
+        self._turning = None
+        if self.busy:
+            self.cancel()
+            self._left = f"{self._ended} The effect was left before the end; Propagate goes on."
         self._runner.close()
         self.forget_what_is_gone()
+
+    def how_it_was_left(self) -> str:
+        """Of a run that leaving the effect has ended, its end, told once; "" of none.
+
+        Another module shows no status line, and a part of a segment may look like the whole.
+        """
+        told, self._left = self._left, ""
+        return told
 
     def forget_what_is_gone(self) -> None:
         """Hold no propagation whose volume or segment is in no scene any more; a run ends by itself before."""
@@ -146,6 +184,7 @@ class EffectPropagation:
         """Leave nothing behind."""
         self._watch.end()
         self.rest()
+        self._timer.disconnect("timeout()", self._on_still)
         shared_propagations().leave(self)
         self._options.confidence.show(None)
         self._forget_slices()
@@ -160,7 +199,7 @@ class EffectPropagation:
         active.say(self._options.progress.tell(step, done, count))
 
     def _on_finished(self, active: ActiveEditing, run: SegmentPropagation, sentence: str) -> None:
-        self._run = None
+        self._run, self._ended = None, sentence
         self._runs.ended(run)
         self._options.progress.show(False)
         active.say(sentence)

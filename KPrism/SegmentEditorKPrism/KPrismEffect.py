@@ -95,6 +95,8 @@ class KPrismEffect(AbstractScriptedSegmentEditorEffect):
             told = self._runner, self._guide_kind, self._follow, self._propagation.found
             self._active = ActiveEditing(self.scriptedEffect, self.options, *told)
             self._references.recall(self._active)
+            if left := self._propagation.how_it_was_left():
+                self._active.say(left)
         self.updateGUIFromMRML()
 
     def deactivate(self) -> None:
@@ -128,7 +130,8 @@ class KPrismEffect(AbstractScriptedSegmentEditorEffect):
     def processViewNodeEvents(self, callerViewNode: Any, _eventId: int, viewWidget: Any) -> None:
         if self._active is not None:
             self._active.view_changed(viewWidget, callerViewNode)
-            self._follow()
+            if self._propagation is not None:
+                self._propagation.follow(self._active, moving=True)
 
     def setMRMLDefaults(self) -> None:
         if self.scriptedEffect.parameterSetNode() is None:

@@ -157,6 +157,27 @@ def test_cancel_keeps_what_is_written_and_propagate_goes_on(desktop, effect, gat
     assert np.array_equal(written(desktop), LIVER)
 
 
+def test_a_run_that_leaving_the_effect_has_ended_says_so_when_one_comes_back(desktop, effect, gate):
+    """As one who looks into another module, which ends the effect."""
+    draw_layers(desktop.bench, 6)
+    show_layer(desktop, effect, 6)
+    gate.close()
+    _press("KPrismPropagate")
+    assert gate.reached.wait(20)
+    desktop.deactivate(effect)
+    gate.open()
+    settle()
+    desktop.activate(effect)
+    told = "Stopped: 0 slices written. The effect was left before the end; Propagate goes on."
+    assert told in _status()
+    _press("KPrismPropagate")
+    settle()
+    assert np.array_equal(written(desktop), LIVER)
+    desktop.deactivate(effect)
+    desktop.activate(effect)
+    assert "left" not in _status()  # told once, and this run had ended
+
+
 def test_the_least_certain_slice_is_shown_corrected_and_taken_up(desktop, effect):
     draw_layers(desktop.bench, 6)
     show_layer(desktop, effect, 6)

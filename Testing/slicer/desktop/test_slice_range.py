@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 
 from KPrismLogic.matrices import matrix_from_array
-from Testing.slicer.desktop.strict_effect import height_of, settle, show_layer, widget_named, work_in, written
+from KPrismLogic.slice_stack import SliceStack
+from Testing.slicer.desktop.strict_effect import (
+    height_of,
+    scrolled,
+    settle,
+    show_layer,
+    widget_named,
+    work_in,
+    written,
+)
 from Testing.slicer.scenes import body, draw_layers, geometry, volume_node
 
 pytestmark = pytest.mark.usefixtures("flood_propagation")
@@ -31,6 +40,22 @@ def test_the_range_is_still_there_when_its_plane_is(desktop, effect, way):
     widget_named("KPrismPropagate").click()
     settle()
     assert np.flatnonzero(written(desktop).any(axis=(1, 2))).tolist() == [5, 6, 7, 8]
+
+
+def test_while_a_view_is_turned_no_slices_are_looked_for(desktop, effect, monkeypatch):
+    found, through = [], SliceStack.through
+    monkeypatch.setattr(SliceStack, "through", lambda *of: found.append(of) or through(*of))
+    show_layer(desktop, effect, 6)
+    found.clear()
+    node, middle = desktop.views["Red"].mrmlSliceNode(), desktop.bench.ras(6, 6, 7)
+    for step in range(1, 20):
+        node.SetSliceToRASByNTP(0, 0.05 * step, 1, -1, 0, 0, *middle, 0)
+        scrolled(desktop, effect, "Red")
+    assert found == []
+    assert widget_named("KPrismPropagate").text == "Propagate (axial)"
+    settle()
+    assert len(found) == 1
+    assert widget_named("KPrismPropagate").text == "Propagate (oblique)"
 
 
 @pytest.mark.parametrize("change", ["voxels", "volume"])
