@@ -58,7 +58,8 @@ class DerivedRepresentations:
 
     def _derived(self, segment_id: str) -> Iterator[str]:
         content = self._segmentation.GetSegmentation()
-        segment, names = content.GetSegment(segment_id), []
+        names: list[str] = []
+        segment = content.GetSegment(segment_id)
         if segment is not None:
             segment.GetContainedRepresentationNames(names)
         yield from (name for name in names if name != content.GetSourceRepresentationName())

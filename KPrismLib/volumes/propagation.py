@@ -93,6 +93,7 @@ class Propagation:
         self._encoded = EncodedReferences(self._slices, memory=memory)
         self._known = KnownSlices()
         self._asked_for: set[int] = set()  # slices; a way may have led through others
+        self._told: dict[int, SliceResult] = {}  # what callers were last told of each slice that they did not accept
         self._revision = 0  # of the accepted slices
         self._passes_begun = 0
         self._ends: tuple[End, ...] = ()
@@ -146,6 +147,7 @@ class Propagation:
                 f"The mask is {size_text(given.shape)} but slice {index} is {size_text(shape)}; they must match."
             )
         self._known.store(KnownSlice(SliceResult(index, given, 1.0, accepted=True), given, None, 1.0))
+        self._told.pop(index, None)
         self._known.forget_what_rests_on_nothing()
         self._revision += 1
 
@@ -196,9 +198,10 @@ class Propagation:
         """Segment the slices ``first`` to ``last``, nearest to the accepted ones first, in both directions.
 
         Nothing is computed between two results, so the caller may show, accept or stop at any slice. Only new and
-        changed slices come; :attr:`results` has all of them. A slice that had a result and that the structure no
-        longer reaches comes with an empty mask, and leaves :attr:`results`. From an accepted slice outside the range
-        the way may lead through slices outside, which are nobody's results until they are asked for.
+        changed slices come, whatever has changed them since they came last; :attr:`results` has all of them. A slice
+        that had a result and that the structure no longer reaches comes with an empty mask, and leaves
+        :attr:`results`. From an accepted slice outside the range the way may lead through slices outside, which come
+        once they are asked for.
 
         Args:
             first: first slice.
@@ -250,18 +253,19 @@ class Propagation:
         reached = set(accepted)
         while steps := [(walk, walk.index) for walk in walks if walk.index is not None]:
             for walk, index in steps:
-                before = self._known.get(index)
                 known = self._segment(index, walk.neighbour, walk.towards)
                 reached.add(index)
                 walk.advance(known.result)
-                if first <= index <= last and (known is not before or index not in self._asked_for):
+                if first <= index <= last and self._told.get(index) is not known.result:
                     self._asked_for.add(index)
+                    self._told[index] = known.result
                     yield known.result
         self._ends = tuple(walk.end for walk in walks if walk.end is not None)
-        for index in [index for index in self.results if first <= index <= last and index not in reached]:
-            left = self._known.forget(index)  # another pass may have come before this one went on
+        for index in sorted(index for index in self._told if first <= index <= last and index not in reached):
+            left = self._told.pop(index, None)  # another pass may have come before this one went on
             if left is not None:
-                yield SliceResult(index, np.zeros_like(left.result.mask), 1.0)
+                self._known.forget(index)
+                yield SliceResult(index, np.zeros_like(left.mask), 1.0)
 
     def _segment(self, index: int, neighbour: int, towards: int | None) -> KnownSlice:
         """What is known of a slice; computed if it does not rest on just this basis already."""
