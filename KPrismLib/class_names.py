@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from KPrismLib.errors import UnknownClass
 from KPrismLib.terminology import plain_name
 
+#: So many classes are listed in a sentence.
+_LISTED = 8
+
 
 def row_of_class(name: str, known: Sequence[str]) -> int:
     """The row of the semantic table of a class; case, underscores, remarks and spelling variants do not matter.
@@ -21,8 +24,15 @@ def row_of_class(name: str, known: Sequence[str]) -> int:
     if wanted in plain:
         return plain.index(wanted)
     nearest = _nearest(wanted, plain)
-    hint = "`kprism classes` lists those it knows." if nearest is None else f"did you mean {known[nearest]!r}?"
+    hint = f"did you mean {known[nearest]!r}?" if nearest is not None else _known_text(known)
     raise UnknownClass(f"The model does not know the class {name!r}; {hint}")
+
+
+def _known_text(known: Sequence[str]) -> str:
+    """A model of one's own knows few."""
+    if len(known) <= _LISTED:
+        return f"it knows {', '.join(known)}."
+    return "`kprism classes` lists those it knows, with --model for a model of your own."
 
 
 def class_called(name: str, known: Sequence[str]) -> str | None:

@@ -128,6 +128,11 @@ def load_weights(model: str | Path) -> Weights:
             metadata = stored.metadata() or {}
             tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - not a dict
     except (SafetensorError, OSError) as error:
+        if _is_archive(path):
+            raise InvalidWeights(
+                f"{path} is no weights file, but a checkpoint of a training, or another file of PyTorch; "
+                "`kprism export` makes weights of a checkpoint."
+            ) from error
         raise InvalidWeights(f"{path} is damaged or not a weights file ({error}); get it again.") from error
     if metadata.get("format") != FORMAT:
         raise InvalidWeights(f"{path} holds weights of something else; choose a K-Prism weights file.")
@@ -152,3 +157,12 @@ def _in_order(file: bytes) -> bytes:
     header = json.dumps(json.loads(file[8:end]), sort_keys=True, separators=(",", ":")).encode()
     header += b" " * (-len(header) % 8)  # the numbers begin at a multiple of eight
     return len(header).to_bytes(8, "little") + header + file[end:]
+
+
+def _is_archive(path: Path) -> bool:
+    """Whether a file begins as those do that PyTorch saves; nothing of it is unpacked."""
+    try:
+        with path.open("rb") as stream:
+            return stream.read(4) == b"PK\x03\x04"
+    except OSError:
+        return False

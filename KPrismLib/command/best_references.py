@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from KPrismLib.encoded_image import EncodedImage, ReferenceSet
@@ -21,6 +22,22 @@ def check_best(count: int) -> None:
         raise InvalidConfig(f"--best must be from 1 to {MAXIMUM_REFERENCES}, not {count}.")
 
 
+@dataclass(frozen=True)
+class Example:
+    """A slice of an image file, as a mask file draws the structure in it.
+
+    Attributes:
+        image, mask: the files.
+        label: of the structure in the mask; None for all that is drawn.
+        index: the slice.
+    """
+
+    image: Path
+    mask: Path
+    label: str | None
+    index: int
+
+
 class BestReferences:
     """A library of the slices of all reference files, and the best of them for each new slice.
 
@@ -32,17 +49,20 @@ class BestReferences:
     def __init__(self, predictor: Predictor, count: int) -> None:
         self._predictor, self._count = predictor, count
         self._library = ReferenceLibrary(predictor)
+        self._examples: dict[LibrarySlice, Example] = {}
 
     def __len__(self) -> int:
         return len(self._library)
 
-    def add(self, file: Path, index: int, part: EncodedReference, *, kind: str | None) -> None:
-        """Take in a slice of an image file that shows the structure; a slice that is there already stays."""
-        slice_ = LibrarySlice(str(file), index, _STRUCTURE, kind)
+    def add(self, example: Example, part: EncodedReference, *, kind: str | None) -> None:
+        """Take in a slice that shows the structure; one that is there already, of the same mask and label, stays."""
+        drawn = f"{example.image}, {example.mask}, {example.label}"  # an image may be drawn in more than once
+        slice_ = LibrarySlice(drawn, example.index, _STRUCTURE, kind)
         if slice_ not in self._library:
             self._library.add(slice_, part)
+            self._examples[slice_] = example
 
-    def choose(self, image: EncodedImage, *, kind: str | None) -> tuple[ReferenceSet, Sequence[LibrarySlice]]:
+    def choose(self, image: EncodedImage, *, kind: str | None) -> tuple[ReferenceSet, Sequence[Example]]:
         """The support set for a slice, and what is in it, best first; of its own kind of image where there are any."""
         best = self._library.suggest(image, _STRUCTURE, preferred=kind, count=self._count)
-        return self._predictor.combine([one.reference for one in best]), [one.slice for one in best]
+        return self._predictor.combine([one.reference for one in best]), [self._examples[one.slice] for one in best]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from KPrismLib.command.best_references import BestReferences
+from KPrismLib.command.best_references import BestReferences, Example
 from KPrismLib.encoded_image import EncodedImage, ReferenceSet, Segmentation
 from KPrismLib.image_checks import is_blank
 from KPrismLib.imaging.kinds import foreign_reference, kind_of, other_plane
@@ -19,7 +19,7 @@ from KPrismLib.imaging.volume import Volume
 from KPrismLib.intensity import IntensityWindow
 from KPrismLib.predictor import Predictor
 from KPrismLib.prompts import Click, Prompt
-from KPrismLib.volumes import LibrarySlice, VolumeStack, segment_classes
+from KPrismLib.volumes import VolumeStack, segment_classes
 from KPrismLib.volumes.merging import merge
 
 
@@ -72,7 +72,7 @@ class LabelMap:
     milliseconds: float = field(default=0.0)
     encode_milliseconds: float | None = field(default=0.0)
     remark: str = ""
-    references: dict[int, Sequence[LibrarySlice]] = field(default_factory=dict)
+    references: dict[int, Sequence[Example]] = field(default_factory=dict)
 
     def count(self, segment: Segment) -> int:
         """Voxels of a segment."""

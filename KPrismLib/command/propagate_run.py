@@ -216,7 +216,7 @@ def _tell(facts: Mapping[str, Any], output: Path) -> None:
     for end in carried["ends"]:
         say(f"Stopped at slice {end['slice']}: {end['reason']}.")
     (segment,) = facts["segments"]
-    say(f"{segment['name']}: {amount_text(segment, 2)}")
+    say(f"{segment['name']}: {amount_text(segment, len(carried['slices']))}")
     if facts["warning"]:
         say(facts["warning"])
     if carried["least_certain"] is not None:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from KPrismLib.command.best_references import BestReferences
+from KPrismLib.command.best_references import BestReferences, Example
 from KPrismLib.command.console import say
 from KPrismLib.command.slices import choose_plane
 from KPrismLib.encoded_image import ReferenceSet
@@ -147,7 +147,8 @@ def encode_references(
             if library is None:
                 parts.append(part)
             else:
-                library.add(read.file.image, one.index, part, kind=read.kind)
+                file = read.file
+                library.add(Example(file.image, file.mask, file.label, one.index), part, kind=read.kind)
         names.append(read.name)
         kinds.add(read.kind)
         planes.add(read.plane)

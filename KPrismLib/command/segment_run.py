@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from KPrismLib.command.best_references import Example
 from KPrismLib.command.console import print_json, progress, say
 from KPrismLib.command.failures import without_reader_warnings
 from KPrismLib.command.label_map import LabelMap, predict
@@ -68,7 +69,15 @@ def say_examples(result: LabelMap) -> None:
     """Tell which examples were chosen, where it was for one slice; of many slices only JSON and manifest tell it."""
     if len(result.references) == 1:
         (chosen,) = result.references.values()
-        say(f"By the example of {', '.join(f'{Path(one.case).name} slice {one.index}' for one in chosen)}.")
+        drawn = {(one.image, one.mask, one.label) for one in chosen}
+        several = len({image for image, *_ in drawn}) < len(drawn)
+        say(f"By the example of {', '.join(_example_text(one, with_mask=several) for one in chosen)}.")
+
+
+def _example_text(example: Example, *, with_mask: bool) -> str:
+    label = "" if example.label is None else f", label {example.label}"
+    drawn = f" ({example.mask.name}{label})" if with_mask else ""
+    return f"{example.image.name} slice {example.index}{drawn}"
 
 
 def file_facts(request: Request, image: Path, outputs: Outputs) -> dict[str, Any]:
@@ -101,7 +110,13 @@ def facts_of(result: LabelMap, volume: Volume, predictor: Predictor, outputs: Ou
             for s, n in zip(result.segments, pixels, strict=True)
         ],
         "references": [
-            {"slice": index, "image": chosen.case, "reference_slice": chosen.index}
+            {
+                "slice": index,
+                "image": str(chosen.image),
+                "mask": str(chosen.mask),
+                "label": chosen.label,
+                "reference_slice": chosen.index,
+            }
             for index, slices in result.references.items()
             for chosen in slices
         ],

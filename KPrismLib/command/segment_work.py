@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +23,7 @@ from KPrismLib.command.segment_run import facts_of
 from KPrismLib.command.slices import plane_called
 from KPrismLib.errors import CannotWrite
 from KPrismLib.imaging.atomic_file import made_folder
-from KPrismLib.imaging.planes import Plane, SlicePlacement, only_slice
+from KPrismLib.imaging.planes import Plane
 from KPrismLib.intensity import window_for
 from KPrismLib.predictor import Predictor
 
@@ -253,7 +253,7 @@ class SegmentWork:
             "slices": len(facts["slices"]),
             "window": facts["window"],
             "classes": [segment.name for segment in result.segments],
-            "segments": [_measured(one, only_slice(volume)) for one in facts["segments"]],
+            "segments": [_measured(one, facts["slices"]) for one in facts["segments"]],
             "references": facts["references"],
             "warning": facts["warning"],
         }
@@ -288,18 +288,17 @@ class SegmentWork:
         return {name: value for name, value in self.__dict__.items() if name not in ("_predictor", "_known")}
 
 
-def _measured(segment: Mapping[str, Any], only: SlicePlacement | None) -> Record:
-    """A segment of :func:`facts_of` as a record has it; of an image of one slice the area: its thickness is no measure.
+def _measured(segment: Mapping[str, Any], slices: Sequence[int]) -> Record:
+    """A segment of :func:`facts_of` as a record has it; of one slice the area: a slice of a structure has no volume.
 
     Args:
-        segment: name, label, pixels and cubic millimetres (None without geometry).
-        only: the slice that is all of the image, or None.
+        segment: name, label, pixels, square and cubic millimetres (None without geometry).
+        slices: which were segmented.
     """
     about = {"name": segment["name"], "label": segment["label"], "voxels": segment["pixels"]}
-    if segment["mm3"] is None or only is None:
+    if segment["mm3"] is None or len(slices) > 1:
         return {**about, "millilitres": segment["mm3"] and segment["mm3"] / 1000}
-    row, column = only.spacing
-    return {**about, "millilitres": None, "mm2": segment["pixels"] * row * column}
+    return {**about, "millilitres": None, "mm2": segment["mm2"]}
 
 
 def _is_hopeless(error: BaseException | None) -> bool:

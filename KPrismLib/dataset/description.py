@@ -53,6 +53,8 @@ class DatasetDescription:
             content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_unique)
         except FileNotFoundError:
             raise InvalidDataset(f"There is no dataset.json in {path.parent}.") from None
+        except NotADirectoryError:
+            raise InvalidDataset(f"{path.parent} is a file; give the folder of a dataset.") from None
         except (OSError, ValueError) as error:
             raise InvalidDataset(f"{path} cannot be read as JSON: {error}.") from error
         if not isinstance(content, dict):

@@ -319,3 +319,23 @@ def test_foreign_notes_and_settings(kprism, tmp_path) -> None:
     assert "There is no checkpoint" in kprism("export", missing, "-o", tmp_path / "w.safetensors").sentence
     assert "ending .safetensors" in kprism("export", missing, "-o", tmp_path / "w.pt").sentence
     assert "JSON object" in kprism("export", missing, "-o", tmp_path / "w.safetensors", "--notes", "[]").sentence
+
+
+def test_classes_of_a_model_that_knows_few_are_listed(refused, picture) -> None:
+    assert "does not know the class 'kidney'; it knows liver, spleen, optic disc, optic cup." in refused(
+        picture, "--class", "kidney"
+    )
+
+
+def test_a_checkpoint_is_called_what_it_is(refused, picture, tmp_path) -> None:
+    checkpoint = tmp_path / "checkpoint.pt"
+    torch.save({"step": 3}, checkpoint)
+    sentence = refused(picture, "--class", "liver", model=checkpoint)
+    assert "checkpoint.pt is no weights file, but a checkpoint" in sentence
+    assert "`kprism export`" in sentence
+
+
+def test_a_file_is_no_dataset(kprism, picture, weights) -> None:
+    result = kprism("evaluate", picture, "--model", weights)
+    assert result.status == 1
+    assert f"{picture} is a file; give the folder of a dataset." in result.sentence

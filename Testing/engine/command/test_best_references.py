@@ -129,3 +129,38 @@ def test_it_needs_references_and_chooses_their_slices_itself(
     padding = save_volume(tmp_path / "padding.nii.gz", drawn)
     assert "No slice of the references" in refused("--reference", volume, padding, "--best", 1)
     assert "--class alone" in refused("--reference", *known, "--every-piece")
+
+
+def test_masks_of_one_image_are_examples_each_in_whatever_order(
+    kprism: Run, volume: Path, known: tuple[Path, Path], weights: Path, tmp_path: Path
+) -> None:
+    """Two labels, or two files; the first one's slices are not all there is."""
+    image, mask = known
+    labels = np.zeros((4, 30, 20), np.uint8)
+    labels[1:, 8:18, 2:9] = 3
+    labels[1:, 8:18, 11:18] = 4
+    both = save_volume(tmp_path / "both.nii.gz", labels)
+
+    def chosen(*references: object) -> tuple[set[tuple[str, str | None, int]], bytes, str]:
+        output = tmp_path / "out.nii.gz"
+        arguments = ("segment", volume, "-o", output, "--slice", 2, "--best", 32, "--model", weights, *references)
+        facts = json.loads(kprism(*arguments, "--json").out)["references"]
+        told = kprism(*arguments).err
+        return (
+            {(Path(one["mask"]).name, one["label"], one["reference_slice"]) for one in facts},
+            read_label_volume(output).array.tobytes(),
+            told,
+        )
+
+    twice = ("--reference", image, both, "--reference", image, both)
+    one_way = chosen(*twice, "--reference-label", 3, "--reference-label", 4)
+    other_way = chosen(*twice, "--reference-label", 4, "--reference-label", 3)
+    assert one_way[0] == {("both.nii.gz", label, index) for label in ("3", "4") for index in (1, 3)}  # 2 is padding
+    assert one_way[:2] == other_way[:2]
+    assert "known.nii.gz slice 1 (both.nii.gz, label 3)" in one_way[2]
+    assert "known.nii.gz slice 1 (both.nii.gz, label 4)" in one_way[2]
+    files, _, told = chosen("--reference", image, mask, "--reference", image, both)
+    assert files == {(name, None, index) for name in ("known-mask.nii.gz", "both.nii.gz") for index in (1, 3)}
+    assert "known.nii.gz slice 3 (known-mask.nii.gz)" in told
+    again, _, _ = chosen("--reference", image, mask, "--reference", image, mask)
+    assert again == {("known-mask.nii.gz", None, index) for index in (1, 3)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import nibabel
@@ -12,6 +13,8 @@ import pytest
 
 from KPrismLib.batch.manifest import read_manifest
 from KPrismLib.imaging.reading import read_volume
+from Testing.engine.command.conftest import Outcome
+from Testing.engine.command.tiny_inputs import blob, save_volume
 from Testing.engine.imaging.tiny_dicom import save_slice
 
 SHEARED = "The grid is sheared; 3D Slicer reads it right from .seg.nrrd."
@@ -83,3 +86,28 @@ def test_a_spacing_of_zero_is_one_sentence_and_nibabel_is_silent(kprism, weights
     assert "bad.nii has a geometry with no volume" in done.err
     # What nibabel logs goes to the standard error that was there when it was imported.
     assert not caplog.records
+
+
+def test_one_slice_of_a_volume_has_an_area_in_a_folder_run_too(
+    kprism: Callable[..., Outcome], volume: Path, weights: Path, tmp_path: Path
+) -> None:
+    arguments = ("segment", volume, "--class", "liver", "--slice", 2, "--model", weights)
+    told = kprism(*arguments, "-o", tmp_path / "results").err
+    (record,) = read_manifest(tmp_path / "results").values()
+    (segment,) = record["segments"]
+    alone = json.loads(kprism(*arguments, "-o", tmp_path / "out.nii.gz", "--json").out)["segments"][0]
+    assert segment["millilitres"] is None
+    assert segment["voxels"] == alone["pixels"] > 0
+    assert segment["mm2"] == pytest.approx(alone["mm2"])
+    assert f"Liver {segment['mm2']:.1f} mm2" in told
+
+
+def test_the_only_slice_of_an_image_has_an_area_when_it_is_carried_on_as_well(
+    kprism: Callable[..., Outcome], weights: Path, tmp_path: Path, rng: np.random.Generator
+) -> None:
+    image = save_volume(tmp_path / "one.nii.gz", blob((30, 20), rng)[None].astype(np.int16))
+    arguments = ("segment", image, "-o", tmp_path / "out.nii.gz", "--class", "liver", "--model", weights)
+    plain, carried = kprism(*arguments).err, kprism(*arguments, "--propagate").err
+    amount = next(line for line in plain.splitlines() if line.startswith("Liver: "))
+    assert amount.endswith("mm2")
+    assert amount in carried.splitlines()
