@@ -18,7 +18,7 @@ from KPrismLib.evaluation.predictor import Predictor
 from KPrismLib.evaluation.report import EvaluationReport
 from KPrismLib.evaluation.settings import EvaluationSettings, Mode
 from KPrismLib.evaluation.sharing import share_of
-from KPrismLib.evaluation.truth import truth_fingerprint
+from KPrismLib.evaluation.truth import images_fingerprint, truth_fingerprint
 
 Progress = Callable[[int, int, str], None]
 """Called with slices done, slices in all and the name of the dataset; may raise ``Cancelled``."""
@@ -130,4 +130,5 @@ def _run_name(folder: DatasetFolder, settings: EvaluationSettings, batch: int, f
     digest = hashlib.sha256(json.dumps([asdict(settings), batch, fingerprint]).encode())
     digest.update((folder.path / "dataset.json").read_bytes())
     digest.update(truth_fingerprint(folder).encode())
+    digest.update(images_fingerprint(folder).encode())
     return digest.hexdigest()[:16]

@@ -1,6 +1,9 @@
-"""What tells the masks of a dataset from those of before a correction."""
+"""What tells the masks and images of a dataset from those of before a correction."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
 
 from KPrismLib.batch.fingerprint import content_fingerprint
 from KPrismLib.dataset import DatasetFolder
@@ -13,8 +16,16 @@ def truth_fingerprint(folder: DatasetFolder) -> str:
 
     By content, not by time: a dataset that was copied is the same.
     """
-    masks = [folder.path / item.mask for item in folder.description.items]
+    return _fingerprint(folder.path / item.mask for item in folder.description.items)
+
+
+def images_fingerprint(folder: DatasetFolder) -> str:
+    """As :func:`truth_fingerprint`, over all images: those of references count as much as those that are evaluated."""
+    return _fingerprint(folder.path / item.image for item in folder.description.items)
+
+
+def _fingerprint(files: Iterable[Path]) -> str:
     try:
-        return content_fingerprint(dict.fromkeys(file for mask in masks for file in with_voxel_files(mask)))
+        return content_fingerprint(dict.fromkeys(part for file in files for part in with_voxel_files(file)))
     except InvalidImage:
         return ""

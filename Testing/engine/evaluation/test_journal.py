@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from KPrismLib.dataset import DatasetFolder
 from KPrismLib.errors import Cancelled, CannotWrite, InvalidConfig
@@ -244,6 +245,22 @@ def test_changed_data_are_noticed(folders: list[DatasetFolder], tmp_path: Path) 
             run(folders, journal=stem)
     finally:
         description.write_text(before, encoding="utf-8")
+
+
+@pytest.mark.parametrize("item", [0, 5])
+def test_changed_images_are_noticed_those_of_references_too(
+    folders: list[DatasetFolder], tmp_path: Path, item: int
+) -> None:
+    stem, image = tmp_path / "out.json", folders[0].path / folders[0].description.items[item].image
+    run(folders, journal=stem)
+    before = image.read_bytes()
+    Image.fromarray(255 - np.asarray(Image.open(image))).save(image)
+    try:
+        with pytest.raises(InvalidConfig, match="weights, settings or data"):
+            run(folders, journal=stem)
+    finally:
+        image.write_bytes(before)
+    run(folders, journal=stem)
 
 
 def test_a_full_disk_is_told_and_loses_nothing(
