@@ -34,6 +34,22 @@ _SHARE = 0.25
 KEPT_STEPS = 4
 
 
+@dataclass(frozen=True, eq=False)
+class _Patch:
+    """The part of a drawn mask that a correction changed, ``box``, and what it holds since."""
+
+    box: tuple[slice, slice]
+    mask: NDArray[np.bool_]
+    probability: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, region: NDArray[np.bool_], result: Segmentation) -> _Patch:
+        """The pixels of ``result`` around those of ``region``, bool (rows, columns)."""
+        rows, columns = (np.flatnonzero(region.any(axis=axis)) for axis in (1, 0))
+        box = tuple(slice(int(found[0]), int(found[-1]) + 1) if len(found) else slice(0) for found in (rows, columns))
+        return cls((box[0], box[1]), result.mask[box].copy(), result.probability[box].copy())
+
+
 @dataclass(eq=False)
 class _State:
     """After some prompts: what was said, and what was answered.
@@ -43,7 +59,8 @@ class _State:
         logits: (1, 1, H, W) on the canvas.
         drawn: whether the mask is one that somebody drew, with no more than corrections.
         milliseconds: what the answer took.
-        result: the answer; None while it is only in the logits.
+        result: the answer; None while it is only in the logits, or in the patches up to here.
+        patch: what changed of a drawn mask; None in the first state, and where all of it was answered anew.
     """
 
     prompts: tuple[Prompt, ...]
@@ -51,6 +68,7 @@ class _State:
     drawn: bool
     milliseconds: float
     result: Segmentation | None
+    patch: _Patch | None = None
 
 
 class Session:
@@ -95,8 +113,7 @@ class Session:
         """The current segmentation."""
         state = self._states[self._position]
         if state.result is None:
-            assert state.logits is not None, "a result is only let go where logits have it"
-            made = self._predictor.to_segmentation(self._image, state.logits, time.perf_counter())
+            made = self._patched(self._position) if state.drawn else self._answered(state)
             state.result = replace(made, milliseconds=state.milliseconds)
         return state.result
 
@@ -159,9 +176,23 @@ class Session:
     def _step_to(self, position: int) -> None:
         self._position = position
         for number, state in enumerate(self._states):
-            # Logits are no mask that was given or drawn, and the first may be one.
-            if number and abs(number - position) > KEPT_STEPS and not state.drawn:
+            # The first may be a mask that was given, which nothing else has.
+            if number and abs(number - position) > KEPT_STEPS:
                 state.result = None
+
+    def _answered(self, state: _State) -> Segmentation:
+        assert state.logits is not None, "a result is only let go where logits have it"
+        return self._predictor.to_segmentation(self._image, state.logits, time.perf_counter())
+
+    def _patched(self, position: int) -> Segmentation:
+        """A drawn mask with its corrections, one after the other: logits are coarser than what was drawn."""
+        first = self._states[0].result
+        assert first is not None, "the first result is never let go"
+        mask, probability = first.mask.copy(), first.probability.copy()
+        for state in self._states[1 : position + 1]:
+            assert state.patch is not None, "a mask stays drawn through corrections only"
+            mask[state.patch.box], probability[state.patch.box] = state.patch.mask, state.patch.probability
+        return Segmentation(mask, probability, 0.0, first.window)
 
     def _first(self, mask: NDArray[np.bool_] | None, drawn: bool) -> _State:
         start = time.perf_counter()
@@ -203,11 +234,11 @@ class Session:
         result = self._predictor.to_segmentation(self._image, logits, start)
         if self._honours:
             logits, result = honoured(self._predictor, self._image, logits, result, prompts)
-        corrected = current.drawn and corrects(self.mask, prompt)
+        corrected, patch = current.drawn and corrects(self.mask, prompt), None
         if corrected:
-            logits, result = self._corrected(logits, result, prompt)
+            logits, result, patch = self._corrected(logits, result, prompt)
         # Only now: a prediction that failed leaves the session as it was.
-        self._states[self._position + 1 :] = [_State(prompts, logits, corrected, result.milliseconds, result)]
+        self._states[self._position + 1 :] = [_State(prompts, logits, corrected, result.milliseconds, result, patch)]
         self._step_to(self._position + 1)
         return result
 
@@ -217,7 +248,7 @@ class Session:
             return ()
         return midst(self.mask, prompts)
 
-    def _corrected(self, logits: Tensor, result: Segmentation, prompt: Prompt) -> tuple[Tensor, Segmentation]:
+    def _corrected(self, logits: Tensor, result: Segmentation, prompt: Prompt) -> tuple[Tensor, Segmentation, _Patch]:
         """An answer where ``prompt`` asked for it, and what was there before elsewhere."""
         before, old, canvas = self.result, self._states[self._position].logits, self._image.canvas
         assert old is not None, "a mask that somebody drew has logits"
@@ -226,9 +257,10 @@ class Session:
         with self._predictor.computing():
             placed = canvas.place(torch.from_numpy(region).float()[None, None]).to(logits.device)
             logits = torch.where(placed > _SHARE, logits, old)
-        return logits, Segmentation(
+        corrected = Segmentation(
             np.where(region, result.mask, before.mask),
             np.where(region, result.probability, before.probability),
             result.milliseconds,
             result.window,
         )
+        return logits, corrected, _Patch.of(region, corrected)

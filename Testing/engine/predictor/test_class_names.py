@@ -40,9 +40,13 @@ def test_the_nearest_name_is_suggested(typed: str, nearest: str) -> None:
     assert str(caught.value).startswith("The model")  # a sentence, not a quoted key
 
 
-def test_without_a_near_name_the_list_is_pointed_at() -> None:
-    with pytest.raises(UnknownClass, match="kprism classes"):
-        row_of_class("xyzzy", KNOWN)
+def test_without_a_near_name_a_short_list_is_told_and_a_long_one_pointed_at() -> None:
+    few = ("liver", "lung")
+    with pytest.raises(UnknownClass, match="it knows liver, lung."):
+        row_of_class("xyzzy", few)
+    many = [f"{letter}{letter}{letter}" for letter in "abcdefghi"]
+    with pytest.raises(UnknownClass, match="`kprism classes` lists those it knows, with --model"):
+        row_of_class("xyzzy", many)
 
 
 def test_a_name_that_is_no_class_is_none() -> None:

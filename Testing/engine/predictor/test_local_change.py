@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
+import weakref
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from KPrismLib.encoded_image import EncodedImage
+from KPrismLib.encoded_image import EncodedImage, Segmentation
 from KPrismLib.local_change import corrects, midst, touched
 from KPrismLib.predictor import Predictor
 from KPrismLib.prompts import Click, Scribble
@@ -216,10 +218,54 @@ def test_corrections_come_back_exactly_however_many_follow(
         answer[:24, : 30 * (number + 1)] = True
     Dictated(predictor, monkeypatch, *answers)
     session = predictor.session(large, mask=fine)
-    seen = [session.mask.copy(), *(session.click(10, 15 + 30 * n).mask.copy() for n in range(steps))]
-    assert all(now.sum() > before.sum() for before, now in itertools.pairwise(seen))
+    results = [session.result, *(session.click(10, 15 + 30 * n) for n in range(steps))]
+    seen = [(one.mask.copy(), one.probability.copy(), one.milliseconds) for one in results]
+    assert all(now[0].sum() > before[0].sum() for before, now in itertools.pairwise(seen))
+    alive = [weakref.ref(one) for one in results]
+    del results
+    gc.collect()
+    # The first, and those that undo reaches in a few steps: of the others only what each has changed is kept.
+    assert [one() is not None for one in alive] == [True] + [False] * (steps - KEPT_STEPS - 1) + [True] * (
+        KEPT_STEPS + 1
+    )
+
+    def check(result: Segmentation, number: int) -> None:
+        mask, probability, milliseconds = seen[number]
+        assert np.array_equal(result.mask, mask)
+        assert np.array_equal(result.probability, probability)
+        assert result.milliseconds == milliseconds
+
+    for number in reversed(range(steps)):
+        check(session.undo(), number)
+    for number in range(1, steps + 1):
+        check(session.redo(), number)
+
+
+def test_a_correction_that_found_nothing_comes_back_too(
+    predictor: Predictor, image: EncodedImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = KEPT_STEPS + 3
+    Dictated(predictor, monkeypatch, *[DRAWN] * steps)
+    session = predictor.session(image, mask=DRAWN, honour=True)
+    seen = [session.click(2 * n, 50).mask.copy() for n in range(steps)]
     for expected in reversed(seen[:-1]):
         assert np.array_equal(session.undo().mask, expected)
+
+
+def test_what_is_refined_next_follows_a_correction_that_is_finer_than_the_canvas(
+    predictor: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four pixels of this image are one of the canvas: a strip of two is half of it."""
+    large, answer = predictor.encode(picture(256, 256)), np.zeros((256, 256), dtype=bool)
+    answer[8:120, 101:103] = True
+    drawn = np.zeros((256, 256), dtype=bool)
+    drawn[200:240, 200:240] = True
+    network = Dictated(predictor, monkeypatch, answer, answer)
+    session = predictor.session(large, mask=drawn)
+    session.click(50, 100)
+    session.click(10, 10)
+    assert network.refined[1][0, 0, 12, 25] > -GIVEN_LOGIT / 2
+    assert network.refined[1][0, 0, 12, 30] == -GIVEN_LOGIT
 
 
 @pytest.mark.parametrize(("row", "found"), [(44, True), (60, False)])

@@ -96,7 +96,7 @@ def test_what_is_no_safetensors_file_is_refused(tmp_path: Path, content: bytes, 
 def test_a_pickled_checkpoint_is_refused_without_running_it(tmp_path: Path) -> None:
     path = tmp_path / "network.pt"
     torch.save({"weights": torch.zeros(3)}, path)
-    with pytest.raises(InvalidWeights, match="not a weights file"):
+    with pytest.raises(InvalidWeights, match="no weights file, but a checkpoint of a training, or another file"):
         load_weights(path)
 
 
