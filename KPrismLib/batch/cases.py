@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import os
-import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 
+from KPrismLib.batch.case_names import IMAGE_SUFFIXES, stem, title, with_own_names
 from KPrismLib.batch.manifest import Record, name_from
 from KPrismLib.batch.result_files import says_it_is_a_result
 from KPrismLib.batch.results import may_hold_records, recorded_files
 from KPrismLib.errors import InvalidImage
-from KPrismLib.imaging import itk_volumes, nifti, pictures
 from KPrismLib.imaging.detached_voxels import with_voxel_files
 from KPrismLib.imaging.dicom import read_dicom_files
 from KPrismLib.imaging.dicom_headers import SEGMENTATION, DicomHeader, header_if_dicom, read_header
-from KPrismLib.imaging.dicom_headers import SUFFIXES as DICOM_SUFFIXES
 from KPrismLib.imaging.dicom_stack import stacked
 from KPrismLib.imaging.reading import existing, read_volume
 from KPrismLib.imaging.volume import Volume
-
-IMAGE_SUFFIXES = (*pictures.SUFFIXES, *nifti.SUFFIXES, *itk_volumes.SUFFIXES)
-_LONGEST_TITLE = 60
 
 
 @dataclass(frozen=True)
@@ -123,7 +117,7 @@ def find_cases(
             prefix = path.resolve().name if len(folders) > 1 else ""
             found.extend(_in_folder(path, prefix, with_records, after_file, pass_over))
         else:
-            found.append(Case(_stem(path.name), (path,)))
+            found.append(Case(stem(path.name), (path,)))
     # Only now: a manifest may lie behind a file that it names, and another process may be writing results.
     named = set().union(*(recorded_files(folder) for folder in with_records))
     images: list[Case] = []
@@ -141,7 +135,7 @@ def find_cases(
             if passed_over
             else f"There is no image in {where}; K-Prism reads pictures, NIfTI, NRRD, MetaImage and DICOM."
         )
-    return _with_own_names(_rejoined(images))
+    return with_own_names(_rejoined(images))
 
 
 def _rejoined(cases: Sequence[Case]) -> Iterator[Case]:
@@ -197,7 +191,7 @@ def _in_folder(
                 if says_it_is_a_result(path):
                     on_result(path)
                     continue
-                yield Case((inside / _stem(name)).as_posix(), (path,))
+                yield Case((inside / stem(name)).as_posix(), (path,))
                 continue
             try:
                 header = header_if_dicom(path)
@@ -252,50 +246,13 @@ def _series(headers: Sequence[DicomHeader], broken: Mapping[Path, str], inside: 
         series.setdefault((header.series_uid, picture), []).append(header)
     for (uid, _), group in series.items():
         if len(group) == 1:
-            name = inside / _stem(group[0].path.name)
+            name = inside / stem(group[0].path.name)
         elif len(series) == 1:
             name = inside if inside.name else Path(root_name)
         else:
-            name = inside / _title(group[0])
+            name = inside / title(group[0])
         problem = next(iter(broken.values()), None) if group[0].may_be_slice else None
         yield Case(name.as_posix(), tuple(header.path for header in group), uid, problem)
     if not any(header.may_be_slice for header in headers):
         for path, problem in broken.items():
-            yield Case((inside / _stem(path.name)).as_posix(), (path,), problem=problem)
-
-
-def _title(header: DicomHeader) -> str:
-    """A file name for a series: its number and its description."""
-    number = "" if header.series_number is None else f"{header.series_number}_"
-    description = re.sub(r"[^\w.+-]+", "_", header.description).strip("_.")
-    return f"{number}{description}"[:_LONGEST_TITLE] or "series"
-
-
-def _stem(name: str) -> str:
-    """A file name without the ending of its format."""
-    known = (*IMAGE_SUFFIXES, *DICOM_SUFFIXES)
-    ending = max((suffix for suffix in known if name.lower().endswith(suffix)), key=len, default="")
-    return name[: len(name) - len(ending)] or name
-
-
-def _with_own_names(cases: Iterable[Case]) -> list[Case]:
-    """The same cases; those that would share a name get the ending of their file, then a number."""
-    cases = list(cases)
-    # Without regard to capital letters: many disks make no difference.
-    shared = Counter(case.name.casefold() for case in cases)
-    full = [
-        replace(case, name=f"{case.name}{case.source.name[len(_stem(case.source.name)) :]}")
-        if shared[case.name.casefold()] > 1 and len(case.files) == 1
-        else case
-        for case in cases
-    ]
-    taken: set[str] = set()
-    result = []
-    for case in full:
-        name, number = case.name, 1
-        while name.casefold() in taken:
-            number += 1
-            name = f"{case.name}-{number}"
-        taken.add(name.casefold())
-        result.append(replace(case, name=name))
-    return result
+            yield Case((inside / stem(path.name)).as_posix(), (path,), problem=problem)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from KPrismLib.batch.cases import IMAGE_SUFFIXES
+from KPrismLib.batch.case_names import IMAGE_SUFFIXES
 from KPrismLib.command.segment_work import Places
 from KPrismLib.errors import CannotWrite, InvalidConfig
 from KPrismLib.imaging.dicom_headers import is_dicom

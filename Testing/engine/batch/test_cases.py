@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import pkgutil
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -80,6 +81,19 @@ def test_series_of_one_tree_are_cases_of_their_own(tmp_path) -> None:
     assert found["p2/4_Leber"].read().shape == (3, 128, 128)
     assert found["p1/CT"].source == tmp_path / "p1" / "CT"
     assert _names(tmp_path / "p1" / "CT") == ["CT"]
+
+
+def test_series_of_one_title_keep_their_names_whatever_comes_later(tmp_path) -> None:
+    """A result is known by its name: with numbers, a new series took the place of one that was done."""
+    for number in ("7", "8"):
+        _series(tmp_path, uid=f"{UID}.{number}")
+    before = {case.series_uid: case.name for case in find_cases([tmp_path])}
+    assert all(re.fullmatch(r"1_Leber-[0-9a-f]{6}", name) for name in before.values())
+    assert len(set(before.values())) == 2
+    _series(tmp_path, uid=f"{UID}.6")  # its files come first
+    after = {case.series_uid: case.name for case in find_cases([tmp_path])}
+    assert after.keys() - before.keys() == {f"{UID}.6"}
+    assert {uid: after[uid] for uid in before} == before
 
 
 def test_a_series_in_several_folders_is_one_case_and_a_copy_is_another(tmp_path) -> None:

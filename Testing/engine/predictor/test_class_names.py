@@ -42,7 +42,7 @@ def test_the_nearest_name_is_suggested(typed: str, nearest: str) -> None:
 
 def test_without_a_near_name_a_short_list_is_told_and_a_long_one_pointed_at() -> None:
     few = ("liver", "lung")
-    with pytest.raises(UnknownClass, match="it knows liver, lung."):
+    with pytest.raises(UnknownClass, match=r"it knows liver, lung\."):
         row_of_class("xyzzy", few)
     many = [f"{letter}{letter}{letter}" for letter in "abcdefghi"]
     with pytest.raises(UnknownClass, match="`kprism classes` lists those it knows, with --model"):
