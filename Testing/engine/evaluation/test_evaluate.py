@@ -16,6 +16,7 @@ from KPrismLib.dataset import DatasetFolder
 from KPrismLib.errors import Cancelled, CannotWrite, GeometryMismatch, InvalidConfig, InvalidDataset, InvalidImage
 from KPrismLib.evaluation import evaluate
 from KPrismLib.evaluation.progress import progress_bar
+from KPrismLib.evaluation.report import _mean_of_datasets
 from KPrismLib.evaluation.settings import Mode
 from KPrismLib.evaluation.table import report_table
 from Testing.engine.dataset.tiny_dataset import describe, listed, write_folder
@@ -271,6 +272,14 @@ def test_an_average_over_datasets_weighs_them_equally(tmp_path: Path) -> None:
     expected = ((6 / 7 + 1 + 2 / 3) / 3 + 1) / 2
     assert summary["mean_of_datasets"]["semantic"] == {"dice": pytest.approx(expected)}
     assert len(summary["mean_of_datasets"]["interactive"]["dice"]) == 2
+
+
+def test_an_average_over_datasets_is_no_median() -> None:
+    """The paper's "Avg" of three sets of which one is far from the others."""
+    datasets = [{"semantic": {"dice": {"mean": value}, "noc90": noc}} for value, noc in ((0.1, 9), (0.8, 2), (0.9, 1))]
+    assert _mean_of_datasets(datasets, [Mode.SEMANTIC]) == {
+        "semantic": {"dice": pytest.approx(0.6), "noc90": pytest.approx(4.0)}
+    }
 
 
 def test_files_hold_what_was_measured(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import types
+import unittest
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ class ScriptedLoadableModuleWidget:
         return str(self.folder / "Resources" / name)
 
 
-class ScriptedLoadableModuleTest:
+class ScriptedLoadableModuleTest(unittest.TestCase):
     """As in Slicer, as far as K-Prism uses it."""
 
 

@@ -5,6 +5,7 @@ import sys
 import textwrap
 import threading
 import types
+import unittest
 from pathlib import Path
 
 import numpy as np
@@ -205,6 +206,17 @@ def test_panel_says_what_is_missing(panel, monkeypatch):
     assert "press Install" in panel.ui.modelLabel.text
     assert panel.ui.installButton.visible
     panel.widget.cleanup()
+
+
+def test_the_self_test_is_skipped_where_packages_are_missing(module, monkeypatch):
+    ran = []
+    monkeypatch.setattr("KPrismDesktop.self_test.run", lambda: ran.append("run"))
+    module.KPrism.KPrismTest().runTest()
+    assert ran == ["run"]
+    monkeypatch.setattr("KPrismLogic.readiness.find_spec", lambda name: None)
+    with pytest.raises(unittest.SkipTest, match=r"scipy.*torch.*press Install"):
+        module.KPrism.KPrismTest().runTest()
+    assert ran == ["run"]
 
 
 def test_names_in_the_interface_file_are_those_that_the_parameters_have(panel, module):
