@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,6 +137,23 @@ def find_cases(
             else f"There is no image in {where}; K-Prism reads pictures, NIfTI, NRRD, MetaImage and DICOM."
         )
     return with_own_names(_rejoined(images))
+
+
+def slices_given_alone(inputs: Sequence[Path]) -> int:
+    """How many of the files that are given by name are slices of a series of which another one is, too.
+
+    Each is a case of its own; whoever gave a pattern for the files of a series meant the volume.
+    """
+    series: Counter[str] = Counter()
+    for path in inputs:
+        if path.is_file() and not path.name.lower().endswith(IMAGE_SUFFIXES):
+            try:
+                header = header_if_dicom(path)
+            except InvalidImage:
+                continue  # said of the case
+            if header is not None and header.may_be_slice:
+                series[header.series_uid] += 1
+    return sum(count for count in series.values() if count > 1)
 
 
 def _rejoined(cases: Sequence[Case]) -> Iterator[Case]:

@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 
 from KPrismLib import __version__
-from KPrismLib.batch.cases import Case, find_cases
+from KPrismLib.batch.cases import Case, find_cases, slices_given_alone
 from KPrismLib.batch.fingerprint import content_fingerprint, settings_fingerprint
 from KPrismLib.batch.manifest import ENDING, NAME, Manifest, Record, Status, files_of
 from KPrismLib.batch.result_files import passed_over
@@ -162,6 +162,9 @@ def _found(inputs: Sequence[Path], places: Places) -> list[Case]:
         cases = find_cases(inputs, results=[places.folder], after_file=after_file, on_result=on_result)
     if results:
         say(passed_over(results))
+    alone = slices_given_alone(inputs)
+    if alone:
+        say(f"{alone} files are slices of DICOM series, each segmented by itself; give their folder for the volume.")
     return cases
 
 

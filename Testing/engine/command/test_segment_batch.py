@@ -165,6 +165,23 @@ def test_series_of_a_tree_become_dicom_segmentations(batch, tmp_path, rng) -> No
     assert [path.name for path in (tmp_path / "results").glob("*.dcm")] == [f"{second}.dcm"]
 
 
+def test_slices_of_a_series_that_are_given_by_name_are_told(batch, tmp_path, rng) -> None:
+    """As by a pattern of the shell; a single one is meant."""
+
+    def noisy(data) -> None:
+        data.PixelData = rng.integers(1000, 1300, (128, 128)).astype(np.int16).tobytes()
+
+    for number in range(3):
+        save_slice(tmp_path, number, (0, 0, number), name=f"m{number}", edit=noisy)
+    save_slice(tmp_path, 0, (0, 0, 0), uid=f"{UID}.5", name="other", edit=noisy)
+    told = "files are slices of DICOM series"
+    files = [tmp_path / name for name in ("m0", "m1", "m2", "other")]
+    assert f"3 {told}, each segmented by itself; give their folder for the volume." in batch(*files).err
+    assert set(read_manifest(tmp_path / "results")) == {"m0", "m1", "m2", "other"}
+    assert told not in batch(files[0], files[3]).err
+    assert told not in batch(tmp_path).err
+
+
 def test_nothing_found_is_a_warning(batch, tmp_path, rng, monkeypatch) -> None:
     def nothing(self: Predictor, images: Sequence[Any], classes: Sequence[str]) -> Any:
         return np.zeros((len(images), len(classes), 24, 20), np.float32)
