@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from KPrismLogic.derived_representations import DerivedRepresentations
 from KPrismLogic.labelmaps import Mask, joined
+from KPrismLogic.resting_surfaces import RestingSurfaces
 from KPrismLogic.slice_voxels import SliceVoxels
 
 if TYPE_CHECKING:
@@ -113,13 +113,13 @@ def write_voxels(editor: Editor, segment_id: str, places: Sequence[tuple[SliceVo
         )
     )
     rules = editor.rules()
-    derived = DerivedRepresentations(rules.GetSegmentationNode())
+    surfaces = RestingSurfaces(rules.GetSegmentationNode())
     if removed is not None and added is not None:
         # Either would have the surface in 3-D views converted.
         new = [(voxels, wanted & ~content) for voxels, wanted, content in places]
-        derived.rest(segment_id, new, overwrites=rules.GetOverwriteMode() != rules.OverwriteNone)
+        surfaces.rest(segment_id, new, overwrites=rules.GetOverwriteMode() != rules.OverwriteNone)
     if removed is not None:
         editor.remove(segment_id, removed)
     if added is not None:
         editor.add(segment_id, added)
-    derived.renew()
+    surfaces.renew()

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from KPrismLib.errors import InvalidImage, KPrismError
-from KPrismLogic.derived_representations import DerivedRepresentations
 from KPrismLogic.grid_coverage import nothing_covered, pixels_outside
 from KPrismLogic.labelmaps import Mask, grid_key
 from KPrismLogic.lesson import Lesson
 from KPrismLogic.oblique_voxels import ObliqueVoxels
+from KPrismLogic.resting_surfaces import RestingSurfaces
 from KPrismLogic.run_tally import RunTally
 from KPrismLogic.segment_editing import Editor, write_voxels
 from KPrismLogic.slice_voxels import SliceVoxels, layers_in, voxels_in
@@ -75,7 +75,7 @@ class VolumeRun:
         self._grid: tuple[float, ...] = ()  # of the segmentation, as long as the run lasts
         self._begun = False  # whether the undo state of the run is kept
         self._changed: dict[str, int] = {}  # how often, by segment
-        self._derived = DerivedRepresentations(segmentation)
+        self._surfaces = RestingSurfaces(segmentation)
         self._tally = RunTally()
 
     @property
@@ -144,7 +144,7 @@ class VolumeRun:
         if self._work is not None:
             self._work.end()
             self._tally.left_gpu = self._work.left_gpu
-            self._derived.renew()
+            self._surfaces.renew()
         finished = self._finished
         # These may hold this run, and a circle is left to the collector, which destroys the nodes on any thread.
         self._work, self._progress, self._finished = None, lambda *_: False, lambda _: None
@@ -229,7 +229,7 @@ class VolumeRun:
             # After the undo state, which keeps them; with every slice, since they may be asked for meanwhile.
             rules = self._editor.rules()
             added = [(voxels, wanted & ~content) for voxels, wanted, content in places]
-            self._derived.rest(segment_id, added, overwrites=rules.GetOverwriteMode() != rules.OverwriteNone)
+            self._surfaces.rest(segment_id, added, overwrites=rules.GetOverwriteMode() != rules.OverwriteNone)
         write_voxels(self._editor, segment_id, places)
         left = [voxels.read(self._segmentation, segment_id) for voxels, _, _ in places]
         changed = [not np.array_equal(after, content) for after, (_, _, content) in zip(left, places, strict=True)]

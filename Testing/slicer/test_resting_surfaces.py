@@ -141,3 +141,13 @@ def test_a_click_that_adds_and_removes_has_the_surface_derived_once(bench, monke
     assert np.array_equal(bench.array()[6], LIVER[6])
     assert there == [None]
     assert is_right(bench)
+
+
+def test_what_could_not_be_derived_again_stays(bench, session):
+    show_in_3d(bench)
+    segment = bench.segmentation.GetSegmentation().GetSegment("Liver")
+    contour = vtk.vtkPolyData()
+    segment.AddRepresentation("Planar contour", contour)
+    session.start().wait()
+    assert segment.GetRepresentation("Planar contour") is contour
+    assert is_right(bench)
