@@ -141,13 +141,14 @@ class VolumeRun:
         return not isinstance(error, (KPrismError, ImportError))
 
     def _end(self, error: Exception | None) -> None:
-        if self._work is not None:
-            self._work.end()
-            self._tally.left_gpu = self._work.left_gpu
+        work, self._work = self._work, None  # whatever happens meanwhile, it ends once
+        if work is not None:
+            work.end()
+            self._tally.left_gpu = work.left_gpu
             self._surfaces.renew()
         finished = self._finished
         # These may hold this run, and a circle is left to the collector, which destroys the nodes on any thread.
-        self._work, self._progress, self._finished = None, lambda *_: False, lambda _: None
+        self._progress, self._finished = lambda *_: False, lambda _: None
         finished(error)
 
     def _take(self, step: Step) -> bool:
