@@ -12,9 +12,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from KPrismLib.devices import memory_guard
 from KPrismLib.encoded_image import EncodedImage
 from KPrismLib.errors import InvalidConfig, InvalidReference
 from KPrismLib.evaluation.dice import soft_dice
@@ -137,7 +139,8 @@ class ReferenceLibrary:
     def _worth_a_look(self, image: EncodedImage, candidates: list[LibrarySlice]) -> list[LibrarySlice]:
         """All candidates, those first that the read-out can make use of."""
         query = image.features.maps.s16[0].flatten(1).float()
-        with self._predictor.computing():
+        # Not in the predictor's precision: distances are differences of large numbers.
+        with torch.inference_mode(), memory_guard(self._predictor.device):
             compared = [_compare(self._kept[candidate], query) for candidate in candidates]
         consensus = np.mean([carried for carried, _ in compared], axis=0)
         in_accord = np.array([soft_dice(carried, consensus) for carried, _ in compared])

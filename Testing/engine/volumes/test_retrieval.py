@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from KPrismLib.encoded_image import EncodedImage
 from KPrismLib.errors import InvalidConfig, InvalidReference
 from KPrismLib.network import EncodedReference
+from KPrismLib.network.readout import affinity
 from KPrismLib.predictor import Predictor
 from KPrismLib.volumes import LibrarySlice, ReferenceLibrary
 from Testing.engine.predictor.tiny_predictor import disk, picture, tiny_predictor
@@ -151,3 +152,18 @@ def test_what_is_wrong_is_said_in_one_sentence(predictor: Predictor, library: Re
     with pytest.raises(InvalidReference, match="has liver in slice 3 of a already"):
         library.add(LibrarySlice("a", 3, "liver", "CT"), part(predictor, picture(), disk()))
     assert len(library) == 4
+
+
+def test_features_are_compared_in_single_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    reduced = Predictor(tiny_predictor().network, precision="bfloat16", name="tiny")
+    library = ReferenceLibrary(reduced)
+    library.add(LibrarySlice("a", 3, "liver"), part(reduced, picture(), disk()))
+    kinds = []
+
+    def spied(keys: torch.Tensor, query: torch.Tensor) -> torch.Tensor:
+        kinds.append((torch.ones(2, 2) @ torch.ones(2, 2)).dtype)  # whatever multiplies here
+        return affinity(keys, query)
+
+    monkeypatch.setattr("KPrismLib.volumes.retrieval.affinity", spied)
+    assert len(library.suggest(reduced.encode(picture(phase=0.2)), "liver")) == 1
+    assert kinds == [torch.float32]
