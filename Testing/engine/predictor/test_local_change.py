@@ -16,7 +16,7 @@ from KPrismLib.encoded_image import EncodedImage, Segmentation
 from KPrismLib.local_change import corrects, midst, touched
 from KPrismLib.predictor import Predictor
 from KPrismLib.prompts import Click, Scribble
-from KPrismLib.session import GIVEN_LOGIT, GUESSED_LOGIT, KEPT_STEPS
+from KPrismLib.session import GIVEN_LOGIT, GUESSED_LOGIT, KEPT_STEPS, REACH
 from Testing.engine.predictor.tiny_predictor import disk, picture, tiny_predictor
 
 ROWS, COLUMNS = 40, 56
@@ -279,6 +279,24 @@ def test_reach_is_in_pixels_of_the_canvas(
     drawn[200:240, 200:240] = True
     Dictated(predictor, monkeypatch, answer)
     assert predictor.session(large, mask=drawn).click(row, 100).mask[12:30, 12:190].all() == found
+
+
+@pytest.mark.parametrize(("side", "reach"), [(256, 4 * REACH), (32, 2)])
+def test_prompts_reach_as_far_whatever_the_image_has_of_pixels(
+    predictor: Predictor, monkeypatch: pytest.MonkeyPatch, side: int, reach: int
+) -> None:
+    """The canvas has 64 pixels; of an image of half as many three of them are one and a half."""
+    reaches = []
+
+    def spied(*masks: Any, reach: int) -> NDArray[np.bool_]:
+        reaches.append(reach)
+        return touched(*masks, reach=reach)
+
+    monkeypatch.setattr("KPrismLib.session.touched", spied)
+    drawn = np.zeros((side, side), dtype=bool)
+    drawn[side // 2 :, side // 2 :] = True
+    predictor.session(predictor.encode(picture(side, side)), mask=drawn).click(0, 0)
+    assert reaches == [reach]
 
 
 def test_the_real_network_leaves_the_rest_alone(predictor: Predictor, image: EncodedImage) -> None:
