@@ -93,7 +93,12 @@ class LogicEditor:
         self.logic.ModifySegmentByLabelmap(segmentation, segment_id, labelmap, mode, True, False)
 
 
-def write_voxels(editor: Editor, segment_id: str, places: Sequence[tuple[SliceVoxels, Mask, Mask]]) -> None:
+def write_voxels(
+    editor: Editor,
+    segment_id: str,
+    places: Sequence[tuple[SliceVoxels, Mask, Mask]],
+    surfaces: RestingSurfaces | None = None,
+) -> None:
     """Make a segment hold what it shall in some voxels, as far as the rules allow; the caller saves the undo state.
 
     Removing and adding only what differs keeps all other voxels and what the masks protect; the mode "Set" of the
@@ -104,6 +109,7 @@ def write_voxels(editor: Editor, segment_id: str, places: Sequence[tuple[SliceVo
         editor: where masks, overwrite rules and undo come from.
         segment_id: the segment.
         places: voxels, which of them shall belong to the segment, and which do.
+        surfaces: take up those that rest from now on, until the caller has them renewed; None for no longer than this.
     """
     removed, added = (
         joined([part for part in parts if part is not None])
@@ -112,14 +118,15 @@ def write_voxels(editor: Editor, segment_id: str, places: Sequence[tuple[SliceVo
             [voxels.labelmap(wanted & ~content) for voxels, wanted, content in places],
         )
     )
+    if removed is None and added is None:
+        return
     rules = editor.rules()
-    surfaces = RestingSurfaces(rules.GetSegmentationNode())
-    if removed is not None and added is not None:
-        # Either would have the surface in 3-D views converted.
-        new = [(voxels, wanted & ~content) for voxels, wanted, content in places]
-        surfaces.rest(segment_id, new, overwrites=rules.GetOverwriteMode() != rules.OverwriteNone)
+    resting = RestingSurfaces(rules.GetSegmentationNode()) if surfaces is None else surfaces
+    new = [(voxels, wanted & ~content) for voxels, wanted, content in places]
+    resting.rest(segment_id, new, overwrites=rules.GetOverwriteMode() != rules.OverwriteNone)
     if removed is not None:
         editor.remove(segment_id, removed)
     if added is not None:
         editor.add(segment_id, added)
-    surfaces.renew()
+    if surfaces is None:
+        resting.renew()

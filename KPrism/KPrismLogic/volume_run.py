@@ -227,11 +227,7 @@ class VolumeRun:
             if not self._begun:
                 self._editor.save_state()
                 self._begun = True
-            # After the undo state, which keeps them; with every slice, since they may be asked for meanwhile.
-            rules = self._editor.rules()
-            added = [(voxels, wanted & ~content) for voxels, wanted, content in places]
-            self._surfaces.rest(segment_id, added, overwrites=rules.GetOverwriteMode() != rules.OverwriteNone)
-        write_voxels(self._editor, segment_id, places)
+        write_voxels(self._editor, segment_id, places, self._surfaces)
         left = [voxels.read(self._segmentation, segment_id) for voxels, _, _ in places]
         changed = [not np.array_equal(after, content) for after, (_, _, content) in zip(left, places, strict=True)]
         if any(changed):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import threading
 import types
 from collections.abc import Iterator
 
@@ -132,3 +133,27 @@ def two(panel):
         panel.ui.besidesList.addItem(name)
     yield panel
     panel.widget.cleanup()
+
+
+@pytest.fixture
+def gate():
+    """Holds the model at its first prediction until it is opened."""
+
+    class Gate:
+        def __init__(self):
+            self.reached, self._open = threading.Event(), threading.Event()
+
+        def close(self):
+            def hold():
+                self.reached.set()
+                assert self._open.wait(20)
+
+            shared_model().predictor().before_prediction = hold
+
+        def open(self):
+            shared_model().predictor().before_prediction = None
+            self._open.set()
+
+    gate = Gate()
+    yield gate
+    gate._open.set()
