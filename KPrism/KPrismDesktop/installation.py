@@ -10,7 +10,7 @@ from typing import Any
 
 import slicer
 
-from KPrismLogic.readiness import TORCH, installing, missing_packages
+from KPrismLogic.readiness import RESTART, TORCH, installing, is_restart_needed, missing_packages
 
 
 def install_missing(begun: Callable[[], None]) -> str:
@@ -47,7 +47,9 @@ def _install_all() -> str:
     except (RuntimeError, OSError, ImportError) as error:
         return f"The installation was not finished ({error}); press Install to try again."
     importlib.invalidate_caches()
-    return "" if not missing_packages() else "The installation was not finished; press Install to try again."
+    if missing_packages():
+        return "The installation was not finished; press Install to try again."
+    return RESTART if is_restart_needed() else ""
 
 
 def _install(requirements: list[str]) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import functools
 import importlib.metadata
 import json
+import platform
 import re
 import struct
+import sys
 import threading
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,11 +23,24 @@ PACKAGES = {
 }
 TORCH = ">=2.2"
 
+#: The last torch for Intel Macs was built against NumPy 1: beside a later one it cannot take an array. Slicer brings 2.
+NUMPY_OF_INTEL_MACS = "numpy<2"
+RESTART = "NumPy was replaced by the version that PyTorch needs here: restart Slicer."
+
 
 def missing_packages() -> list[str]:
     """Requirements that are not met, torch last because it is the largest."""
     wanted = {**PACKAGES, "torch": f"torch{TORCH}"}
-    return [requirement for name, requirement in wanted.items() if not _is_met(name, requirement)]
+    missing = [requirement for name, requirement in wanted.items() if not _is_met(name, requirement)]
+    if _is_intel_mac() and _numbers(importlib.metadata.version("numpy")) >= (2,):
+        missing.insert(0, NUMPY_OF_INTEL_MACS)
+    return missing
+
+
+def is_restart_needed() -> bool:
+    """Whether another NumPy was installed than the one that this program began with."""
+    loaded = sys.modules.get("numpy")
+    return _is_intel_mac() and loaded is not None and loaded.__version__ != importlib.metadata.version("numpy")
 
 
 @functools.cache
@@ -49,6 +64,8 @@ def what_is_missing(model: str) -> str:
         return "Python packages are being installed, which takes minutes; please wait."
     if missing_packages():
         return "Python packages are missing: press Install."
+    if is_restart_needed():
+        return RESTART
     if weights_file(model) is None:
         return f"There are no weights for {model}: choose another model in the K-Prism module."
     return ""
@@ -76,6 +93,11 @@ def classes_of(model: str) -> tuple[str, ...]:
         return tuple(json.loads(head["__metadata__"]["config"])["classes"])
     except (OSError, struct.error, ValueError, KeyError, TypeError):
         return ()
+
+
+def _is_intel_mac() -> bool:
+    """Slicer for macOS is a program for Intel Macs, also on Apple silicon, and says so of itself."""
+    return sys.platform == "darwin" and platform.machine() == "x86_64"
 
 
 def _is_met(name: str, requirement: str) -> bool:

@@ -88,6 +88,11 @@ def test_what_stopped_it_is_said_in_a_sentence(computer, error):
     assert _install() == f"The installation was not finished ({error}); press Install to try again."
 
 
+def test_a_numpy_that_was_replaced_asks_for_a_restart(computer, monkeypatch):
+    monkeypatch.setattr("KPrismDesktop.installation.is_restart_needed", lambda: not computer.missing)
+    assert _install().endswith("restart Slicer.")
+
+
 def test_command_of_pip_is_not_shown(computer):
     computer.error = subprocess.CalledProcessError(1, ["python", "-m", "pip", "install", "x" * 300])
     sentence = _install()
