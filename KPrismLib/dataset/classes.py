@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,12 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from KPrismLib.dataset.folder import DatasetFolder
-
-_REMARK = re.compile(r"\s*\([^)]*\)")
-
-_RENAMED: Mapping[str, str] = {
-    "left ventricle cavity": "left ventricle",
-}
+from KPrismLib.terminology import plain_name
 
 
 @dataclass(frozen=True)
@@ -46,13 +40,12 @@ _COMPOUNDS: Sequence[_Compound] = (
 
 
 def class_name(label: str) -> str:
-    """The shared name of one label text: lower case, remarks in parentheses dropped.
+    """The shared name of one label text: that by which names of a class are compared (``terminology.plain_name``).
 
-    >>> class_name("liver (including tumours)")
-    'liver'
+    >>> class_name("Liver (including tumours)"), class_name("kidney_tumor")
+    ('liver', 'kidney tumour')
     """
-    name = " ".join(_REMARK.sub("", label).lower().split()) or label.strip().lower()
-    return _RENAMED.get(name, name)
+    return plain_name(label) or label.strip().lower()
 
 
 def classes_from_labels(labels: Mapping[int, str]) -> dict[str, tuple[int, ...]]:

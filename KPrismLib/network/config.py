@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from KPrismLib.errors import InvalidConfig
+from KPrismLib.terminology import plain_name
 
 #: Classes of the paper's twelve training sets (Table 6); CT and MR of one organ share a class.
 PAPER_CLASSES = (
@@ -95,8 +96,19 @@ class NetworkConfig:
             raise InvalidConfig(f"image_size {self.image_size} must be a multiple of 16.")
         if self.attention not in ATTENTION_FORMS:
             raise InvalidConfig(f"attention is {self.attention!r}; choose one of {', '.join(ATTENTION_FORMS)}.")
-        if len(set(self.classes)) != len(self.classes):
-            raise InvalidConfig("A class name stands twice in classes; every class needs a name of its own.")
+        self._check_classes()
+
+    def _check_classes(self) -> None:
+        """Every class is asked for by name, whatever its spelling: no two names may mean the same."""
+        spelled: dict[str, str] = {}
+        for name in self.classes:
+            plain = plain_name(name) or name
+            if plain in spelled:
+                raise InvalidConfig(
+                    f"The classes {spelled[plain]!r} and {name!r} have one name; give each class a name of its own, "
+                    "and write it alike in every set."
+                )
+            spelled[plain] = name
 
     def _check_kinds(self) -> None:
         """Files hold whatever somebody wrote into them: 96.0 for 96, a word for a list of words."""

@@ -21,6 +21,8 @@ from Testing.engine.dataset.tiny_dataset import describe, listed, write_folder
         ("liver (including tumours)", "liver"),
         ("Left  Kidney", "left kidney"),
         ("left ventricle cavity", "left ventricle"),
+        ("Lungs", "lung"),
+        ("kidney_tumor [cyst]", "kidney tumour"),
         ("(unnamed)", "(unnamed)"),
     ],
 )
@@ -44,6 +46,7 @@ def test_a_brain_tumour_is_its_core() -> None:
 
 def test_labels_of_one_name_are_one_class() -> None:
     assert classes_from_labels({3: "lung (left)", 1: "lung (right)", 2: "heart"}) == {"lung": (1, 3), "heart": (2,)}
+    assert classes_from_labels({1: "renal tumor", 2: "kidney_tumour"}) == {"kidney tumour": (1, 2)}
 
 
 def test_background_is_no_class_whatever_it_is_called() -> None:
