@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from KPrismLib.errors import InvalidConfig, InvalidImage
+from KPrismLib.imaging.modality import modality_of
 from KPrismLib.imaging.voxel_values import percentiles, value_range
 
 _Array = npt.NDArray[Any]
@@ -102,7 +103,7 @@ def window_for(array: _Array, *, rule: str = "auto", modality: str | None = None
     Args:
         array: ALL voxels of the volume, any shape; memory-mapped arrays are read piece by piece.
         rule: a name from :data:`RULES`, or two numbers, "-100,240".
-        modality: "CT", "MR", ... as in DICOM, also with a remark ("CT (abdomen)"); None when unknown.
+        modality: as in DICOM, or in words (:func:`~KPrismLib.imaging.modality.modality_of`); None when unknown.
 
     Returns:
         The window; its ``rule`` names what was really used.
@@ -167,8 +168,8 @@ def _chooser(rule: str) -> _Chooser:
 def _auto(array: _Array, low: float, high: float, modality: str | None) -> IntensityWindow:
     if array.dtype == np.uint8:
         return _identity(array, low, high, modality)
-    kind = (modality or "").strip().upper()[:2]
-    if kind == "CT" or (not kind and looks_like_hounsfield(array, low, high)):
+    kind = modality_of(modality)
+    if kind == "CT" or (kind is None and looks_like_hounsfield(array, low, high)):
         return IntensityWindow(*FIXED_WINDOWS["ct-abdomen"], "ct-abdomen")
     if kind != "MR":
         bulk = _percentile(array, low, high, "percentile-0.5-99.8")

@@ -4,27 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from KPrismLib.imaging.modality import modality_of
 from KPrismLib.imaging.planes import Plane
 from KPrismLib.intensity import IntensityWindow
 
 COLOUR = "a colour picture"
-_X_RAY = {"CR": "X-ray", "DX": "X-ray", "XR": "X-ray", "RG": "X-ray", "RF": "X-ray"}
 
 
 def kind_of(modality: str | None, window: IntensityWindow, *, colour: bool) -> str | None:
-    """Modality ("CT", "MR", ...) or :data:`COLOUR`; None when nothing says what made an image.
+    """Modality, as :func:`~KPrismLib.imaging.modality.modality_of` names it, or :data:`COLOUR`; None when nothing says.
 
     Args:
-        modality: as in DICOM, also with a remark ("CT (abdomen)"); None when unknown.
+        modality: as in DICOM, or in words; None when unknown.
         window: of the image; that of CT says what NIfTI files do not.
         colour: whether the image has colours.
     """
     if colour:
         return COLOUR
-    code = (modality or "").strip().upper()[:2]
-    if code:
-        return _X_RAY.get(code, code)
-    return "CT" if window.rule.startswith("ct-") else None
+    return modality_of(modality) or ("CT" if window.rule.startswith("ct-") else None)
 
 
 def foreign_reference(image: str | None, references: Iterable[str | None]) -> str:

@@ -12,7 +12,6 @@ import functools
 import hashlib
 import json
 import os
-import re
 import secrets
 import shutil
 import time
@@ -32,6 +31,7 @@ from KPrismLib.dataset import DatasetFolder
 from KPrismLib.errors import CannotWrite, InvalidDataset
 from KPrismLib.imaging.atomic_file import write_atomically
 from KPrismLib.imaging.detached_voxels import with_voxel_files
+from KPrismLib.imaging.modality import has_free_orientation
 from KPrismLib.training.slice_bytes import byte_labels, pack_item
 
 FORMAT = 6
@@ -67,17 +67,13 @@ class PackedSlice:
     absent: tuple[str, ...] = ()
 
 
-#: Words of a modality; US is what DICOM calls ultrasound.
-_FREE_MODALITIES = frozenset({"dermoscopy", "endoscopy", "pathology", "ultrasound", "us"})
-
-
 @dataclass(frozen=True)
 class PackedDataset:
     """One set of the pack.
 
     Attributes:
         name: of the set.
-        free_orientation: see :func:`has_free_orientation`.
+        free_orientation: see :func:`~KPrismLib.imaging.modality.has_free_orientation`.
         classes: class name to packed mask values.
         slices: where each slice lies.
         path: the byte file; opened where it is first read from, so that worker processes share it.
@@ -109,14 +105,6 @@ class PackedDataset:
             pixels.reshape(entry.height, entry.width, entry.channels),
             labels.reshape(entry.height, entry.width),
         )
-
-
-def has_free_orientation(modality: str) -> bool:
-    """Whether mirrored or turned images of a modality are as natural as the original.
-
-    A photograph of skin has no left and right; in a tomogram a mirrored right kidney would be called a left one.
-    """
-    return any(word in _FREE_MODALITIES for word in re.findall(r"[a-z]+", modality.lower()))
 
 
 def pack_folder(folder: DatasetFolder, split: str, target: Path, *, long_side: int) -> None:

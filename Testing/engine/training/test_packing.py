@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 
 from KPrismLib.errors import CannotWrite, InvalidDataset
+from KPrismLib.imaging.modality import has_free_orientation
 from KPrismLib.imaging.slice_store import store_bytes
 from KPrismLib.training import packing, slice_bytes
-from KPrismLib.training.packing import has_free_orientation, open_pack
+from KPrismLib.training.packing import open_pack
 from KPrismLib.training.slice_bytes import MINIMUM_PIXELS
 from Testing.engine.dataset.tiny_dataset import describe, listed, save, write_folder
 from Testing.engine.training.tiny_training import labels, packed, pixels, write_dataset
