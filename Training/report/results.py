@@ -21,6 +21,7 @@ from KPrismLib.evaluation.rows import Row, read_rows
 from KPrismLib.evaluation.settings import Mode
 from KPrismLib.imaging.atomic_file import made_folder, write_atomically
 from KPrismLib.weights import find_weights
+from Training.report.set_content import SetContent
 
 ABLATIONS_FOLDER = "ablations"
 
@@ -46,6 +47,7 @@ class Facts:
         steps: Of their training, as far as they say; else 0.
         description: Digest of the set's ``dataset.json``; empty in facts from before it was kept, which fit any.
         masks: Likewise, of the content of its masks.
+        images: Likewise, of its images.
         table: Likewise, of the table itself.
         precision: In which the network computed; empty in facts from before it was kept, which fit any.
     """
@@ -62,6 +64,7 @@ class Facts:
     steps: int = 0
     description: str = ""
     masks: str = ""
+    images: str = ""
     table: str = ""
     precision: str = ""
 
@@ -70,8 +73,13 @@ class Facts:
         """How the weights came about, in a few words; empty where they do not say."""
         return f"network `{self.network}`, {self.steps:,} steps" if self.network and self.steps else ""
 
-    def misfit(self, protocol: Mapping[str, Any], weights: str, precision: str, description: str, masks: str) -> str:
-        """What differs from a measurement by this protocol, with the weights and the set of these digests, in words.
+    @property
+    def content(self) -> SetContent:
+        """Of the set."""
+        return SetContent(self.description, self.masks, self.images)
+
+    def misfit(self, protocol: Mapping[str, Any], weights: str, precision: str, content: SetContent) -> str:
+        """What differs from a measurement by this protocol, with the weights of this digest, on this set, in words.
 
         Returns:
             Empty where nothing does: the rows are what measuring again would give.
@@ -82,9 +90,7 @@ class Facts:
             return "other settings"
         if self.precision not in ("", precision):
             return f"numbers in {self.precision}"
-        if self.description not in ("", description):
-            return "another dataset.json"
-        return "other masks" if self.masks not in ("", masks) else ""
+        return self.content.changed(content)
 
     def is_of(self, table: Path) -> bool:
         """Whether a table is the one that these tell of; facts of before that was kept tell of any."""

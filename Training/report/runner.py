@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,6 @@ from KPrismLib.evaluation.evaluate import Progress
 from KPrismLib.evaluation.journal import discard
 from KPrismLib.evaluation.measurements import Skipped
 from KPrismLib.evaluation.rows import rows_of, to_csv
-from KPrismLib.evaluation.truth import truth_fingerprint
 from KPrismLib.imaging.atomic_file import made_folder
 from KPrismLib.precision import choose_precision, precision_name
 from KPrismLib.predictor import Predictor
@@ -29,6 +28,7 @@ from KPrismLib.weights import Weights, find_weights, load_weights
 from Training.report.needs import Need, Others, Protocol
 from Training.report.results import Facts, Results, digest
 from Training.report.selection import SPLIT, selected
+from Training.report.set_content import SetContent
 from Training.report.sets import PAPER_SETS, find_sets, names_for, other_folders
 
 _BATCH, _BATCH_ON_CUDA = 4, 16
@@ -108,7 +108,7 @@ class Runner:
     folders: Mapping[str, DatasetFolder]
     redo: bool = False
     progress: Progress | None = None
-    _masks: dict[Path, str] = field(default_factory=dict, init=False, repr=False)
+    _contents: dict[Path, SetContent] = field(default_factory=dict, init=False, repr=False)
 
     def provide(self, model: Model, needs: Iterable[Need]) -> bool:
         """Evaluate whatever is missing; a dataset that cannot be read does not keep the others from it.
@@ -158,9 +158,7 @@ class Runner:
         for need in needs if not self.redo else ():
             for facts in self._not_at_hand(model, need):
                 # Whether the set has changed since cannot be known.
-                if changed := facts.misfit(
-                    _plain(need.protocol), model.digest, model.precision, facts.description, facts.masks
-                ):
+                if changed := facts.misfit(_plain(need.protocol), model.digest, model.precision, facts.content):
                     raise InvalidConfig(
                         f"{self.results.path(model.name, need.protocol.name, facts.dataset)} was measured with "
                         f"{changed}, and its set is not at hand; add it with --data and give --redo, or another "
@@ -199,7 +197,7 @@ class Runner:
         return tuple(each for each in folders if wanted.include(learned=each.name in model.trained_on))
 
     def is_done(self, model: Model, folder: DatasetFolder, protocol: Protocol) -> bool:
-        """Whether a set was measured by a protocol, with these weights, as its ``dataset.json`` and masks are now.
+        """Whether a set was measured by a protocol, with these weights, as the set is now.
 
         Raises:
             InvalidConfig: It was measured otherwise, or the table was changed, and ``redo`` is off.
@@ -209,9 +207,7 @@ class Runner:
         found = self.results.facts(model.name, protocol.name, folder.name)
         if found is None:
             return False
-        changed = found.misfit(
-            _plain(protocol), model.digest, model.precision, _description(folder), self._masks_of(folder)
-        )
+        changed = found.misfit(_plain(protocol), model.digest, model.precision, self.content_of(folder))
         path = self.results.path(model.name, protocol.name, folder.name)
         if found.is_of(path) and not changed:
             return True
@@ -222,11 +218,11 @@ class Runner:
         )
         raise InvalidConfig(f"{path} {what}; give --redo to measure it again, or another folder with --results.")
 
-    def _masks_of(self, folder: DatasetFolder) -> str:
-        """Digest of the masks of a set, read once for all protocols."""
-        if folder.path not in self._masks:
-            self._masks[folder.path] = truth_fingerprint(folder)[:12]
-        return self._masks[folder.path]
+    def content_of(self, folder: DatasetFolder) -> SetContent:
+        """What a set is now, read once for all protocols."""
+        if folder.path not in self._contents:
+            self._contents[folder.path] = SetContent.of(folder)
+        return self._contents[folder.path]
 
     def _measure(self, model: Model, folder: DatasetFolder, protocol: Protocol) -> bool:
         """Evaluate one set; -> whether all its slices are done, by whatever process."""
@@ -241,8 +237,9 @@ class Runner:
             say(f"{model.name}, {protocol.name}, {folder.name}: other processes still have {report.missing} slices.")
             return False
         seconds = time.perf_counter() - started
-        facts = facts_of(model, folder, protocol, seconds=seconds, skipped=report.skipped)
-        facts = replace(facts, masks=self._masks_of(folder))
+        facts = facts_of(
+            model, folder.name, protocol, self.content_of(folder), seconds=seconds, skipped=report.skipped
+        )
         rows = rows_of(report.slices, report.volumes, report.references, model.name)
         self.results.save(model.name, protocol.name, facts, to_csv(rows))
         discard(path)
@@ -285,11 +282,17 @@ class Runner:
 
 
 def facts_of(
-    model: Model, folder: DatasetFolder, protocol: Protocol, *, seconds: float, skipped: Iterable[Skipped] = ()
+    model: Model,
+    dataset: str,
+    protocol: Protocol,
+    content: SetContent,
+    *,
+    seconds: float,
+    skipped: Iterable[Skipped] = (),
 ) -> Facts:
     """What is to be kept beside a table."""
     return Facts(
-        dataset=folder.name,
+        dataset=dataset,
         protocol=_plain(protocol),
         digest=model.digest,
         weights=model.source,
@@ -299,13 +302,9 @@ def facts_of(
         skipped=[_sentence(entry) for entry in skipped],
         network=str(model.weights.notes.get("network", "")),
         steps=int(model.weights.notes.get("steps", 0)),
-        description=_description(folder),
         precision=model.precision,
+        **asdict(content),
     )
-
-
-def _description(folder: DatasetFolder) -> str:
-    return digest(folder.path / "dataset.json")
 
 
 def _plain(protocol: Protocol) -> dict[str, Any]:

@@ -170,9 +170,7 @@ def test_numbers_of_two_precisions_are_never_in_one_table(tmp_path: Path) -> Non
     with pytest.raises(InvalidConfig, match="numbers in float32; give --redo"):
         _runner(tmp_path, busi).provide(other, [need])
     # Facts from before it was kept fit any.
-    assert not replace(facts, precision="").misfit(
-        facts.protocol, facts.digest, "bfloat16", facts.description, facts.masks
-    )
+    assert not replace(facts, precision="").misfit(facts.protocol, facts.digest, "bfloat16", facts.content)
 
 
 def test_results_from_before_a_set_changed_are_not_used(tmp_path: Path) -> None:
@@ -190,21 +188,20 @@ def test_results_from_before_a_set_changed_are_not_used(tmp_path: Path) -> None:
     _runner(tmp_path, busi, redo=True).provide(model, [need])
     assert json.loads(notes.read_text(encoding="utf-8"))["description"] != before["description"]
     assert len(Results(tmp_path / "results").part("tiny", "masks", "BUSI").rows) == 12  # type: ignore[union-attr]
-    del before["description"], before["masks"], before["table"]  # as facts were before
+    del before["description"], before["masks"], before["images"], before["table"]  # as facts were before
     notes.write_text(json.dumps(before), encoding="utf-8")
     assert _runner(tmp_path, busi).provide(model, [need])
     assert json.loads(notes.read_text(encoding="utf-8")) == before  # taken as it is, not measured again
 
 
-def test_corrected_masks_are_measured_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("part", ["mask", "image"])
+def test_corrected_masks_and_images_are_measured_again(tmp_path: Path, part: str) -> None:
     busi = write_pictures(tmp_path, "BUSI")
     need, model = Need(("BUS",), masks(Effort())), fake_model()
     _runner(tmp_path, busi).provide(model, [need])
-    item = DatasetFolder.open(busi).items("test")[0]
-    mask = busi / item.mask
-    labels = np.asarray(Image.open(mask))
-    Image.fromarray(labels[::-1].copy()).save(mask)
-    with pytest.raises(InvalidConfig, match="with other masks; give --redo"):
+    file = busi / getattr(DatasetFolder.open(busi).items("test")[0], part)
+    Image.fromarray(np.asarray(Image.open(file))[::-1].copy()).save(file)
+    with pytest.raises(InvalidConfig, match=f"with other {part}s; give --redo"):
         _runner(tmp_path, busi).provide(model, [need])
     assert _runner(tmp_path, busi, redo=True).provide(model, [need])
     assert _runner(tmp_path, busi).provide(model, [need])
