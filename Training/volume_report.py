@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,6 +23,7 @@ from KPrismLib.errors import InvalidConfig
 from KPrismLib.imaging.atomic_file import write_atomically
 from KPrismLib.predictor import Predictor
 from KPrismLib.weights import find_weights
+from Training.report.set_content import SetContent
 from Training.volume_measures.cases import Case, cases_of
 from Training.volume_measures.classing import ClassMeasure
 from Training.volume_measures.clicking import measure_clicks, measure_guided_clicks, measure_learning_clicks
@@ -39,8 +41,8 @@ class Report:
 
     Args:
         path: the file; one that is there already is continued.
-        settings: what makes two runs comparable; its ``datasets`` are digests of the sets' ``dataset.json`` by name.
-            Sets may be added, and reports from before these were kept go on.
+        settings: what makes two runs comparable; its ``datasets`` are :class:`~Training.report.set_content.SetContent`
+            by name, as mappings. Sets may be added, and reports from before something of this was kept go on.
 
     Raises:
         InvalidConfig: the file holds another measurement, or no report.
@@ -74,15 +76,17 @@ class Report:
             found, cases = dict(content["settings"]), {part: dict(content["cases"].get(part, {})) for part in PARTS}
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InvalidConfig(f"{self._path} is no volume report; choose another file name.") from error
-        then, now = (dict(each.get("datasets", {})) for each in (found, settings))
-        if found | {"datasets": now} != dict(settings) | {"datasets": now}:
-            raise InvalidConfig(f"{self._path} was measured with {found}; choose another file name for {settings}.")
-        changed = [name for name in now if then.get(name, now[name]) != now[name]]
+        then, now = dict(found.get("datasets", {})), dict(settings["datasets"])
+        kept = {key: value for key, value in found.items() if key != "datasets"}
+        asked = {key: value for key, value in settings.items() if key != "datasets"}
+        if any(kept.get(key, value) != value for key, value in asked.items()):
+            raise InvalidConfig(f"{self._path} was measured with {kept}; choose another file name for {asked}.")
+        changed = [name for name in now if name in then and _content(then[name]).changed(_content(now[name]))]
         if changed:
             raise InvalidConfig(
                 f"{self._path} was measured before {', '.join(changed)} changed; choose another file name."
             )
-        return {"settings": found | {"datasets": then | now}, "cases": cases}
+        return {"settings": kept | asked | {"datasets": then | now}, "cases": cases}
 
 
 def measure(
@@ -133,16 +137,23 @@ def main(
             raise InvalidConfig(f"There is no part {unknown[0]!r}; choose from {', '.join(PARTS)}.")
         check_writable(output)
         folders = [DatasetFolder.open(data / name.strip()) for name in sets.split(",")]
+        predictor = Predictor.load(model, device=device)
         settings = {
             "model": model,
             "weights": _digest(find_weights(model)),
             "split": "test",
-            "datasets": {folder.name: _digest(folder.path / "dataset.json") for folder in folders},
+            "precision": predictor.precision,
+            "datasets": {folder.name: asdict(SetContent.of(folder)) for folder in folders},
         }
         report = Report(output, settings)
-        for part, case in measure(Predictor.load(model, device=device), folders, report, parts=chosen, limit=limit):
+        for part, case in measure(predictor, folders, report, parts=chosen, limit=limit):
             say(f"{part}: {case.key}")
         show(_table(report.summary))
+
+
+def _content(kept: Mapping[str, str] | str) -> SetContent:
+    """Of a set; reports from before masks and images counted have the digest of ``dataset.json``."""
+    return SetContent(description=kept[:12]) if isinstance(kept, str) else SetContent(**kept)
 
 
 def _digest(path: Path) -> str:

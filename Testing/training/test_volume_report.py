@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import nibabel
 import numpy as np
 import pytest
 import torch
@@ -127,6 +129,10 @@ def test_measurements_are_never_mixed(data: Path, weights: Path, tmp_path: Path)
     refused = report(*arguments, "--model", other)
     assert (refused.exit_code, output.read_bytes()) == (1, before)
     assert "choose another file name" in refused.output
+    content = json.loads(before)
+    content["settings"]["precision"] = "bfloat16"
+    output.write_text(json.dumps(content), encoding="utf-8")
+    assert "choose another file name" in " ".join(report(*arguments, "--model", weights).output.split())
     output.write_text("[]")
     assert "is no volume report" in report(*arguments, "--model", weights).output
     assert "no part 'speed'" in report(*arguments[:-4], "--parts", "speed").output
@@ -142,9 +148,22 @@ def test_a_report_from_before_a_set_changed_does_not_go_on(data: Path, weights: 
     assert refused.exit_code == 1
     assert "was measured before Tiny changed; choose another file name." in " ".join(refused.output.split())
     content = json.loads(output.read_text(encoding="utf-8"))
-    del content["settings"]["datasets"]  # as reports were before
+    # As reports were before: a digest of dataset.json, or none.
+    content["settings"]["datasets"]["Tiny"] = hashlib.sha256(description.read_bytes()).hexdigest()[:16]
+    del content["settings"]["precision"]
     output.write_text(json.dumps(content), encoding="utf-8")
     assert report(*arguments).exit_code == 0
+    del content["settings"]["datasets"]
+    output.write_text(json.dumps(content), encoding="utf-8")
+    assert report(*arguments).exit_code == 0
+    output.unlink()
+    assert report(*arguments).exit_code == 0
+    for part in ("mask", "image"):
+        before = output.read_bytes()
+        file = data / "Tiny" / getattr(DatasetFolder.open(data / "Tiny").items("test")[0], part)
+        nibabel.save(nibabel.Nifti1Image(np.zeros((8, 8, 2), np.uint8), np.eye(4)), file)
+        assert "was measured before Tiny changed" in " ".join(report(*arguments).output.split())
+        assert output.read_bytes() == before
 
 
 def test_the_limit_takes_whole_volumes(data: Path) -> None:

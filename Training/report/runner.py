@@ -237,9 +237,7 @@ class Runner:
             say(f"{model.name}, {protocol.name}, {folder.name}: other processes still have {report.missing} slices.")
             return False
         seconds = time.perf_counter() - started
-        facts = facts_of(
-            model, folder.name, protocol, self.content_of(folder), seconds=seconds, skipped=report.skipped
-        )
+        facts = facts_of(model, folder.name, protocol, self.content_of(folder), seconds=seconds, skipped=report.skipped)
         rows = rows_of(report.slices, report.volumes, report.references, model.name)
         self.results.save(model.name, protocol.name, facts, to_csv(rows))
         discard(path)
