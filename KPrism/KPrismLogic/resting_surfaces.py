@@ -1,13 +1,15 @@
-"""The surfaces that 3-D views show rest while a run writes, and are made once at its end.
+"""The surfaces that 3-D views show rest while a run writes, and are made anew once at its end.
 
 The editor converts a segment's surface at every change of its voxels, on the main thread: for a CT of some size that
-takes a second for each slice of a run, and Slicer stands still. Taken away before the first slice and made once at the
-end, it costs that second once.
+takes a second for each slice of a run, and Slicer stands still. A surface that is not there is not converted; but a 3-D
+view that notices makes it at once, or hides all segments. So it is set aside only while voxels are written, with the
+events of the node held back, and views show that of before until the run ends.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,10 +33,13 @@ class RestingSurfaces:
 
     def __init__(self, segmentation: slicer.vtkMRMLSegmentationNode) -> None:
         self._segmentation = segmentation
-        self._any = False
+        self._old: set[str] = set()  # segments whose surfaces are those of before
 
-    def rest(self, segment_id: str, added: Sequence[tuple[SliceVoxels, Mask]], *, overwrites: bool) -> None:
-        """Take the surface away from a segment whose voxels are about to change, and from those that it may overwrite.
+    @contextmanager
+    def at_rest(
+        self, segment_id: str, added: Sequence[tuple[SliceVoxels, Mask]], *, overwrites: bool
+    ) -> Iterator[None]:
+        """While voxels are written: the surfaces of the segment, and of those that it may overwrite, stay as they are.
 
         Args:
             segment_id: the segment.
@@ -42,19 +47,44 @@ class RestingSurfaces:
             overwrites: whether other segments may lose these.
         """
         content = self._segmentation.GetSegmentation()
-        if content.GetSourceRepresentationName() == _SURFACE:
-            return  # nothing is derived, then
-        for one in [segment_id, *(self._losing(segment_id, added) if overwrites else ())]:
-            if self._has_surface(one):
+        derived = content.GetSourceRepresentationName() != _SURFACE
+        changing = [segment_id, *(self._losing(segment_id, added) if overwrites else ())] if derived else []
+        aside = {one: content.GetSegment(one).GetRepresentation(_SURFACE) for one in changing if self._has_surface(one)}
+        if not aside:
+            yield
+            return
+        with self._quiet():
+            for one in aside:
                 content.GetSegment(one).RemoveRepresentation(_SURFACE)
-                self._any = True
+            try:
+                yield
+            finally:
+                for one, surface in aside.items():
+                    segment = content.GetSegment(one)
+                    if segment is not None:
+                        segment.AddRepresentation(_SURFACE, surface)
+        self._old.update(aside)
 
     def renew(self) -> None:
-        """Make again what was taken away; nothing where the segmentation is in no scene any more."""
-        if self._any and self._segmentation.GetScene() is not None:
-            # For those segments only that have none: undone ones for instance have theirs back.
-            self._segmentation.GetSegmentation().CreateRepresentation(_SURFACE)
-        self._any = False
+        """Make those anew that are of before; nothing where the segmentation is in no scene any more."""
+        # Whoever shows no surfaces any more has taken them away.
+        old, self._old = [one for one in self._old if self._has_surface(one)], set()
+        if not old or self._segmentation.GetScene() is None:
+            return
+        content = self._segmentation.GetSegmentation()
+        with self._quiet():
+            for one in old:
+                content.GetSegment(one).RemoveRepresentation(_SURFACE)
+            content.CreateRepresentation(_SURFACE)
+
+    @contextmanager
+    def _quiet(self) -> Iterator[None]:
+        """Views learn of changes at the end, all at once."""
+        before = self._segmentation.StartModify()
+        try:
+            yield
+        finally:
+            self._segmentation.EndModify(before)
 
     def _has_surface(self, segment_id: str) -> bool:
         segment = self._segmentation.GetSegmentation().GetSegment(segment_id)

@@ -109,7 +109,7 @@ def write_voxels(
         editor: where masks, overwrite rules and undo come from.
         segment_id: the segment.
         places: voxels, which of them shall belong to the segment, and which do.
-        surfaces: take up those that rest from now on, until the caller has them renewed; None for no longer than this.
+        surfaces: know which are those of before, until the caller has them renewed; None to renew them at once.
     """
     removed, added = (
         joined([part for part in parts if part is not None])
@@ -123,10 +123,10 @@ def write_voxels(
     rules = editor.rules()
     resting = RestingSurfaces(rules.GetSegmentationNode()) if surfaces is None else surfaces
     new = [(voxels, wanted & ~content) for voxels, wanted, content in places]
-    resting.rest(segment_id, new, overwrites=rules.GetOverwriteMode() != rules.OverwriteNone)
-    if removed is not None:
-        editor.remove(segment_id, removed)
-    if added is not None:
-        editor.add(segment_id, added)
+    with resting.at_rest(segment_id, new, overwrites=rules.GetOverwriteMode() != rules.OverwriteNone):
+        if removed is not None:
+            editor.remove(segment_id, removed)
+        if added is not None:
+            editor.add(segment_id, added)
     if surfaces is None:
         resting.renew()

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import slicer
 import vtk
 
 from KPrismLogic.slice_plane import SlicePlane
@@ -40,19 +41,59 @@ def other_filled(bench, voxels):
     fill(bench.editor, bench.segmentation, "Other", drawn)
 
 
-def test_a_surface_is_derived_once_at_the_end_of_a_run(bench, session):
+class View:
+    """A 3-D view as Slicer has it: it sees to it that what it shows is there."""
+
+    def __init__(self, scene):
+        self.renderer, self._group = vtk.vtkRenderer(), slicer.vtkMRMLDisplayableManagerGroup()
+        self._window, self._interactor = vtk.vtkRenderWindow(), vtk.vtkGenericRenderWindowInteractor()
+        self._window.SetOffScreenRendering(True)
+        self._window.AddRenderer(self.renderer)
+        self._interactor.SetRenderWindow(self._window)
+        self._group.SetRenderer(self.renderer)
+        manager, self._logic = slicer.vtkMRMLSegmentationsDisplayableManager3D(), slicer.vtkMRMLApplicationLogic()
+        self._logic.SetMRMLScene(scene)
+        manager.SetMRMLApplicationLogic(self._logic)
+        self._group.AddDisplayableManager(manager)
+        self._node = scene.AddNewNodeByClass("vtkMRMLViewNode", "View")
+        self._group.SetMRMLDisplayableNode(self._node)
+
+    def shown(self):
+        """Points of all surfaces that can be seen."""
+        actors = self.renderer.GetActors()
+        every = [actors.GetItemAsObject(index) for index in range(actors.GetNumberOfItems())]
+        return sorted(
+            actor.GetMapper().GetInput().GetNumberOfPoints()
+            for actor in every
+            if actor.GetVisibility() and actor.GetMapper().GetInput() is not None
+        )
+
+
+@pytest.fixture
+def view(bench, scene):
+    bench.segmentation.CreateDefaultDisplayNodes()
+    bench.segmentation.GetDisplayNode().SetPreferredDisplayRepresentationName3D(SURFACE)
+    return View(scene)
+
+
+@pytest.mark.parametrize("position", [0, 1])
+def test_a_surface_is_derived_once_at_the_end_of_a_run(bench, session, view, position):
     other_filled(bench, (slice(2, 5), slice(0, 3), slice(0, 3)))
+    bench.segmentation.GetSegmentation().SetSegmentIndex("Liver", position)
     show_in_3d(bench)
-    small, other = surface(bench).GetNumberOfPoints(), surface(bench, "Other")
-    stamp = other.GetMTime()
-    shown = []
-    session.start(progress=lambda: shown.append(surface(bench))).wait()
+    before, other = surface(bench), surface(bench, "Other")
+    small, stamps = before.GetNumberOfPoints(), (before.GetMTime(), other.GetMTime())
+    seen = view.shown()
+    assert seen == sorted([small, other.GetNumberOfPoints()])
+    during = []
+    session.start(progress=lambda: during.append((surface(bench), view.shown()))).wait()
     assert session.ends == [None]
-    assert len(shown) > 3
-    assert not any(shown)
+    assert len(during) > 3
+    assert all(shown is before and points == seen for shown, points in during)
+    assert (before.GetMTime(), other.GetMTime()) == stamps
     assert surface(bench).GetNumberOfPoints() > small
-    assert surface(bench, "Other") is other
-    assert other.GetMTime() == stamp  # nobody wrote there
+    assert surface(bench, "Other") is other  # nobody wrote there
+    assert view.shown() == sorted([surface(bench).GetNumberOfPoints(), other.GetNumberOfPoints()])
     assert is_right(bench)
 
 
@@ -83,19 +124,35 @@ def test_a_run_that_ends_early_leaves_the_surface_of_what_is_there(bench, sessio
     assert is_right(bench)
 
 
-def test_a_surface_that_is_asked_for_during_a_run_rests_from_the_next_slice_on(bench, session):
+def test_a_surface_that_is_asked_for_during_a_run_rests_from_the_next_slice_on(bench, session, view):
     shown = []
 
     def ask():
         shown.append(surface(bench))
         if len(shown) == 2:
             show_in_3d(bench)
+            shown[-1] = surface(bench)
         return True
 
     session.start(progress=ask).wait()
     assert len(shown) > 3
-    assert not any(shown)
+    assert shown[0] is None
+    assert all(each is shown[1] for each in shown[2:])
     assert is_right(bench)
+
+
+def test_a_surface_that_is_no_longer_wanted_stays_away(bench, session, view):
+    show_in_3d(bench)
+
+    def hide():
+        if len(session.written) == 2:
+            bench.segmentation.RemoveClosedSurfaceRepresentation()  # as the button *Show 3D* does
+            bench.segmentation.GetDisplayNode().SetPreferredDisplayRepresentationName3D("")
+        return True
+
+    session.start(progress=hide).wait()
+    assert session.ends == [None]
+    assert surface(bench) is None
 
 
 @pytest.mark.parametrize("mode", ["OverwriteNone", "OverwriteAllSegments"])
@@ -117,7 +174,7 @@ def test_without_a_surface_none_is_made(bench, session):
 
 def test_a_scene_that_is_closed_during_a_run_needs_no_surface(bench, session, scene):
     show_in_3d(bench)
-    content = bench.segmentation.GetSegmentation()
+    content, before = bench.segmentation.GetSegmentation(), surface(bench)
 
     def close():
         scene.Clear(False)
@@ -125,7 +182,7 @@ def test_a_scene_that_is_closed_during_a_run_needs_no_surface(bench, session, sc
 
     session.start(progress=close).wait()
     assert len(session.ends) == 1
-    assert content.GetSegment("Liver") is None or content.GetSegment("Liver").GetRepresentation(SURFACE) is None
+    assert content.GetSegment("Liver") is None or content.GetSegment("Liver").GetRepresentation(SURFACE) is before
 
 
 def test_a_click_that_adds_and_removes_has_the_surface_derived_once(bench, monkeypatch):
@@ -141,6 +198,21 @@ def test_a_click_that_adds_and_removes_has_the_surface_derived_once(bench, monke
     assert np.array_equal(bench.array()[6], LIVER[6])
     assert there == [None]
     assert is_right(bench)
+
+
+def test_a_write_that_fails_leaves_the_surface_and_lets_views_see_what_follows(bench, session, view, monkeypatch):
+    show_in_3d(bench)
+    before = surface(bench)
+
+    def fail(*_):
+        raise RuntimeError("no memory")
+
+    monkeypatch.setattr(bench.editor, "add", fail)
+    with pytest.raises(RuntimeError, match="no memory"):
+        session.start().wait()
+    assert surface(bench) is not None
+    assert surface(bench).GetBounds() == before.GetBounds()
+    assert not bench.segmentation.GetDisableModifiedEvent()
 
 
 def test_what_could_not_be_derived_again_stays(bench, session):
