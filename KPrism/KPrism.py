@@ -59,6 +59,13 @@ class KPrismWidget(ScriptedLoadableModuleWidget):
     def setup(self) -> None:
         """Build the panel; works with nothing installed."""
         ScriptedLoadableModuleWidget.setup(self)
+        if not _is_slicer_new_enough():
+            import qt
+
+            label = qt.QLabel()
+            label.setText("K-Prism needs 3D Slicer 5.10 or later.")
+            self.layout.addWidget(label)
+            return
         registerEffect()
         from KPrismDesktop.module_panel import ModulePanel
         from KPrismLogic.logic import KPrismLogic
@@ -101,7 +108,9 @@ class KPrismTest(ScriptedLoadableModuleTest):
 
 
 def registerEffect() -> None:
-    """Make the effect known to segment editors, once."""
+    """Make the effect known to segment editors, once; not to those of a Slicer that is too old for it."""
+    if not _is_slicer_new_enough():
+        return
     _make_importable()
     if hasattr(slicer, "SegmentEditorKPrism"):
         return  # Slicer keeps the registered effect under that name.
@@ -118,10 +127,17 @@ def registerEffect() -> None:
 
 def registerSampleData() -> None:
     """Offer data to try K-Prism with, under its own heading of the Sample Data module."""
+    if not _is_slicer_new_enough():
+        return
     _make_importable()
     from KPrismDesktop.sample_data import register
 
     register()
+
+
+def _is_slicer_new_enough() -> bool:
+    """Slicer before 5.10 has another segment editor, and a Python that cannot read the rest of K-Prism."""
+    return hasattr(slicer, "vtkSlicerSegmentEditorLogic")
 
 
 def _make_importable() -> None:

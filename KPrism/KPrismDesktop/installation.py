@@ -65,5 +65,4 @@ def _install(requirements: list[str]) -> None:
 def _install_torch() -> None:
     """Let the PyTorch extension choose the build for this computer; it asks first."""
     utilities: Any = importlib.import_module("PyTorchUtils")
-    with slicer.util.WaitCursor():
-        utilities.PyTorchUtilsLogic().installTorch(askConfirmation=True, torchVersionRequirement=TORCH)
+    utilities.PyTorchUtilsLogic().installTorch(askConfirmation=True, torchVersionRequirement=TORCH)

@@ -104,6 +104,8 @@ class ModulePanel:
         self._scene.close()
         self._model.close()
         self._runner.close()
+        # A reload only hides the old panel, and its lists would go on telling of the scene.
+        self.widget.setMRMLScene(None)
 
     def _forget_scene(self) -> None:
         self._on_cancel()

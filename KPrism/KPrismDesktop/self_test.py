@@ -5,6 +5,7 @@ Each function is one CTest entry and raises when something is wrong.
 
 from __future__ import annotations
 
+import logging
 import tempfile
 import time
 from pathlib import Path
@@ -14,6 +15,16 @@ import numpy as np
 import slicer
 
 _PATIENCE_SECONDS = 60
+
+
+def is_possible() -> bool:
+    """Whether all packages are there; otherwise it says which are not, as on machines that build extensions."""
+    from KPrismLogic.readiness import missing_packages
+
+    missing = missing_packages()
+    if missing:
+        logging.warning(f"Skipped: Python packages are missing ({', '.join(missing)}).")
+    return not missing
 
 
 def run() -> None:

@@ -149,9 +149,6 @@ class KPrismEffect(AbstractScriptedSegmentEditorEffect):
             self._references.recall(self._active)
             self._follow()
 
-    def referenceGeometryChanged(self) -> None:
-        self.sourceVolumeNodeChanged()
-
     def layoutChanged(self) -> None:
         if self._active is not None:
             self._active.leave_views()

@@ -85,7 +85,11 @@ class Interface:
         }
 
     def setMRMLScene(self, scene: Any) -> None:
-        assert scene is not None
+        """Without a scene no node is chosen, and lists say so."""
+        self.has_scene = scene is not None
+        for name, kind in self.classes.items():
+            if kind == "qMRMLNodeComboBox" and not self.has_scene:
+                self.by_name[name].setCurrentNode(None)
 
 
 def install(monkeypatch: Any, app: Any) -> list[Interface]:

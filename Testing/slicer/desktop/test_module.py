@@ -14,6 +14,7 @@ import slicer
 
 from KPrismLogic.model import shared_model
 from Testing.slicer.desktop.strict_effect import settle
+from Testing.slicer.desktop.strict_qt import Strict
 from Testing.slicer.scenes import body, segment_array
 
 FOLDER = Path(__file__).resolve().parents[3] / "KPrism"
@@ -103,6 +104,19 @@ def test_start_up_registers_the_effect_once_and_the_sample_data(module, monkeypa
         assert all(one["checksums"].endswith(one["uris"].rsplit("/", 1)[1]) for one in samples)
     finally:
         del slicer.SegmentEditorKPrism
+
+
+def test_a_slicer_that_is_too_old_is_told_so_and_nothing_else_is_loaded(module, monkeypatch):
+    monkeypatch.delattr(slicer, "vtkSlicerSegmentEditorLogic")
+    monkeypatch.setattr(module.KPrism, "_make_importable", lambda: pytest.fail("read what its Python cannot"))
+    module.KPrism.registerEffect()
+    module.KPrism.registerSampleData()
+    widget = module.KPrism.KPrismWidget()
+    (label,) = [one for one in Strict.made if type(one).__name__ == "QLabel"]
+    assert label.text == "K-Prism needs 3D Slicer 5.10 or later."
+    widget.enter()
+    widget.exit()
+    widget.cleanup()
 
 
 def test_console_example(module):

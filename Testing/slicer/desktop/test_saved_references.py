@@ -169,7 +169,7 @@ def test_nothing_is_read_before_the_effect_is_chosen(desktop, prepared, tmp_path
     desktop.deactivate(prepared)
     _open(desktop, path)
     effect = desktop.start_up()
-    effect.self().referenceGeometryChanged()
+    effect.self().sourceVolumeNodeChanged()
     assert read == []
     desktop.activate(effect)
     assert read == [1]

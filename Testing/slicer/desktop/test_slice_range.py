@@ -103,7 +103,6 @@ def test_the_range_of_a_microscopes_volume_has_all_its_slices(desktop, effect, s
     bench.volume.SetIJKToRASMatrix(matrix_from_array(geometry("identity") @ np.diag([1, 1, 1, 1 / spacing]) * spacing))
     bench.segmentation.SetReferenceImageGeometryParameterFromVolumeNode(bench.volume)
     effect.self().sourceVolumeNodeChanged()
-    effect.self().referenceGeometryChanged()
     draw_layers(bench, 6)
     show_layer(desktop, effect, 6)
     widget_named("KPrismPropagate").click()

@@ -11,7 +11,8 @@ try:
     KPrism.registerEffect()
     from KPrismDesktop import self_test
 
-    self_test.console()
+    if self_test.is_possible():
+        self_test.console()
 except BaseException:
     traceback.print_exc(file=sys.stderr)
     slicer.util.exit(slicer.util.EXIT_FAILURE)
