@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -12,8 +13,9 @@ from Training.convert.findings import Finding, Kind
 from Training.convert.stamps import same_content
 
 _DATA = (".nii", ".nii.gz", ".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
-#: How many wrapping folders an archive may put around its content.
-_DEPTH = 3
+#: How many folders deep content is looked for, and how many of these may have neighbours. Archives come wrapped in up
+#: to seven folders (LiTS), but each holds the next alone; a tree that branches all the way down would take too long.
+_DEPTH, _BRANCHES = 8, 3
 #: How alike two names must be for one to be a renaming of the other.
 _ALIKE = 0.8
 
@@ -34,6 +36,7 @@ class Source:
         self._used: dict[Path, list[Path]] = {}
         self._missing: list[tuple[Path, str, str]] = []
         self._official: list[str] = []
+        self._inside: dict[Path, list[Path]] = {}
         if root.is_file():
             raise InvalidDataset(f"{root.name} is a file; unpack the archive and name the folder that comes out of it.")
         if not root.is_dir():
@@ -53,25 +56,30 @@ class Source:
         """Whole names of official files that are not used, and so are neither unexpected nor renamed ones."""
         self._official.append(pattern)
 
-    def folder(self, *names: str) -> Path:
-        """The first of these folders (``a/b`` for nested ones) that exists, at the root or a few folders below it.
+    def folder(self, *names: str, holding: str | None = None) -> Path:
+        """The first of these folders (``a/b`` for nested ones) that exists, at the root or below it.
+
+        Args:
+            names: In the order in which they are preferred.
+            holding: What a folder in it must match as a whole: some names (``train``) also stand further out.
 
         Raises:
             InvalidDataset: None exists: this is not the download.
         """
-        found = self.find_folder(*names)
+        found = self.find_folder(*names, holding=holding)
         if found is None:
             # Of half a download it helps to know which half is there.
             raise InvalidDataset(f"{self._wrong[:-1]}; there is no folder {names[0]}.")
         return found
 
-    def find_folder(self, *names: str) -> Path | None:
+    def find_folder(self, *names: str, holding: str | None = None) -> Path | None:
         """Like :meth:`folder`, or None."""
         for level in self._levels():
             for name in names:
                 for base in level:
-                    if (base / name).is_dir():
-                        return base / name
+                    place = base / name
+                    if place.is_dir() and (holding is None or self._holds(place, holding)):
+                        return place
         return None
 
     def folder_in(self, parent: Path, name: str) -> Path | None:
@@ -182,16 +190,29 @@ class Source:
         self._missing.clear()
 
     def _levels(self) -> Iterable[list[Path]]:
-        """The root, then the folders in it, and so on."""
-        level = [self.root]
+        """The root, then the folders in it, and so on, but not far into a tree that branches again and again."""
+        level = [(self.root, 0)]
         for _ in range(_DEPTH + 1):
-            yield level
-            level = [
-                child
-                for base in level
-                for child in sorted(base.iterdir())
-                if child.is_dir() and not child.name.startswith((".", "__MACOSX"))
-            ]
+            yield [base for base, _ in level]
+            deeper = []
+            for base, branches in level:
+                inside = self._folders_in(base)
+                branches += len(inside) > 1
+                deeper += [(child, branches) for child in inside if branches <= _BRANCHES]
+            level = deeper
+
+    def _folders_in(self, base: Path) -> list[Path]:
+        """Listed once: every search comes by, and some folders hold tens of thousands of files."""
+        if base not in self._inside:
+            with os.scandir(base) as entries:
+                names = [
+                    entry.name for entry in entries if not entry.name.startswith((".", "__MACOSX")) and entry.is_dir()
+                ]
+            self._inside[base] = [base / name for name in sorted(names)]
+        return self._inside[base]
+
+    def _holds(self, place: Path, pattern: str) -> bool:
+        return any(re.fullmatch(pattern, child.name) for child in self._folders_in(place))
 
     def _strangers(self, folder: Path) -> list[Path]:
         used = set(self._used[folder])

@@ -1,12 +1,13 @@
 """LiTS: liver and liver tumours in CT.
 
-Layout: ``volume-0.nii`` to ``volume-130.nii`` with ``segmentation-0.nii`` ... beside them, in the folders ``Training
-Batch 1`` and ``Training Batch 2`` of the challenge, or all in one folder; some mirrors compress them (``.nii.gz``).
-``test-volume-N.nii`` have no masks. The headers are of several orientations, and not all of them are true: those of
-volumes 28 to 47 (from 3D-IRCADb) are identity matrices with a spacing of 1 mm (PatrickChrist/LITS-CHALLENGE, issue
-14), and code that reads the set flips others, too (68 to 82, of which nothing official is known). So every volume is
+Layout: ``volume-0.nii`` to ``volume-130.nii`` with ``segmentation-0.nii`` ... beside them. The two archives of the
+challenge unpack to ``media/nas/01_Datasets/CT/LITS/Training Batch 1`` and ``Training Batch 2``, into one folder or each
+into its own; copies have all files in one folder, and some compress them (``.nii.gz``). ``test-volume-N.nii`` have no
+masks. The headers are of several orientations, and not all of them are true: those of volumes 28 to 47 (from 3D-IRCADb)
+are said to be identity matrices with a spacing of 1 mm (PatrickChrist/LITS-CHALLENGE, issue 14), and code that reads
+the set flips others, too (68 to 82, of which nothing official is known). So every volume, whatever its number, is
 turned by its header, and then the liver must lie on the right and the bones behind; where they do not, the header is
-overruled.
+overruled. The spacing stays as it is stored.
 """
 
 from __future__ import annotations
