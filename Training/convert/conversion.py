@@ -20,6 +20,7 @@ from Training.convert.cases import Case, Converter, Piece, ShapesDiffer, Unusabl
 from Training.convert.counts import SplitCount, count_items
 from Training.convert.findings import Finding, Kind, listed
 from Training.convert.ledger import Ledger
+from Training.convert.moved import moved
 from Training.convert.source import Source
 from Training.convert.stamps import Stamp, mark, same_content
 from Training.convert.target import check_target
@@ -102,7 +103,7 @@ def convert(
         finished = ledger.items(case.id, inputs, recipe)
         if finished is not None:
             kept += 1
-            # The split is dealt anew each time: a file more in the download may have moved the patient.
+            # Patient and split are dealt anew each time: another version may know better, another download hold more.
             written = [item | {"split": case.split, "patient": case.patient} for item in finished]
         else:
             stamps = {name: Stamp.of(path) for name, path in inputs.items()}
@@ -119,6 +120,7 @@ def convert(
         return Outcome(tuple(source.findings), counts, converted, kept, None)
     if not items:
         raise InvalidDataset(f"Nothing of {source_root} could be converted: it should contain {about.layout}.")
+    source.findings += moved(target, items)
     description = writer.describe(items, _record(source.findings, counts))
     DatasetFolder.open(target)
     return Outcome(tuple(source.findings), counts, converted, kept, description)

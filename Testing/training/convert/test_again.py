@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -122,3 +123,23 @@ def test_a_mask_without_anything_is_told_in_every_run(download: Path, tmp_path: 
         assert [(f.kind, f.subject, f.detail) for f in outcome.findings] == [
             (Kind.REMARK, "segmentation-1.nii", "nothing is outlined; if that is not so, fetch the file again")
         ]
+
+
+def test_who_converts_again_learns_what_moved_and_nothing_is_read_again(tmp_path: Path) -> None:
+    DOWNLOADS["bus"](tmp_path / "download")
+    new = partial_download(BUS)
+    earlier = replace(
+        new, cases=lambda source: [replace(case, split="train", patient="x") for case in BUS.cases(source)]
+    )
+    convert(earlier, tmp_path / "download", tmp_path / "out")
+    outcome = convert(new, tmp_path / "download", tmp_path / "out")
+    assert (outcome.converted, outcome.kept) == (0, 2)
+    assert all(finding.kind is Kind.REMARK for finding in outcome.findings)
+    assert [str(finding) for finding in outcome.findings] == [
+        "2 items: now test, train before this run; weights trained on them must not be tested on them",
+        "2 items: of another patient than before this run; intervals over patients are not those of before",
+    ]
+    assert outcome.description is not None
+    written = json.loads(outcome.description.read_text(encoding="utf-8"))
+    assert {item["split"] for item in written["items"]} == {"test"}
+    assert not convert(new, tmp_path / "download", tmp_path / "out").findings
