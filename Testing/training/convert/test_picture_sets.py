@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -29,21 +31,22 @@ def _labels(folder, item_id):
     return folder.load_labels(next(item for item in folder.items() if item.id == item_id))[0]
 
 
-def _chest_of_nlm(root):
+def _chest_of_nlm(root, home="Shenzhen-Hospital-CXR-Set"):
     for number in range(1, 6):
-        save_picture(root / f"ChinaSet_AllFiles/CXR_png/CHNCXR_{number:04d}_0.png", photograph(number))
+        save_picture(root / f"{home}/CXR_png/CHNCXR_{number:04d}_0.png", photograph(number))
         if number < 5:  # not every radiograph was outlined
             save_picture(root / f"mask/mask/CHNCXR_{number:04d}_0_mask.png", blob())
-    save_picture(root / "ChinaSet_AllFiles/CXR_png/CHNCXR_0328_1.png", photograph(9)[..., 0])
+    save_picture(root / f"{home}/CXR_png/CHNCXR_0328_1.png", photograph(9)[..., 0])
     save_picture(root / "mask/mask/CHNCXR_0328_1_mask.png", blob())
     save_picture(root / "MontgomerySet/CXR_png/MCUCXR_0001_0.png", photograph(20)[..., 0])
     for side, left in (("leftMask", 18), ("rightMask", 2)):
         save_picture(root / f"MontgomerySet/ManualMask/{side}/MCUCXR_0001_0.png", blob(left=left) > 0)
-    (root / "ChinaSet_AllFiles/CXR_png/Thumbs.db").write_bytes(b"x")
+    (root / home / "CXR_png/Thumbs.db").write_bytes(b"x")
 
 
-def test_chest_xray_merges_both_lungs_of_montgomery(tmp_path):
-    folder, outcome = converted(CHEST_XRAY, tmp_path, _chest_of_nlm)
+@pytest.mark.parametrize("home", ["Shenzhen-Hospital-CXR-Set", "ChinaSet_AllFiles"])
+def test_chest_xray_merges_both_lungs_of_montgomery(tmp_path, home):
+    folder, outcome = converted(CHEST_XRAY, tmp_path, partial(_chest_of_nlm, home=home))
     assert np.array_equal(_labels(folder, "MCUCXR_0001_0"), (blob(left=18) | blob(left=2)) // 255)
     assert [item.id for item in folder.items("external")] == ["MCUCXR_0001_0"]
     assert (len(folder.items("train")), len(folder.items("test"))) == (4, 1)
@@ -164,7 +167,7 @@ def test_bkai_tells_red_from_green_through_jpeg(tmp_path):
     assert got[8, 10] == 1
     assert got[22, 30] == 2
     assert (len(folder.items("train")), len(folder.items("test"))) == (8, 2)
-    assert not outcome.findings
+    assert [(finding.kind, finding.subject) for finding in outcome.findings] == [(Kind.REMARK, "10 images")]
 
 
 def test_isic_keeps_the_official_parts_and_the_original_jpeg(tmp_path):

@@ -14,10 +14,12 @@ import numpy as np
 
 from Training.convert.about import About, PaperCounts
 from Training.convert.cases import Case, Converter, Piece, UnusableFile
+from Training.convert.findings import Kind
 from Training.convert.pictures import check_size, single_page
 from Training.convert.source import Source
-from Training.convert.splits import split_patients
+from Training.convert.splits import authors_training
 
+_COUNT = 1000
 _FILE = r"([0-9A-Za-z_-]+)\.jpe?g"
 _BRIGHT = 127
 
@@ -37,8 +39,12 @@ def _load(image: Path, mask: Path) -> list[Piece]:
 def _cases(source: Source) -> list[Case]:
     images = source.files(source.folder("train/train", "train"), _FILE)
     masks = source.files(source.folder("train_gt/train_gt", "train_gt"), _FILE)
+    names = sorted(images.keys() | masks.keys())
+    if len(names) != _COUNT:
+        source.note(Kind.REMARK, f"{len(names)} images", f"only all {_COUNT} give the split of the paper's authors")
+    training = authors_training(len(names))
+    split = {key: "train" if place in training else "test" for place, key in enumerate(names)}
     pairs = source.pairs(images, masks)
-    split = split_patients(pairs, {"test": 0.2})
     return [Case(key, key, split[key], pair, partial(_load, *pair)) for key, pair in pairs.items()]
 
 
@@ -55,9 +61,12 @@ BKAI_POLY = Converter(
         licence="rules of the Kaggle competition: research and education (verify)",
         source="https://www.kaggle.com/competitions/bkai-igh-neopolyp",
         layout="train/train and train_gt/train_gt with .jpeg files of the same names",
-        split_rule="the official training part by image, 80 % train and 20 % test, seed 0 (A.1)",
+        split_rule=(
+            "the official training part by image, as in the authors' preparation scripts: names sorted, shuffled with "
+            "seed 42, the first 80 % train (A.1)"
+        ),
         paper=PaperCounts(slices={"train": 800, "test": 200}),
-        complete={"all": 1000},
+        complete={"all": _COUNT},
         notes=(
             "Patients are not published: frames of one polyp may be on both sides. Pixels less than half bright in red "
             "and green are background. The classes are not those of polyp sets without histology."

@@ -1,11 +1,11 @@
 """Chest X-ray: Montgomery and Shenzhen radiographs with outlined lungs.
 
 Two layouts are read. That of the National Library of Medicine: ``MontgomerySet/CXR_png/MCUCXR_0001_0.png`` with
-``MontgomerySet/ManualMask/leftMask`` and ``rightMask`` of the same names, and ``ChinaSet_AllFiles/CXR_png`` with
-``CHNCXR_0001_0.png``, whose masks come from elsewhere (Stirenko et al., on Kaggle as ``shcxr-lung-mask``), as
-``mask/CHNCXR_0001_0_mask.png``. And that of "Chest Xray Masks and Labels" on Kaggle, whose name the paper gives:
-``Lung Segmentation/CXR_png`` with both sets and ``Lung Segmentation/masks``, where only Shenzhen's have the suffix
-``_mask``. 96 of the 662 Shenzhen radiographs have no mask.
+``MontgomerySet/ManualMask/leftMask`` and ``rightMask`` of the same names, and ``Shenzhen-Hospital-CXR-Set/CXR_png`` (in
+the older archive ``ChinaSet_AllFiles/CXR_png``) with ``CHNCXR_0001_0.png``, whose masks come from elsewhere (Stirenko
+et al., on Kaggle as ``shcxr-lung-mask``), as ``mask/CHNCXR_0001_0_mask.png``. And that of "Chest Xray Masks and Labels"
+on Kaggle, whose name the paper gives: ``Lung Segmentation/CXR_png`` with both sets and ``Lung Segmentation/masks``,
+where only Shenzhen's have the suffix ``_mask``. Shenzhen's radiographs are numbered from 1 to 662; 96 have no mask.
 """
 
 from __future__ import annotations
@@ -17,17 +17,21 @@ from Training.convert.about import About, PaperCounts
 from Training.convert.cases import Case, Converter
 from Training.convert.pictures import load_picture_pair
 from Training.convert.source import Source
-from Training.convert.splits import split_patients
+from Training.convert.splits import authors_training
 
 _Files = dict[str, tuple[Path, ...]]
 
-_MASKED_SHENZHEN = 566
+#: Radiographs of both sets, with and without mask; in the order of their names those of Shenzhen come first.
+_RADIOGRAPHS = 800
 _SHENZHEN, _MONTGOMERY = r"(CHNCXR_\d{4}_[01])", r"(MCUCXR_\d{4}_[01])"
 
 
 def _cases(source: Source) -> list[Case]:
     shenzhen, montgomery = _pairs_of_kaggle(source) or _pairs_of_nlm(source)
-    split = split_patients(shenzhen, {"test": 116 / _MASKED_SHENZHEN}) | dict.fromkeys(montgomery, "external")
+    training = authors_training(_RADIOGRAPHS)
+    split = dict.fromkeys(montgomery, "external") | {
+        key: "train" if _number(key) - 1 in training else "test" for key in shenzhen
+    }
     return [
         Case(
             key,
@@ -39,6 +43,10 @@ def _cases(source: Source) -> list[Case]:
         )
         for key, files in (shenzhen | montgomery).items()
     ]
+
+
+def _number(key: str) -> int:
+    return int(key.split("_")[1])
 
 
 def _pairs_of_kaggle(source: Source) -> tuple[_Files, _Files] | None:
@@ -54,8 +62,10 @@ def _pairs_of_kaggle(source: Source) -> tuple[_Files, _Files] | None:
 
 
 def _pairs_of_nlm(source: Source) -> tuple[_Files, _Files]:
-    images = source.files(source.folder("ChinaSet_AllFiles/CXR_png"), _SHENZHEN + r"\.png")
-    masks = source.files(source.folder("mask/mask", "mask", "ChinaSet_AllFiles/mask"), _SHENZHEN + r"_mask\.png")
+    folder = source.folder("Shenzhen-Hospital-CXR-Set/CXR_png", "ChinaSet_AllFiles/CXR_png")
+    images = source.files(folder, _SHENZHEN + r"\.png")
+    homes = ("mask/mask", "mask", "Shenzhen-Hospital-CXR-Set/mask", "ChinaSet_AllFiles/mask")
+    masks = source.files(source.folder(*homes), _SHENZHEN + r"_mask\.png")
     shenzhen: _Files = dict(source.pairs(images, masks, unmasked=True))
     home = source.folder("MontgomerySet")
     images, left, right = (
@@ -87,13 +97,13 @@ CHEST_XRAY = Converter(
             "https://www.kaggle.com/datasets/nikhilpandey360/chest-xray-masks-and-labels"
         ),
         layout=(
-            "MontgomerySet, ChinaSet_AllFiles and the folder mask of the Shenzhen masks, or Kaggle's Lung Segmentation "
-            "with CXR_png and masks"
+            "MontgomerySet, Shenzhen-Hospital-CXR-Set (or ChinaSet_AllFiles) and the folder mask of the Shenzhen "
+            "masks, or Kaggle's Lung Segmentation with CXR_png and masks"
         ),
         split_rule=(
-            "Shenzhen: 450 train, 116 test by image (one per patient), seed 0. Table 6's counts add up to 566, which "
-            "is the number of Shenzhen masks, so that Montgomery (138) seems unused; here it is external. A.1 says "
-            "80/20, which would be 453 and 113."
+            "Shenzhen: by image (one per patient), as in the authors' preparation scripts: the names of all 800 "
+            "radiographs sorted, shuffled with seed 42, the first 80 % train; of those, the ones with a Shenzhen mask, "
+            "which are the 450 train and 116 test of Table 6. They leave out Montgomery (138), which is external here."
         ),
         paper=PaperCounts(slices={"train": 450, "test": 116}),
         complete={"all": 704, "external": 138},

@@ -12,7 +12,7 @@ from functools import partial
 from Training.convert.about import About, PaperCounts
 from Training.convert.cases import Case, Converter
 from Training.convert.source import Source
-from Training.convert.splits import split_patients
+from Training.convert.splits import authors_training
 from Training.convert.upright import Slices
 from Training.convert.volumes import load_volume_pair
 
@@ -28,7 +28,8 @@ def _cases(source: Source) -> list[Case]:
             image, mask = (source.file(folder, *names) for names in _NAMES)
             if image is not None and mask is not None:
                 found[case] = image, mask
-    split = split_patients(found, {"test": 0.2})
+    training = authors_training(_COUNT)
+    split = {case: "train" if int(case[-5:]) in training else "test" for case in found}
     return [
         Case(case, case, split[case], pair, partial(load_volume_pair, *pair, slices=Slices.AXIAL))
         for case, pair in found.items()
@@ -51,7 +52,11 @@ KITS19 = Converter(
         licence="CC BY-NC-SA 4.0",
         source="https://github.com/neheller/kits19",
         layout="data with case_00000 ... case_00209, each with imaging.nii.gz and segmentation.nii.gz",
-        split_rule="by case, 80 % train and 20 % test, seed 0 (A.1); the paper's own list is not published",
+        split_rule=(
+            "by case, 168 train and 42 test as in Table 6 (A.1: 80/20): the authors' preparation scripts shuffle a "
+            "list of the cases with seed 42 and take the first 80 %. The list itself is not published; that it runs "
+            "from 0 to 209, as in earlier scripts of their group, is likely and not certain."
+        ),
         paper=PaperCounts({"train": 168, "test": 42}, {"train": 5269, "test": 1609}),
         complete={"all": _COUNT},
         ids=tuple(f"case_{number:05d}" for number in range(_COUNT)),

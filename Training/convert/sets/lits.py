@@ -22,7 +22,7 @@ from Training.convert.about import About, PaperCounts
 from Training.convert.anatomy import contradicted_axes
 from Training.convert.cases import Case, Converter, Piece
 from Training.convert.source import Source
-from Training.convert.splits import split_patients
+from Training.convert.splits import authors_training
 from Training.convert.upright import Slices
 from Training.convert.volumes import load_volume_pair
 
@@ -49,9 +49,9 @@ def _cases(source: Source) -> list[Case]:
     images = source.files(source.folders_with(_VOLUME), _VOLUME)
     masks = source.files(source.folders_with(_MASK), _MASK)
     pairs = source.pairs(images, masks)
-    split = split_patients(pairs, {"test": 27 / _COUNT})
+    training = authors_training(_COUNT)
     return [
-        Case(f"volume-{key}", key, split[key], pair, partial(_load, *pair))
+        Case(f"volume-{key}", key, "train" if int(key) in training else "test", pair, partial(_load, *pair))
         for key, pair in sorted(pairs.items(), key=lambda entry: int(entry[0]))
     ]
 
@@ -69,7 +69,11 @@ LITS = Converter(
         licence="CC BY-NC-ND 4.0 (CodaLab; the copy in the Medical Segmentation Decathlon is CC BY-SA 4.0; verify)",
         source="https://competitions.codalab.org/competitions/17094",
         layout="volume-0.nii ... volume-130.nii and segmentation-0.nii ... segmentation-130.nii",
-        split_rule="by volume, 104 train and 27 test (A.1: 80/20), seed 0; the paper's own list is not published",
+        split_rule=(
+            "by volume, 104 train and 27 test as in Table 6 (A.1: 80/20): the authors' preparation scripts shuffle a "
+            "list of the volumes with seed 42 and take the first 80 %. The list itself is not published; that it runs "
+            "from 0 to 130, as in earlier scripts of their group, is likely and not certain."
+        ),
         paper=PaperCounts({"train": 104, "test": 27}, {"train": 5687, "test": 1625}),
         complete={"all": _COUNT},
         ids=tuple(f"volume-{number}" for number in range(_COUNT)),
@@ -78,7 +82,8 @@ LITS = Converter(
             "The liver label stays in the masks; `classes` uses the tumour only, as the paper does. Table 6 counts "
             "slices with tumour. Patients are volumes; a patient with two scans would not be recognised. "
             "`header_overruled` marks volumes whose header contradicted the anatomy; a patient with situs inversus "
-            "would be mirrored by that. Volumes 28 to 47 have no true spacing."
+            "would be mirrored by that. Volumes 28 to 47 are said to have no true spacing; earlier scripts of the "
+            "authors' group correct all of them but 29, 30 and 39. Here no spacing is corrected."
         ),
     ),
     _cases,
