@@ -35,6 +35,7 @@ class About:
         split_rule: How the splits came about, and where the paper contradicts itself.
         paper: Counts of Table 6.
         complete: How many cases the complete download has, by split, or under "all"; empty where nobody says.
+        parts: The same for parts that may be left out as a whole, by what their cases say under ``part``.
         ids: The ids of all its cases, where they are numbered, so that missing ones can be named.
         classes: Explicit classes, where the paper does not use every label.
         window: Rule of `KPrismLib.intensity`, applied per volume; None for pictures, which are taken as they are.
@@ -53,6 +54,7 @@ class About:
     split_rule: str
     paper: PaperCounts
     complete: Mapping[str, int] = field(default_factory=dict)
+    parts: Mapping[str, int] = field(default_factory=dict)
     ids: Sequence[str] = ()
     classes: Mapping[str, tuple[int, ...]] | None = None
     window: str | None = None

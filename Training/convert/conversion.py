@@ -137,10 +137,13 @@ def _check_complete(source: Source, cases: list[Case], about: About) -> None:
         named = re.compile(rf"{re.escape(case_id)}(?!\d)")  # volume-1 is not named where volume-10 is
         if case_id not in present and not any(named.search(str(finding)) for finding in source.findings):
             source.note(Kind.MISSING, case_id)
-    found = Counter(case.split for case in cases)
-    for split, expected in about.complete.items():
-        number = len(cases) if split == "all" else found[split]
-        what = "cases" if split == "all" else f"{split} cases"
+    found = Counter({"all": len(cases), **Counter(case.split for case in cases)})
+    parts = Counter(case.extras.get("part", "") for case in cases)
+    counted = [
+        *(("cases" if split == "all" else f"{split} cases", found[split], of) for split, of in about.complete.items()),
+        *((f"cases of the {part} part", parts[part], of) for part, of in about.parts.items() if part in parts),
+    ]
+    for what, number, expected in counted:
         if number < expected:
             source.note(Kind.MISSING, f"{expected - number} of {expected} {what}", f"only {number} found")
         elif number > expected:

@@ -35,15 +35,22 @@ def merged_foreground(masks: Sequence[Path]) -> npt.NDArray[np.uint8]:
 
 
 def foreground(mask: Path) -> npt.NDArray[np.bool_]:
-    """Where a mask is bright, as it is seen: palettes, colours and transparency count as they look.
+    """Where a mask is bright: half of 255 is the border, because masks stored as JPEG are grey around their edges."""
+    found: npt.NDArray[np.bool_] = brightness(mask) > 127
+    return found
 
-    Half of 255 is the border, because masks stored as JPEG are grey around their edges; a mask of the numbers 0 and 1
-    looks black all over, and is taken by its numbers.
+
+def brightness(mask: Path) -> npt.NDArray[np.uint8]:
+    """``(rows, columns)`` of a mask as it is seen: palettes, colours and transparency count as they look.
+
+    A mask of the numbers 0 and 1 looks black all over, and is taken by its numbers: 0 and 255.
+
+    Raises:
+        UnusableFile: It cannot be read to its end, or has several pages.
     """
     seen = single_page(mask)
-    grey = seen.max(axis=-1) if seen.ndim == 3 else seen
-    found: npt.NDArray[np.bool_] = grey > (0 if grey.max() <= 1 else 127)
-    return found
+    grey: npt.NDArray[np.uint8] = seen.max(axis=-1) if seen.ndim == 3 else seen
+    return grey * np.uint8(255) if grey.max() <= 1 else grey
 
 
 def single_page(path: Path) -> npt.NDArray[np.uint8]:

@@ -79,7 +79,7 @@ def blob(shape: tuple[int, int] = (24, 32), *, top: int = 4, left: int = 6, side
 
 def partial_download(converter: Converter) -> Converter:
     """The converter without its knowledge of how much the whole download holds."""
-    return replace(converter, about=replace(converter.about, complete={}, ids=()))
+    return replace(converter, about=replace(converter.about, complete={}, parts={}, ids=()))
 
 
 def converted(converter: Converter, tmp_path: Path, build: Callable[[Path], object]) -> tuple[DatasetFolder, Outcome]:
