@@ -209,6 +209,26 @@ def test_uw_sc_fills_outlines_and_keeps_equal_names_apart(tmp_path):
     assert not outcome.findings
 
 
+def test_uw_sc_takes_images_whose_names_begin_alike_for_one_patient(tmp_path):
+    names = {"melanoma": ("SSM24", "SSM24_2", "SSM2"), "notmelanoma": ("D10", "D10_1")}
+
+    def build(root):
+        for archive, (kind, stems) in enumerate(names.items(), start=1):
+            home = root / f"Skin Image Data Set-{archive}/skin_data/{kind}/dermquest"
+            for number, stem in enumerate(stems):
+                save_picture(home / f"{stem}_orig.jpg", photograph(number + 10 * archive))
+                save_picture(home / f"{stem}_contour.png", blob())
+
+    folder, _ = converted(UW_SC, tmp_path, build)
+    assert {item.id: item.patient for item in folder.items()} == {
+        "melanoma_dermquest_SSM2": "melanoma_dermquest_SSM2",
+        "melanoma_dermquest_SSM24": "melanoma_dermquest_SSM24",
+        "melanoma_dermquest_SSM24_2": "melanoma_dermquest_SSM24",
+        "notmelanoma_dermquest_D10": "notmelanoma_dermquest_D10",
+        "notmelanoma_dermquest_D10_1": "notmelanoma_dermquest_D10",
+    }
+
+
 def test_bus_reads_masks_that_are_palettes_numbers_or_transparent(tmp_path):
     def build(root):
         for number in range(1, 5):

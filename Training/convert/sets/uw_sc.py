@@ -2,8 +2,8 @@
 
 Layout of its two archives: ``Skin Image Data Set-1/skin_data/melanoma`` and ``Skin Image Data
 Set-2/skin_data/notmelanoma``, each with ``dermis`` and ``dermquest`` (the sites the images come from) and files
-``D1_orig.jpg`` with ``D1_contour.png``. Whether every mask is filled or some are mere outlines is not documented:
-holes are filled, which makes both the same.
+``D1_orig.jpg`` with ``D1_contour.png``. In spite of their name the masks are filled, 255 in the lesion and 0 elsewhere;
+holes, which a copy may have, are filled. Some names share their first part: ``D10``, ``D10_1``; ``SSM24``, ``SSM24_2``.
 """
 
 from __future__ import annotations
@@ -36,8 +36,9 @@ def _cases(source: Source) -> list[Case]:
             masks = source.files(folder, r"(.+)_contour\.png")
             for key, pair in source.pairs(images, masks).items():
                 name = f"{kind}_{site.lower()}_{key}"
+                patient = f"{kind}_{site.lower()}_{key.split('_')[0]}"
                 extras = {"kind": kind, "site": site.lower()}
-                cases.append(Case(name, name, "test", pair, partial(_load, *pair), extras))
+                cases.append(Case(name, patient, "test", pair, partial(_load, *pair), extras))
     return cases
 
 
@@ -57,8 +58,9 @@ UW_SC = Converter(
         split_rule="all test (external set of the paper)",
         paper=PaperCounts(slices={"test": 167}),
         notes=(
-            "The paper counts 167 images; the two archives are usually counted as 206. Which were left out is not "
-            "said, so all are kept."
+            "The two archives hold 206 images, whose names have 167 different first parts (D10 of D10_1). The paper "
+            "counts 167: its authors' preparation script names what it writes by the first part, so that one image "
+            "overwrites the other. All 206 are kept, and those with one first part are taken for one patient."
         ),
     ),
     _cases,
