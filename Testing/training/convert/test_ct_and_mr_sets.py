@@ -49,6 +49,23 @@ def test_amos_mri_takes_the_others(tmp_path):
     assert folder.load(folder.items("test")[0])[0].pixels.dtype == np.uint8
 
 
+def test_amos_mri_has_the_13_classes_of_the_authors_and_amos_ct_15(tmp_path):
+    _, labels = anatomy(tuple(range(1, 16)))
+    labels[..., 4] = 14  # a slice that shows the bladder alone
+
+    def build(root):
+        _amos(root)
+        for number in (300, 600):
+            save_nifti(root / f"amos22/labelsVa/amos_{number:04d}.nii.gz", labels, "LAS")
+
+    mri, counted = converted(AMOS_MRI, tmp_path / "mri", build)
+    ct, counted_of_ct = converted(AMOS_CT, tmp_path / "ct", build)
+    assert mri.description.classes == {text: (value,) for value, text in mri.labels.items() if 0 < value < 14}
+    assert ct.description.classes is None
+    assert np.array_equal(stored(mri, "amos_0600")[1], labels)  # all labels stay in the masks
+    assert [[c.labelled for c in o.counts if c.split == "test"] for o in (counted, counted_of_ct)] == [[2], [3]]
+
+
 def test_the_affine_leaves_every_voxel_where_it_was(tmp_path):
     folder, _ = converted(AMOS_CT, tmp_path, _amos)
     before = nib.load(tmp_path / "download/amos22/imagesTr/amos_0001.nii.gz")

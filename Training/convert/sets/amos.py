@@ -1,4 +1,4 @@
-"""AMOS: abdominal CT and MRI with 15 organs.
+"""AMOS: abdominal CT with 15 organs and MRI with 13 of them.
 
 Layout of ``amos22.zip`` (Zenodo 7155725): ``imagesTr``, ``labelsTr``, ``imagesVa``, ``labelsVa``, ``imagesTs``, all
 with files ``amos_0001.nii.gz``; numbers up to 0500 are CT, above are MRI. The labels of the test part were not in the
@@ -44,9 +44,12 @@ _SPLIT_RULE = (
     "(A.1). The paper says that it tests on the provided test set, but its counts are those of the validation part."
 )
 _NOTES = (
-    "All 15 labels are kept: A.1 lists 15 organs, yet it and Table 6 count 13 classes and do not say which are left "
-    "out. No patient number is published; every case is taken for a patient."
+    "A.1 lists 15 organs, yet it and Table 6 count 13 classes. Of CT all 15 labels are classes, of MRI labels 1 to 13, "
+    "as in the authors' configuration: only some of the MRI scans have the bladder and the prostate or uterus, which "
+    "stay in the masks. No patient number is published; every case is taken for a patient."
 )
+#: Of MRI; of CT every label is a class.
+_MRI_CLASSES = {text: (value,) for value, text in _LABELS.items() if 1 <= value <= 13}
 _LAST_CT = 500
 
 
@@ -93,6 +96,8 @@ AMOS_MRI = Converter(
         modality="MR (abdomen)",
         role="paper training set",
         labels=_LABELS,
+        classes=_MRI_CLASSES,
+        recipe=2,
         citation=_CITATION,
         licence="CC BY 4.0 (Zenodo, as redistributions quote it; the page of the paper names CC BY-NC: verify)",
         source="https://zenodo.org/records/7155725 (amos22.zip)",
