@@ -76,7 +76,9 @@ BRATS = Converter(
         notes=(
             "The paper tests on 'the same 369 slices as in (Liu et al., 2023b)' (SimpleClick), which are published as "
             "pictures without their origin; 369 is the number of BraTS 2020 training patients. The slice with the "
-            "largest tumour core, the FLAIR sequence and the tumour core as the class are our reading of it. "
+            "largest tumour core, the FLAIR sequence and the tumour core as the class are our reading of it: the "
+            "pictures show one class, and whether that is the core or the whole tumour is unknown. The masks keep all "
+            "three labels: [1, 2, 4] under `classes` in dataset.json measures the other reading, on the same slices. "
             "Windowed from the 0.5th to the 99.8th percentile of the volume; the paper gives no window for it."
         ),
     ),

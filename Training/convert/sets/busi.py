@@ -65,7 +65,8 @@ BUSI = Converter(
         complete={"all": _TOTAL},
         ids=tuple(f"{kind}_{number:03d}" for kind, count in _COUNTS.items() for number in range(1, count + 1)),
         notes=(
-            "Several masks of one image are one. Patients are not published; `patient` holds the cluster (48 x 48 "
+            "Several masks of one image are one. The authors' preparation scripts copy the first alone, so that in the "
+            "paper 17 images lack lesions. Patients are not published; `patient` holds the cluster (48 x 48 "
             "thumbnails that correlate above 0.88, single linkage), named after its first image. Some images carry "
             "burnt-in calipers and text."
         ),

@@ -3,7 +3,8 @@
 Layout: ``LAScarQS2022/task2/train_data/train_1/enhanced.nii.gz`` with ``atriumSegImgMO.nii.gz`` (the cavity; task 1
 also has ``scarSegImgM.nii.gz``), up to ``train_130``. Other releases name the enclosing folder ``LA cavity
 segmentation（MRI）``, so that any sub-folder of ``train_data`` is taken for a case. The value of the cavity is not
-documented; every value above 0 is taken.
+documented; every value above 0 is taken. All cases are scans of 60 patients of one centre (Utah), before and after
+ablation; whose is not published.
 """
 
 from __future__ import annotations
@@ -66,12 +67,17 @@ LASCARQS = Converter(
         layout="task2/train_data with a folder per case (enhanced.nii.gz and atriumSegImgMO.nii.gz)",
         split_rule=(
             "by case, 98 train and 32 test as in Table 6, seed 0. A.1 says 80/20, which would be 104 and 26; the "
-            "paper's own list is not published."
+            "paper's own list is not published. A case is not a patient: scans of one patient may be on both sides."
         ),
         paper=PaperCounts({"train": 98, "test": 32}, {"train": 3561, "test": 1183}),
         complete={"all": _COUNT},
         window="min-max",
-        notes="Task 2 only; the scar labels of task 1 are not used. The same patients may be in both tasks.",
+        notes=(
+            "Task 2 only; the scar labels of task 1 are not used. All 130 scans come from one centre (Utah), of 60 "
+            "patients scanned before and after ablation; which scans are whose is not published. So no split can keep "
+            "patients apart, Dice on the test part flatters, and intervals are over scans, not patients. The same "
+            "patients may be in both tasks."
+        ),
     ),
     _cases,
 )

@@ -93,12 +93,17 @@ PAPILA = Converter(
         licence="CC BY 4.0 (figshare; verify)",
         source="https://figshare.com/articles/dataset/PAPILA/14798004",
         layout="FundusImages/RET002OD.jpg and ExpertsSegmentations/Contours/RET002OD_disc_exp1.txt",
-        split_rule="390 train and 98 test as in Table 6 (A.1: 80/20), by patient, seed 0: both eyes on one side",
+        split_rule=(
+            "390 train and 98 test as in Table 6 (A.1: 80/20), by patient, seed 0: both eyes on one side. The authors' "
+            "preparation scripts split by image (names sorted, shuffled with seed 42, the first 80 % train), so that "
+            "the eyes of one patient are on both sides; that is not followed."
+        ),
         paper=PaperCounts(slices={"train": 390, "test": 98}),
         complete={"all": 488},
         notes=(
-            "The disc is the average of two experts' outlines (mean signed distance); which expert the paper used is "
-            "not said. The cup lies within the disc and is not a class of the paper, so that its outlines are not used."
+            "The disc is the average of two experts' outlines (mean signed distance). The paper does not say which it "
+            "used; its authors' preparation scripts fill the outline of expert 1, its points cut to whole pixels. The "
+            "cup lies within the disc and is not a class of the paper, so that its outlines are not used."
         ),
     ),
     _cases,
