@@ -171,9 +171,12 @@ def test_verse_refines_a_class_by_clicks(port):
     assert alone["previous"] is None
 
 
-def test_verse_takes_the_authors_constants_out():
-    image = torch.tensor([[[[0.0, 2.0, 4.0]]]])
-    assert cardiac(image).flatten().tolist() == pytest.approx([(-1 - 0.367) / 3.13, -0.367 / 3.13, 0.633 / 3.13])
+def test_verse_sees_0_to_1_below_the_98th_percentile_less_the_authors_constants():
+    image = torch.arange(50.0, 151.0).reshape(1, 1, 1, 101)  # the 98th percentile is 148
+    seen = (cardiac(image) * 3.13 + 0.367).flatten()
+    assert seen[[0, 49, 98, 99, 100]].tolist() == pytest.approx([0, 0.5, 1, 1, 1], abs=1e-5)
+    blank = cardiac(torch.full((1, 3, 4, 4), 7.0))
+    assert blank.unique().tolist() == pytest.approx([-0.367 / 3.13])
 
 
 @pytest.mark.parametrize(
