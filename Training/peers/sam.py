@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from KPrismLib.errors import InvalidWeights
 from KPrismLib.prompts import Click
-from Training.peers.segmenter import Answer, Mask
+from Training.peers.segmenter import Answer
 from Training.peers.tensors import check_finite
 
 #: The side of SAM's square input, and of its mask of low resolution.
@@ -100,11 +100,6 @@ def decode(
 def enlarged(logits: Tensor, shape: tuple[int, int]) -> Tensor:
     """Bilinear, from the low resolution to the image's; as the authors do it, without antialiasing."""
     return F.interpolate(logits, size=shape, mode="bilinear", align_corners=False)
-
-
-def as_answer(mask: Mask, logits: Tensor) -> Answer:
-    """The mask, remembering the logits; SAM's own predictor clips them before it shows them again."""
-    return Answer(mask, memory=logits.clamp(-32.0, 32.0))
 
 
 def _first_line(error: Exception) -> str:

@@ -13,7 +13,7 @@ from KPrismLib.evaluation import Mode
 from KPrismLib.prompts import Click
 from Training.peers.about import About
 from Training.peers.pixels import as_mask, colour, min_max
-from Training.peers.sam import INPUT, SamImage, as_answer, decode, enlarged, load_model
+from Training.peers.sam import INPUT, SamImage, decode, enlarged, load_model
 from Training.peers.segmenter import Answer, Pixels, Segmenter
 from Training.peers.setup import PeerSetup, reproducible
 
@@ -26,13 +26,17 @@ ABOUT = About(
     extra="peers-sam",
     licence="code and weights Apache-2.0",
     weights="a folder with config.json and model.safetensors: MedSAM in the transformers format "
-    "(wanglab/medsam-vit-base on Hugging Face), or medsam_vit_b.pth of github.com/bowang-lab/MedSAM converted with "
-    "transformers' models/sam/convert_sam_to_hf.py",
+    "(wanglab/medsam-vit-base on Hugging Face), or your own fine-tuning saved with save_pretrained. The "
+    "convert_sam_to_hf.py of transformers makes none of medsam_vit_b.pth: it reads a file for SlimSAM only, and else "
+    "converts plain SAM, which it downloads",
     citation="Ma et al. Segment anything in medical images. Nature Communications 15, 654, 2024.",
     input="Grey repeated to RGB, stretched to 1024 x 1024 with cubic interpolation, then min-max to 0..1 without mean "
     "and deviation; sigmoid, bilinear to the image, above 0.5 (MedSAM_Inference.py of the authors).",
-    notes="The published weights were trained with boxes only; clicks are the paper's protocol, for which it retrained "
-    "MedSAM. From the second click on the previous logits are the mask prompt, as in SAM.",
+    notes="The published weights were trained with boxes only. medsam_point_prompt_flare22.pth, which the authors' "
+    "extensions/point_prompt publishes, was trained with points: 13 abdominal organs, a single positive point, no mask "
+    "prompt. Negative clicks, several clicks and mask prompts are outside what MedSAM's training saw; clicks are the "
+    "paper's protocol, for which it retrained MedSAM. From the second click on the previous logits are the mask "
+    "prompt, as SAM's predictor gives them out: not clipped.",
 )
 
 
@@ -54,7 +58,7 @@ class MedSam(Segmenter):
     ) -> Answer:
         """Points as SAM's point prompts, the previous logits as its mask prompt."""
         logits, _ = decode(self._model, image, clicks, before, several=False, device=self._device)
-        return as_answer(as_mask(enlarged(logits.sigmoid(), image.shape), 0.5), logits)
+        return Answer(as_mask(enlarged(logits.sigmoid(), image.shape), 0.5), memory=logits)
 
 
 def cubic(pixels: Pixels, size: int) -> Tensor:

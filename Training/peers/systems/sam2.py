@@ -9,7 +9,7 @@ from KPrismLib.evaluation import Mode
 from KPrismLib.prompts import Click
 from Training.peers.about import About
 from Training.peers.pixels import as_mask, colour, imagenet, stretched
-from Training.peers.sam import INPUT, SamImage, as_answer, decode, enlarged, load_model
+from Training.peers.sam import INPUT, SamImage, decode, enlarged, load_model
 from Training.peers.segmenter import Answer, Pixels, Segmenter
 from Training.peers.setup import PeerSetup, reproducible
 
@@ -27,8 +27,11 @@ ABOUT = About(
     input="RGB stretched to 1024 x 1024, ImageNet mean and deviation; logits bilinear to the image, above 0 "
     "(SAM2Transforms and SAM2ImagePredictor of the authors).",
     notes="First click: three masks, the one rated best is kept, as a single click is ambiguous; later clicks: one "
-    "mask, with the previous logits as mask prompt (both as the authors' examples do).",
+    "mask, with the previous logits, clipped to -32..32, as mask prompt (as the authors' examples and predictor do).",
 )
+
+#: SAM2ImagePredictor gives logits out, and takes them back, within these bounds.
+_BOUND = 32.0
 
 
 class Sam2(Segmenter):
@@ -50,7 +53,7 @@ class Sam2(Segmenter):
     ) -> Answer:
         """Points as SAM's point prompts, the previous logits as its mask prompt."""
         logits, _ = decode(self._model, image, clicks, before, several=before is None, device=self._device)
-        return as_answer(as_mask(enlarged(logits, image.shape)), logits)
+        return Answer(as_mask(enlarged(logits, image.shape)), memory=logits.clamp(-_BOUND, _BOUND))
 
 
 def open_peer(setup: PeerSetup) -> Sam2:
