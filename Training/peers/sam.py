@@ -31,7 +31,7 @@ class SamImage:
 
 
 def load_model(model_class: Any, folder: Path) -> Any:
-    """A model from a folder with config.json and weights; nothing is downloaded, nothing unpickled.
+    """A model from a folder with config.json and weights, in float32; nothing is downloaded, nothing unpickled.
 
     Raises:
         InvalidWeights: not such a folder, damaged, or made for another model.
@@ -42,7 +42,11 @@ def load_model(model_class: Any, folder: Path) -> Any:
         )
     try:
         model, report = model_class.from_pretrained(
-            str(folder), local_files_only=True, weights_only=True, output_loading_info=True
+            str(folder),
+            dtype=torch.float32,  # else that of the file, which in half precision does not take what adapters give
+            local_files_only=True,
+            weights_only=True,
+            output_loading_info=True,
         )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise InvalidWeights(f"{folder} cannot be read as {model_class.__name__}: {_first_line(error)}") from error

@@ -92,7 +92,19 @@ def test_a_saved_model_folder_gives_the_masks_of_what_was_saved(name, rng, tmp_p
         for segmenter in (random, loaded):
             image = segmenter.encode(pixels)
             logits.append(segmenter.by_clicks(image, [Click(20, 15, True)], None, cls=None, reference=None).memory)
-    assert torch.equal(*logits)
+    torch.testing.assert_close(*logits, rtol=0, atol=1e-6)  # the last digits go by where weights lie in memory
+
+
+@pytest.mark.parametrize("name", ["medsam", "sam2"])
+def test_a_model_folder_in_half_precision_computes_in_single(name, rng, tmp_path):
+    pytest.importorskip("transformers")
+    system, device = registry.system(name), torch.device("cpu")
+    system.open_peer(PeerSetup(device=device, random=True))._model.half().save_pretrained(tmp_path)
+    loaded = system.open_peer(PeerSetup(device=device, weights=tmp_path))
+    assert {weight.dtype for weight in loaded._model.parameters()} == {torch.float32}
+    peer = PeerPredictor(loaded, device)
+    session = peer.session(peer.encode(rng.integers(0, 256, (40, 52), dtype=np.uint8)))
+    assert session.click(20, 15).shape == (40, 52)
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if registry.system(name).ABOUT.checkouts] + ["unetr"])

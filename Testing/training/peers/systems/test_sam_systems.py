@@ -33,7 +33,8 @@ class SpotSam(nn.Module):
         self.images, self.asked = [], []
 
     @classmethod
-    def from_pretrained(cls, folder, *, local_files_only, weights_only, output_loading_info):
+    def from_pretrained(cls, folder, *, dtype, local_files_only, weights_only, output_loading_info):
+        assert dtype == torch.float32  # whatever the file holds
         assert local_files_only
         assert weights_only
         assert output_loading_info
