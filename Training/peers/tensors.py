@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import pickle
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +93,18 @@ def _plain_numpy() -> contextlib.AbstractContextManager[None]:
     """Numbers of numpy are as plain as Python's; nnU-Net logs them into its checkpoints."""
     if not hasattr(torch.serialization, "safe_globals"):  # before torch 2.5
         return contextlib.nullcontext()
-    scalar: Any = np.float64(0).__reduce__()[0]
+    scalars = [_scalar_of(module) for module in ("numpy.core.multiarray", "numpy._core.multiarray")]
     kinds = [type(np.dtype(kind)) for kind in (np.float32, np.float64, np.int32, np.int64, np.bool_)]
-    return torch.serialization.safe_globals([scalar, np.dtype, *kinds])
+    return torch.serialization.safe_globals([*scalars, np.dtype, *kinds])
+
+
+def _scalar_of(module: str) -> Callable[..., Any]:
+    """What makes numpy's numbers, by where files say it lies: ``core`` with numpy 1, ``_core`` since numpy 2."""
+    make: Any = np.float64(0).__reduce__()[0]
+
+    def scalar(*content: Any) -> Any:
+        return make(*content)
+
+    # Not a pair of function and name, which safe_globals takes since PyTorch 2.6 only.
+    scalar.__module__, scalar.__qualname__ = module, "scalar"
+    return scalar

@@ -6,6 +6,7 @@ import contextlib
 import json
 import pickle
 import random
+import re
 import sys
 
 import numpy as np
@@ -84,6 +85,17 @@ def test_the_state_dict_is_found_wherever_it_lies(tmp_path, place):
     found = read_tensors(tmp_path / "net.pt")
     assert sorted(found) == ["bias", "weight"]
     assert found["weight"].tolist() == [1.0, 1.0]
+
+
+@pytest.mark.skipif(not hasattr(torch.serialization, "safe_globals"), reason="PyTorch 2.5 is the first to read them")
+@pytest.mark.parametrize("module", [b"numpy.core.multiarray", b"numpy._core.multiarray"])
+def test_numbers_of_numpy_1_and_2_are_plain(tmp_path, module):
+    path = tmp_path / "net.pt"
+    torch.save({"best": np.float64(0.5), "epoch": np.int64(3)}, path, _use_new_zipfile_serialization=False)
+    content, count = re.subn(rb"numpy\._?core\.multiarray", module, path.read_bytes())
+    assert count
+    path.write_bytes(content)
+    assert read_checkpoint(path) == {"best": 0.5, "epoch": 3}
 
 
 def test_safetensors_too(tmp_path):
