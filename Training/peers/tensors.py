@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from KPrismLib.errors import InvalidWeights
 
-#: Where training scripts put the weights within a checkpoint.
-_PLACES = ("model", "state_dict", "model_state_dict", "network_weights", "net")
+#: Where training scripts put the weights within a checkpoint; first the moving average, by which Hermes is evaluated.
+_PLACES = ("ema_model_state_dict", "model", "state_dict", "model_state_dict", "network_weights", "net")
 
 
 def read_checkpoint(path: Path) -> Any:

@@ -87,6 +87,13 @@ def test_the_state_dict_is_found_wherever_it_lies(tmp_path, place):
     assert found["weight"].tolist() == [1.0, 1.0]
 
 
+@pytest.mark.parametrize(("average", "value"), [({"weight": torch.full((1,), 2.0)}, 2.0), (None, 1.0)])
+def test_the_moving_average_comes_first(tmp_path, average, value):
+    content = {"epoch": 3, "model_state_dict": {"weight": torch.ones(1)}, "ema_model_state_dict": average}
+    torch.save(content, tmp_path / "net.pt")
+    assert read_tensors(tmp_path / "net.pt")["weight"].item() == value
+
+
 @pytest.mark.skipif(not hasattr(torch.serialization, "safe_globals"), reason="PyTorch 2.5 is the first to read them")
 @pytest.mark.parametrize("module", [b"numpy.core.multiarray", b"numpy._core.multiarray"])
 def test_numbers_of_numpy_1_and_2_are_plain(tmp_path, module):

@@ -25,13 +25,16 @@ ABOUT = About(
     licence="the repository carries no licence file: ask its author before more than trying it out",
     weights="state dict of Hermes_UNet trained on slices with in-plane kernels ([1, 3, 3] and strides [1, 2, 2]), "
     'with a JSON of the same name beside it: {"classes": [in order of the task priors], "image_size": 512, '
-    '"modality": 0, "network": {}}',
+    '"modality": 0, "network": {}}; of a checkpoint with both, the moving average, as the authors evaluate',
     citation="Gao. Training like a medical resident: Context-prior learning toward universal medical image "
     "segmentation. CVPR 2024.",
-    input="One grey channel, z-score (README of the repository); the long side resized to image_size, aspect kept, "
-    "padded; tasks and modality by number, a logit per task, above 0.",
+    input="One grey channel, z-score; the long side resized to image_size, aspect kept, padded; tasks and modality by "
+    "number, a logit per task, above 0. A null task (-1) goes with every task: the authors' data loader pads the tasks "
+    "of each image with one at least.",
     notes="The published Hermes-R is 3-D with kernels of 3 x 3 x 3 and does not fit; the paper retrained Hermes on "
-    "slices. Tasks are asked one at a time.",
+    "slices. Tasks are asked one at a time, beside one null task. The authors' z-score is of the whole volume after "
+    "clipping (CT to -991..500 HU, MRI and PET to the 2nd and 98th percentile; dataset_conversion/nii2npy.py); here it "
+    "is of the slice, to which the dataset folder's window is already applied.",
 )
 
 _NETWORK = {
@@ -48,6 +51,8 @@ _SMALL = {"base_ch": 8, "num_block": [1, 1, 1, 1]}
 _IMAGE_SIZE = 512
 #: What the authors' data loader gives where the modality is not known.
 _NO_MODALITY = -1
+#: What it pads tasks with; training never sees an image without one.
+_NULL_TASK = -1
 
 
 class Hermes(Segmenter):
@@ -74,11 +79,11 @@ class Hermes(Segmenter):
         return image[:, :, None].to(self._device), canvas
 
     def by_class(self, image: tuple[Tensor, Canvas], cls: str) -> Answer:
-        """One task."""
+        """One task, beside the null task."""
         volume, canvas = image
-        task = torch.tensor([[self.classes.index(cls)]], device=self._device)
+        tasks = torch.tensor([[self.classes.index(cls), _NULL_TASK]], device=self._device)
         modality = torch.tensor([[self._modality]], device=self._device)
-        logits, _ = self._network(volume, task, modality)
+        logits, _ = self._network(volume, tasks, modality)
         return Answer(as_mask(canvas.recover(logits[:, :1, 0].float())))
 
 

@@ -22,21 +22,22 @@ CPU = torch.device("cpu")
 
 
 class TaskHermes(nn.Module):
-    """Task 0 is what is brighter than the mean, task 1 what is darker."""
+    """Task 0 is what is brighter than the mean, task 1 what is darker, the null task everything."""
 
     def __init__(self, **settings):
         super().__init__()
         self.settings, self.asked = settings, []
 
-    def forward(self, volume, task, modality):
+    def forward(self, volume, tasks, modality):
         assert volume.shape == (1, 1, 1, 64, 64)
-        assert task.shape == modality.shape == (1, 1)
+        assert modality.shape == (1, 1)
         assert abs(volume.mean()) < 0.6  # z-score, then padded
-        self.asked.append((task.item(), modality.item()))
-        return volume if task.item() == 0 else -volume, "modality"
+        self.asked.append((*tasks[0].tolist(), modality.item()))
+        logits = {0: volume, 1: -volume, -1: torch.ones_like(volume)}
+        return torch.cat([logits[task] for task in tasks[0].tolist()], dim=1), "modality"
 
 
-def test_hermes_asks_task_by_task(monkeypatch):
+def test_hermes_asks_task_by_task_beside_the_null_task(monkeypatch):
     install(monkeypatch, "model.dim3.hermes_unet", Hermes_UNet=TaskHermes)
     description = {"image_size": 64, "modality": 2, "network": {"base_ch": 8}}
     setup = PeerSetup(device=CPU, random=True, classes=("liver", "spleen"), description=description)
@@ -48,7 +49,7 @@ def test_hermes_asks_task_by_task(monkeypatch):
     image = segmenter.encode(pixels)
     assert np.array_equal(segmenter.by_class(image, "liver").mask, pixels > 0)
     assert np.array_equal(segmenter.by_class(image, "spleen").mask, pixels == 0)
-    assert segmenter._network.asked == [(0, 2), (1, 2)]
+    assert segmenter._network.asked == [(0, -1, 2), (1, -1, 2)]
 
 
 PORT = '''
