@@ -33,7 +33,7 @@ ABOUT = About(
     "prompts. CVPR 2024.",
     input="RGB in 0..1; the network takes ImageNet's mean and deviation out and stretches to 1024 x 1024 itself. "
     "Clicks as (row, column, order) in pixels of the image, padded with -1; the previous probabilities are the mask "
-    "prompt (BasePredictor of the authors).",
+    "prompt (BasePredictor of the authors); probabilities above 0.49 (their evaluate_model.py).",
     notes="Without the authors' zooming; their BasePredictor, which evaluation uses, has none either.",
 )
 
@@ -41,6 +41,8 @@ ABOUT = About(
 _NETWORK: dict[str, Any] = {"img_size": 1024, "embed_dim": 768, "depth": 12, "num_heads": 12, "fusion_depth": 2}
 _SMALL = {"img_size": 256, "embed_dim": 96, "depth": 3, "num_heads": 2, "fusion_depth": 1}
 _NO_POINT = (-1, -1, -1)
+#: Of the authors' evaluation.
+_THRESHOLD = 0.49
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +82,7 @@ class SegNext(Segmenter):
         prompts = {"points": point_rows(clicks).to(self._device), "prev_mask": previous}
         prompted = self._network.get_prompt_feats(size, prompts)
         probability = self._network(size, image.features, prompted)["instances"].sigmoid()
-        return Answer(as_mask(probability, 0.5), memory=probability)
+        return Answer(as_mask(probability, _THRESHOLD), memory=probability)
 
 
 def point_rows(clicks: Sequence[Click]) -> Tensor:

@@ -70,6 +70,14 @@ def test_the_previous_probabilities_go_back_in(segmenter):
     assert previous[0, 0, 3, 40].item() == pytest.approx(1 / (1 + np.exp(-5)))
 
 
+def test_a_probability_above_0_49_is_foreground(segmenter, monkeypatch):
+    probabilities = torch.full((1, 1, 30, 70), 0.48)
+    probabilities[0, 0, 4, 9] = 0.495
+    monkeypatch.setattr(segmenter._network, "forward", lambda *_: {"instances": probabilities.logit()})
+    answer = segmenter.by_clicks(segmenter.encode(PIXELS), [Click(3, 40, True)], None, cls=None, reference=None)
+    assert np.argwhere(answer.mask).tolist() == [[4, 9]]
+
+
 def test_with_weights_the_network_is_the_authors_vitb_sax2(segmenter, monkeypatch, tmp_path):
     assert segmenter._network.settings["backbone_params"]["img_size"] == (256, 256)  # random weights are small
     monkeypatch.setattr(segnext, "fill", lambda network, path: None)
