@@ -32,7 +32,8 @@ class About:
         title: as in the paper.
         modes: what it can be evaluated in; the first three name the kinds of knowledge of Table 1.
         source: the package or repository that runs.
-        packages: Python module to what ``pip install`` takes, for every module beyond the engine's own.
+        packages: Python module to what ``pip install`` takes, for every module beyond the engine's own; a dotted name
+            where other packages share the name above it.
         extra: the extra of this project that installs all of ``packages``.
         checkouts: repositories of which local copies are needed.
         licence: of the code, and of the published weights.

@@ -11,8 +11,8 @@ from Training.peers.about import About, Checkout
 
 
 def missing_packages(about: About) -> list[str]:
-    """Modules that Python does not find; nothing is imported."""
-    return [module for module in about.packages if not _is_importable(module)]
+    """Packages of which Python does not find the module; nothing of them is run."""
+    return [module.split(".")[0] for module in about.packages if not _is_importable(module)]
 
 
 def needs(about: About) -> list[str]:
@@ -75,7 +75,10 @@ def require_weights(about: About, weights: Path | None, *, random: bool) -> None
 
 
 def _is_importable(module: str) -> bool:
-    return importlib.util.find_spec(module) is not None
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # not even what a dotted name lies in
+        return False
 
 
 def _is_installed(place: Checkout) -> bool:

@@ -18,7 +18,7 @@ from KPrismLib.evaluation import Mode
 from KPrismLib.prompts import Click
 from Training.peers.about import About
 from Training.peers.model_folder import CHECKPOINT, checked_folds, random_folder, read_json, silent, to_errors
-from Training.peers.pixels import grey
+from Training.peers.pixels import grey, standardised
 from Training.peers.segmenter import Answer, Pixels, Segmenter
 from Training.peers.setup import RANDOM_SEED, PeerSetup
 
@@ -27,16 +27,20 @@ ABOUT = About(
     title="nnInteractive",
     modes=(Mode.INTERACTIVE,),
     source="package nninteractive (nnInteractiveInferenceSession)",
-    packages={"nnInteractive": "nninteractive>=2.6"},
+    # By the module that runs: nninteractive-client, which has no such module, shares the name above it.
+    packages={"nnInteractive.inference.inference_session": "nninteractive>=2.6"},
     extra="peers-nninteractive",
     licence="code Apache-2.0; published weights CC BY-NC-SA 4.0",
-    weights="the model folder nnInteractive_v1.0 or later from the authors' page on Hugging Face (nnInteractive/"
-    "nnInteractive), downloaded by you: plans.json, dataset.json, inference_info.json or inference_session_class.json, "
-    "fold_0/checkpoint_final.pth",
+    weights="the model folder nnInteractive_v1.0 or later from the authors' page on Hugging Face (MIC-DKFZ/"
+    "nnInteractive; nnInteractive/nnInteractive up to version 2.4 of the package), downloaded by you: plans.json, "
+    "dataset.json, inference_info.json or inference_session_class.json, fold_0/checkpoint_final.pth",
     citation="Isensee et al. nnInteractive: Redefining 3D promptable segmentation. arXiv:2503.08373, 2025.",
-    input="One grey channel, (1, 1, rows, columns); the session normalises it (z-score over the non-zero region). "
-    "Clicks as (0, row, column), the axis order of the array.",
-    notes="The published network is 3-D and sees a volume of one slice; the paper retrained it on slices.",
+    input="One grey channel, (1, 1, rows, columns); the session normalises it (z-score by the bounding box of the "
+    "non-zero pixels; here by the whole slice where that box is constant, which the package cannot divide by). Clicks "
+    "as (0, row, column), the axis order of the array.",
+    notes="The published network is 3-D and sees a volume of one slice; the paper retrained it on slices. The authors "
+    "ask for images as they are, without a window and never converted to 8 bits; like all systems here it sees 8-bit "
+    "slices, to which the dataset folder's window is already applied.",
 )
 
 _INTERACTION_CHANNELS = 7
@@ -114,7 +118,10 @@ class NnInteractive(Segmenter):
     def _begun(self, image: NDArray[np.float32]) -> _Live:
         session = self._new_session()
         session.initialize_from_loaded_artifacts(self._shared)
-        session.set_image(image)
+        if _has_contrast(image):
+            session.set_image(image)
+        else:
+            _set_normalised(session, image)
         buffer = np.zeros(image.shape[1:], dtype=np.uint8)
         session.set_target_buffer(buffer)
         return _Live(session, buffer)
@@ -128,6 +135,23 @@ class NnInteractive(Segmenter):
             do_autozoom=self._zooms,
             torch_n_threads=torch.get_num_threads(),
         )
+
+
+def _has_contrast(image: NDArray[np.float32]) -> bool:
+    """Whether the package can normalise (1, 1, rows, columns): by the bounding box of what is not 0."""
+    rows, columns = np.nonzero(image[0, 0])
+    if not rows.size:
+        return False
+    box = image[0, 0, rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+    return bool(box.min() < box.max())
+
+
+def _set_normalised(session: Any, image: NDArray[np.float32]) -> None:
+    """Show a slice without contrast as other systems see it: z-score over all of it, 0 where it is blank."""
+    # The package takes in a stand-in of the same size, whose place the slice then takes.
+    session.set_image(np.arange(image.size, dtype=np.float32).reshape(image.shape))
+    session.preprocess_future.result()
+    session.preprocessed_image = standardised(torch.from_numpy(image))
 
 
 @contextmanager

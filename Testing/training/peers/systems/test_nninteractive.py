@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from concurrent.futures import Future
 from typing import ClassVar
 
 import numpy as np
@@ -13,11 +15,13 @@ from torch import nn
 from KPrismLib.errors import InvalidWeights
 from KPrismLib.prompts import Click
 from Testing.training.peers.fake_module import install
+from Training.peers import missing
 from Training.peers.setup import PeerSetup
 from Training.peers.systems import nninteractive
 
 CPU = torch.device("cpu")
 PIXELS = np.full((12, 30), 90, dtype=np.uint8)
+PIXELS[6:, 20:] = 40
 FIRST, SECOND, OTHER = Click(2, 25, True), Click(9, 4, True), Click(2, 25, False)
 
 
@@ -42,7 +46,13 @@ class PixelSession:
     def set_image(self, image):
         assert image.dtype == np.float32
         assert image.shape == (1, 1, *PIXELS.shape)
-        assert image.max() == 90
+        self.preprocess_future = Future()
+        self.preprocess_future.set_result(None)
+        rows, columns = image[0, 0].nonzero()
+        if not rows.size:
+            raise ValueError("Input image is entirely zero; cannot determine normalization statistics.")
+        box = image[..., rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+        self.preprocessed_image = torch.from_numpy((image - box.mean()) / box.std())
 
     def set_target_buffer(self, buffer):
         assert buffer.shape == (1, *PIXELS.shape)
@@ -121,6 +131,63 @@ def test_equal_clicks_draw_equal_numbers_and_nobody_else_is_disturbed(segmenter)
     ask(segmenter, image, [FIRST])
     assert np.random.get_state()[1].tolist() == before  # noqa: NPY002
     assert PixelSession.made[-1].draws == PixelSession.made[-2].draws
+
+
+def test_the_package_normalises(segmenter):
+    ask(segmenter, segmenter.encode(PIXELS), [FIRST])
+    expected = (PIXELS - PIXELS.mean()) / PIXELS.std()
+    assert PixelSession.made[-1].preprocessed_image[0, 0].numpy() == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("value", [0, 90])
+def test_a_blank_slice_is_0_as_for_other_systems(segmenter, value):
+    image = segmenter.encode(np.full_like(PIXELS, value))
+    assert np.argwhere(ask(segmenter, image, [FIRST]).mask).tolist() == [[2, 25]]
+    seen = PixelSession.made[-1].preprocessed_image
+    assert seen.shape == (1, 1, *PIXELS.shape)
+    assert seen.abs().max() == 0
+
+
+@pytest.mark.parametrize("box", [np.s_[3:8, 4:9], np.s_[5, 5]])
+def test_a_slice_with_one_grey_box_is_normalised_over_all_of_it(segmenter, box):
+    pixels = np.zeros_like(PIXELS)
+    pixels[box] = 90
+    ask(segmenter, segmenter.encode(pixels), [FIRST])
+    seen = PixelSession.made[-1].preprocessed_image
+    assert seen.mean().item() == pytest.approx(0, abs=1e-5)
+    assert seen.std().item() == pytest.approx(1)
+    assert seen[0, 0][box].min() > seen[0, 0, 0, 0]
+
+
+@pytest.fixture
+def without_package(monkeypatch):
+    """As where nothing of nnInteractive is installed; whatever the test imports of it is forgotten afterwards."""
+
+    def forget():
+        return {name: sys.modules.pop(name) for name in list(sys.modules) if name.split(".")[0] == "nnInteractive"}
+
+    before = forget()
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if "site-packages" not in path])
+    yield
+    forget()
+    sys.modules.update(before)
+
+
+@pytest.mark.usefixtures("without_package")
+@pytest.mark.parametrize(
+    ("modules", "absent"),
+    [
+        ((), ["nnInteractive"]),
+        (("remote/__init__.py",), ["nnInteractive"]),  # nninteractive-client, which has no session of its own
+        (("remote/__init__.py", "inference_session.py"), []),
+    ],
+)
+def test_the_client_alone_is_not_the_package(monkeypatch, tmp_path, modules, absent):
+    (tmp_path / "nnInteractive/inference/remote").mkdir(parents=True)
+    for module in modules:
+        (tmp_path / "nnInteractive/inference" / module).touch()
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path if modules else tmp_path / "nothing")])
+    assert missing.missing_packages(nninteractive.ABOUT) == absent
 
 
 def test_a_checkpoint_with_code_never_reaches_the_package(segmenter, tmp_path):

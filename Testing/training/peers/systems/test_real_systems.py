@@ -79,6 +79,21 @@ def test_every_mode_gives_the_same_mask_of_the_images_size_twice(predictor, rng,
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.parametrize("predictor", NAMES, indirect=True)
+@pytest.mark.parametrize("value", [0, 90])
+def test_a_blank_slice_gets_a_mask(predictor, value):
+    about, peer = predictor
+    pixels = np.full((40, 52), value, dtype=np.uint8)
+    image, mode = peer.encode(pixels), about.modes[0]
+    if mode.uses_class:
+        mask = peer.segment(image, cls="spleen").mask
+    elif mode.uses_references:
+        mask = peer.segment(image, reference=peer.reference([(pixels, pixels == 0)])).mask
+    else:
+        mask = peer.session(image).click(20, 15)
+    assert mask.shape == pixels.shape
+
+
 @pytest.mark.parametrize("name", ["medsam", "sam2"])
 def test_a_saved_model_folder_gives_the_masks_of_what_was_saved(name, rng, tmp_path):
     pytest.importorskip("transformers")
