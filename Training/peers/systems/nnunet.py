@@ -31,7 +31,9 @@ ABOUT = About(
     "Nature Methods 18, 2021.",
     input="Slices as nnU-Net reads pictures (NaturalImage2DIO): float32, channels first, values 0..255; normalisation, "
     "resampling, sliding window and folds are nnU-Net's own, by its plans.",
-    notes="Without test-time mirroring, as a single pass is what the other systems get.",
+    notes="As nnU-Net predicts unless told otherwise: mirrored along the axes that training allowed, and the mean of "
+    "all folds in the folder. Those are several passes where other systems get one; nnU-Net advises against leaving "
+    "mirroring out, and a folder with one fold gives one network's answer.",
 )
 
 #: How NaturalImage2DIO describes a picture: one slice, square pixels.
@@ -52,7 +54,7 @@ class NnUnet(LabelMapSegmenter):
         folds = [fold.name.removeprefix("fold_") for fold in checked_folds(folder)]
         with to_errors():
             self._predictor = nnUNetPredictor(
-                use_mirroring=False,
+                use_mirroring=True,
                 device=setup.device,
                 perform_everything_on_device=setup.device.type == "cuda",
                 allow_tqdm=False,

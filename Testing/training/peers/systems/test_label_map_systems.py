@@ -139,7 +139,7 @@ def test_nnunet_reads_slices_as_it_reads_pictures_and_label_values_may_have_gaps
     predictor = BrightnessNnUnet.last
     assert predictor.opened == (["0", "3"], "checkpoint_final.pth")
     assert [image.shape for image in predictor.inputs] == [(colours, 1, 20, 40)]
-    assert not predictor.settings["use_mirroring"]
+    assert predictor.settings["use_mirroring"]  # nnU-Net's own default, which it advises to keep
     assert capsys.readouterr().out == ""  # standard output belongs to results
 
 
