@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from KPrismLib.errors import InvalidWeights
+from KPrismLib.errors import InvalidConfig, InvalidWeights
 from KPrismLib.evaluation import Mode
 from KPrismLib.prompts import Click
 from Training.peers.about import About, Checkout
@@ -71,11 +71,7 @@ class MultiverSeg(Segmenter):
             fill(network, weights)
         self._network = network.to(setup.device).eval()
         self._device = setup.device
-        self._without_examples: nn.Module | None = None
-        if scribbleprompt is not None:
-            self._without_examples = _scribbleprompt(setup, scribbleprompt)
-        else:
-            self.remarks = (_WITHOUT,)
+        self._without_examples, self.remarks = _scribbleprompt(setup, scribbleprompt)
 
     def encode(self, pixels: Pixels) -> GridImage:
         """The image on the grid."""
@@ -132,10 +128,17 @@ def _files(weights: Path | None) -> tuple[Path | None, Path | None]:
     return found[0], found[1]
 
 
-def _scribbleprompt(setup: PeerSetup, weights: Path) -> nn.Module:
-    network: nn.Module = import_from(setup.checkouts, SCRIBBLEPROMPT).UNet(**_SCRIBBLEPROMPT_NETWORK)
+def _scribbleprompt(setup: PeerSetup, weights: Path | None) -> tuple[nn.Module | None, tuple[str, ...]]:
+    """ScribblePrompt's network where both its weights and its code are there, or what the report says instead."""
+    if weights is None:
+        return None, (_WITHOUT,)
+    try:
+        package = import_from(setup.checkouts, SCRIBBLEPROMPT)
+    except InvalidConfig as error:
+        return None, (_WITHOUT, f"ScribblePrompt's weights are there, its code is not: {error}")
+    network: nn.Module = package.UNet(**_SCRIBBLEPROMPT_NETWORK)
     fill(network, weights)
-    return network.to(setup.device).eval()
+    return network.to(setup.device).eval(), ()
 
 
 def open_peer(setup: PeerSetup) -> MultiverSeg:

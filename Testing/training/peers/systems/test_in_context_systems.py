@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -196,6 +197,21 @@ def test_multiverseg_hands_clicks_without_examples_to_scribbleprompt_where_it_is
     assert segmenter.remarks == ()
     ask(segmenter, [Click(1, 1, True)])
     assert segmenter._network.asked == []
+
+
+@pytest.mark.usefixtures("with_clicks")
+def test_multiverseg_without_scribbleprompts_code_answers_itself_and_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(multiverseg, "fill", lambda network, path: None)
+    monkeypatch.setitem(sys.modules, "scribbleprompt", None)  # no copy of it anywhere
+    for name in ("MultiverSeg_v1_nf256_res128.pt", "ScribblePrompt_unet_v1_nf192_res128.pt"):
+        (tmp_path / name).touch()
+    segmenter = multiverseg.open_peer(PeerSetup(device=RANDOM.device, weights=tmp_path))
+    without, why = segmenter.remarks
+    assert "not to ScribblePrompt" in without
+    assert "its code is not: scribbleprompt.models.network cannot be imported" in why
+    assert "https://github.com/halleewong/ScribblePrompt" in why
+    assert ask(segmenter, [Click(10, 200, True)]).mask[10, 200]
+    assert len(segmenter._network.asked) == 1
 
 
 def test_what_is_not_there_is_named(monkeypatch):
