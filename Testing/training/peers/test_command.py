@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -86,6 +87,16 @@ def test_every_system_of_the_paper_and_its_kinds_of_knowledge():
         assert bool(facts.packages) == bool(facts.extra)
         # Something to get: a package, a repository, or the user's own port.
         assert facts.packages or facts.checkouts or facts.is_port
+
+
+def test_extras_install_what_systems_name():
+    tomllib = pytest.importorskip("tomllib")
+    project = Path(__file__).parents[3] / "pyproject.toml"
+    extras = tomllib.loads(project.read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    for name in registry.names():
+        facts = registry.system(name).ABOUT
+        assert set(facts.packages.values()) <= set(extras.get(facts.extra, ())), name
+    assert "pydantic>=2.7,<3" in extras["peers-in-context"]
 
 
 def test_names_are_forgiving():

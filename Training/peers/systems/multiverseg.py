@@ -25,7 +25,7 @@ ABOUT = About(
     title="MultiverSeg",
     modes=(Mode.IN_CONTEXT, Mode.INTERACTIVE, Mode.REFINE_IN_CONTEXT),
     source="repository github.com/halleewong/MultiverSeg (multiverseg.models.network.MultiverSegNet)",
-    packages={"einops": "einops>=0.8", "pydantic": "pydantic>=2.7"},
+    packages={"einops": "einops>=0.8", "pydantic": "pydantic>=2.7,<3"},
     extra="peers-in-context",
     checkouts=(
         Checkout("https://github.com/halleewong/MultiverSeg", "multiverseg.models.network"),

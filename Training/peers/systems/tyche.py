@@ -22,7 +22,7 @@ ABOUT = About(
     title="Tyche",
     modes=(Mode.IN_CONTEXT,),
     source="repository github.com/mariannerakic/tyche (tyche.tychets)",
-    packages={"einops": "einops>=0.8", "pydantic": "pydantic>=2.7"},
+    packages={"einops": "einops>=0.8", "pydantic": "pydantic>=2.7,<3"},
     extra="peers-in-context",
     checkouts=(Checkout("https://github.com/mariannerakic/tyche", "tyche"),),
     licence="code Apache-2.0; the repository names no other terms for the weights",

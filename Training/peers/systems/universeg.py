@@ -18,7 +18,7 @@ ABOUT = About(
     title="UniverSeg",
     modes=(Mode.IN_CONTEXT,),
     source="repository github.com/JJGO/UniverSeg (universeg.universeg)",
-    packages={"einops": "einops>=0.8", "pydantic": "pydantic>=2.7"},
+    packages={"einops": "einops>=0.8", "pydantic": "pydantic>=2.7,<3"},
     extra="peers-in-context",
     checkouts=(Checkout("https://github.com/JJGO/UniverSeg", "universeg"),),
     licence="code Apache-2.0; published weights OpenRAIL++-M, research only",
