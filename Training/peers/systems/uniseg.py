@@ -18,10 +18,12 @@ ABOUT = About(
     "not fit",
     citation="Ye et al. UniSeg: A prompt-driven universal segmentation model as well as a strong representation "
     "learner. MICCAI 2023.",
-    input="One grey channel, z-score, as nnU-Net version 1, on a copy of which UniSeg is built.",
+    input="One grey channel, z-score, as the authors have it for all but CT (DoDNetPreprocessor of the repository).",
     is_port=True,
     notes="The public code is a modified copy of nnU-Net version 1 that takes the place of the installed package; it "
-    "cannot share a process with the current one.",
+    "cannot share a process with the current one. Its own preprocessor clips CT to -325..325 HU and scales it "
+    "to 0..1, and takes other z-scores of the whole volume; here every image gets a z-score of the slice, to which the "
+    "dataset folder's window is already applied.",
 )
 
 
