@@ -6,7 +6,8 @@ import functools
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from KPrismLib.errors import InvalidPrompt, InvalidReference, UnknownClass
+from KPrismLib.class_names import row_of_class
+from KPrismLib.errors import InvalidPrompt, InvalidReference
 from KPrismLogic.classes_through_volume import ClassesThroughVolume
 from KPrismLogic.console_arguments import (
     check_editing,
@@ -268,7 +269,7 @@ class KPrismLogic:
 
         Args:
             volumeNode, segmentationNode, plane, editorNode: as for :meth:`segmentSlice`.
-            classes: classes of :meth:`classes`; each becomes the segment of its name.
+            classes: classes of :meth:`classes`, in any spelling; each becomes the segment of its name there.
             everyPiece: leave nothing out, as for lesions of all sizes.
             first, last, progress: as for :meth:`propagate`.
 
@@ -280,11 +281,9 @@ class KPrismLogic:
         """
         names = classes_of(classes)
         check_editing(volumeNode, segmentationNode, editorNode, *names)
-        names = list(dict.fromkeys(names))
+        known = self.classes()
+        names = list(dict.fromkeys(known[row_of_class(one, known)] for one in names))
         told = progress_of(progress)
-        unknown = [one for one in names if one not in self.classes()]
-        if unknown:
-            raise UnknownClass(f"The model does not know {', '.join(unknown)}; it knows {', '.join(self.classes())}.")
         stack = SliceStack.through(volumeNode, plane_of(volumeNode, plane, None))
         start, end = stack.within(millimetres("first", first), millimetres("last", last))
         before = set(segmentationNode.GetSegmentation().GetSegmentIDs())

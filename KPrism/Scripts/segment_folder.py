@@ -71,6 +71,7 @@ def main(arguments: list[str]) -> int:
             f"Python packages are missing: {', '.join(missing)}. Press Install in Slicer's module K-Prism, or install "
             "them with pip."
         )
+    from KPrismLib.class_names import row_of_class
     from KPrismLib.errors import KPrismError
     from KPrismLogic.batch import segment_folder
     from KPrismLogic.logic import KPrismLogic
@@ -79,13 +80,12 @@ def main(arguments: list[str]) -> int:
 
     try:
         logic = KPrismLogic(Model(options.model, options.device))
-        unknown = [one for one in options.classes if one not in logic.classes()]
-        if unknown:
-            return _stop(f"The model does not know {', '.join(unknown)}; it knows {', '.join(logic.classes())}.")
+        known = logic.classes()
+        classes = [known[row_of_class(one, known)] for one in options.classes]
         failed = segment_folder(
             options.images,
             options.output,
-            options.classes,
+            classes,
             references=[reference_from_files(image, mask, plane=options.plane) for image, mask in options.reference],
             name=options.name,
             plane=options.plane,

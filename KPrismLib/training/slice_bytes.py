@@ -66,6 +66,11 @@ def byte_labels(
 def fit(
     pixels: NDArray[np.uint8], labels: NDArray[np.uint8], long_side: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """A slice that is no larger than ``long_side``.
+
+    Labels are those of the nearest pixels: the area rule of the canvas tells inside from outside, not one label from
+    others. Lines thinner than a reduced pixel come out as often as they are wide.
+    """
     if pixels.ndim == 2:
         pixels = pixels[..., None]
     elif (pixels == pixels[..., :1]).all():  # a grey picture that was saved in colour

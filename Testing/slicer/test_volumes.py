@@ -261,8 +261,9 @@ def test_oblique_view_propagates_too(scene, bench, logic):
     assert np.array_equal(bench.array(), found)
 
 
-def test_classes_through_the_volume(bench, logic):
-    logic.segmentVolume(bench.volume, bench.segmentation, ["liver", "spleen"])
+@pytest.mark.parametrize("names", [["liver", "spleen"], ["LIVER", "Spleen (whole)", "liver"]])
+def test_classes_through_the_volume(bench, logic, names):
+    logic.segmentVolume(bench.volume, bench.segmentation, names)
     content = bench.segmentation.GetSegmentation()
     for name, expected in (("liver", LIVER), ("spleen", SPLEEN)):
         segment_id = content.GetSegmentIdBySegmentName(name)
@@ -288,7 +289,7 @@ def test_classes_through_the_volume(bench, logic):
 def test_mistakes_are_sentences_and_write_nothing(bench, logic, call, error):
     with pytest.raises(error) as raised:
         call(logic, bench)
-    assert str(raised.value).endswith(".")
+    assert str(raised.value)[-1] in ".?"
     assert not bench.array("Other").any()
     assert bench.segmentation.GetSegmentation().GetNumberOfSegments() == 2
 

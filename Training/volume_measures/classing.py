@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from KPrismLib.class_names import class_called
 from KPrismLib.dataset import DatasetFolder, classes_of
 from KPrismLib.predictor import Predictor
 from KPrismLib.volumes import segment_classes
@@ -26,7 +27,7 @@ class ClassMeasure:
 
     def __init__(self, predictor: Predictor, folder: DatasetFolder) -> None:
         self._predictor = predictor
-        self._names = [cls for cls in classes_of(folder) if cls in predictor.classes]
+        self._names = [cls for cls in classes_of(folder) if class_called(cls, predictor.classes) is not None]
         self._item: str | None = None
         self._cleared: dict[int, Labels] = {}
         self._everything: dict[int, Labels] = {}

@@ -47,6 +47,14 @@ def test_every_batch_gives_what_one_slice_and_one_class_at_a_time_give(predictor
     assert len({int(piece.labels.max()) for piece in found} | {0}) > 1  # something is found, so there is a comparison
 
 
+def test_more_structures_than_a_label_map_holds_are_refused() -> None:
+    certain = np.zeros((256, 1, 1), np.float32)
+    certain[254] = 0.9
+    assert merge(certain[:255]).tolist() == [[255]]
+    with pytest.raises(InvalidConfig, match="holds 255 structures, and 256 are asked for"):
+        merge(certain)
+
+
 def test_each_slice_is_encoded_once_whatever_the_number_of_classes(
     predictor: Predictor, encoder_batches: list[int]
 ) -> None:
