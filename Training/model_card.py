@@ -17,22 +17,16 @@ from KPrismLib.errors import InvalidConfig
 from KPrismLib.imaging.atomic_file import write_atomically
 from KPrismLib.training.config import TrainingConfig
 from KPrismLib.weights import load_weights
-from Training.report.sets import with_patients_of
+from Training.report.paper_numbers import dice_of_set
+from Training.report.sets import PAPER_SETS, Group, with_patients_of
 
-#: Number of the paper's Tables 2 and 3 (K-Prism rows, Dice in %) for the set that each folder stands for.
-PAPER: Mapping[str, tuple[str, float, float]] = {
-    "BTCV_SYNAPSE18": ("BTCV, 13 organs, external", 80.24, 76.82),
-    "ACDC": ("ACDC, external", 87.26, 85.89),
-    "LA2018": ("LAScarQS", 83.27, 81.22),
-    "BUSI": ("Breast Cancer", 76.86, 75.55),
-    "CXR_LUNG": ("Chest X-ray", 95.93, 95.80),
-    "DRISHTI_GS": ("PAPILA", 95.71, 95.74),
-    "KVASIR_SEG": ("BKAI-POLY", 86.76, 84.88),
-    "ISIC2017_SUBSET": ("ISIC", 89.36, 89.78),
-    "GLOMERULI_AIDPATH": ("KPIs", 86.68, 86.48),
-}
+#: Where the paper has the Dice of each group of its sets.
+_TABLES = {Group.IN_DISTRIBUTION: "table2", Group.EXTERNAL: "table3", Group.UNSEEN: "table3_unseen"}
 
-MODES = {"semantic": "semantic", "in_context": "in-context"}
+MODES = ("semantic", "in_context")
+
+#: After how many clicks Dice is given.
+_CLICKS = (1, 3, 5, 10)
 
 
 def merge(evaluations: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -55,10 +49,28 @@ def dice_table(datasets: Mapping[str, Mapping[str, Any]]) -> str:
             continue
         cells = [_mean_with_interval(modes.get(mode)) for mode in MODES]
         pairs = next((_total(modes[m]["pairs"]) for m in MODES if m in modes), "")
-        paper = PAPER.get(name)
-        beside = f"{paper[0]}: {paper[1] / 100:.3f}, {paper[2] / 100:.3f}" if paper else ""
-        lines.append(f"| {name} | {pairs} | {cells[0]} | {cells[1]} | {beside} |")
+        lines.append(f"| {name} | {pairs} | {cells[0]} | {cells[1]} | {_beside(name, modes)} |")
     return "\n".join(lines)
+
+
+def _beside(name: str, modes: Mapping[str, Any]) -> str:
+    """The paper's Dice of the set that a folder is or stands for; empty where it is none."""
+    classes: tuple[str, ...] = ()
+    paper = PAPER_SETS.get(name)
+    if paper is None:
+        stood_for = ((each, stand_in) for each in PAPER_SETS.values() for stand_in in each.stand_ins)
+        found = next((pair for pair in stood_for if pair[1].name == name), None)
+        if found is None:
+            return ""
+        paper, classes = found[0], found[1].classes
+    numbers = [dice_of_set(_TABLES[paper.group], paper.name, mode) for mode in MODES]
+    printed = ", ".join("-" if number is None else f"{number / 100:.3f}" for number in numbers)
+    group = "" if paper.group is Group.IN_DISTRIBUTION else f", {paper.group.value}"
+    only = ""
+    if classes:
+        ours = ", ".join(f"{modes[mode]['dice'][classes[0]]:.3f}" for mode in MODES if mode in modes)
+        only = f", {classes[0]} only (here {ours})"
+    return f"{paper.name}{group}{only}: {printed}"
 
 
 def class_table(datasets: Mapping[str, Mapping[str, Any]]) -> str:
@@ -79,6 +91,8 @@ def click_table(
 ) -> str:
     """Interactive mode: Dice after 1, 3, 5 and 10 clicks and the number of clicks to 0.90 and 0.95.
 
+    With fewer clicks than that there is "-".
+
     Args:
         datasets: as :func:`merge` returns them.
         honoured: the same sets, with masks that hold what clicks say of their pixels, as users get them; adds a row.
@@ -92,7 +106,7 @@ def click_table(
     ]
     found, held = _interactive(datasets), _interactive(honoured or {})
     for name, result in found.items():
-        lines.append(f"| {name} | {_total(result['pairs'])} | {_clicked([result])} |")
+        lines.append(f"| {name} | {_total(result['pairs'])} | {_clicked([result], _click_intervals(result))} |")
     if found:
         lines.append(f"| **mean of sets** | | {_clicked(list(found.values()))} |")
     if held:
@@ -107,14 +121,28 @@ def _interactive(datasets: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping
     return {name: modes["interactive"] for name, modes in sorted(datasets.items()) if "interactive" in modes}
 
 
-def _clicked(results: Sequence[Mapping[str, Any]]) -> str:
-    """The cells of a row, means over ``results``."""
+def _clicked(results: Sequence[Mapping[str, Any]], intervals: Sequence[Sequence[float] | None] | None = None) -> str:
+    """The cells of a row, means over ``results``, with their intervals where they are known."""
     rows = []
     for result in results:
         curve = result["dice"]["mean"]
-        rows.append([*(curve[min(k, len(curve) - 1)] for k in (1, 3, 5, 10)), result["noc90"], result["noc95"]])
-    means = [sum(column) / len(rows) for column in zip(*rows, strict=True)]
-    return " | ".join([f"{v:.3f}" for v in means[:4]] + [f"{v:.2f}" for v in means[4:]])
+        rows.append([*(curve[k] if k < len(curve) else None for k in _CLICKS), result["noc90"], result["noc95"]])
+    cells = []
+    for place, (column, spread) in enumerate(zip(zip(*rows, strict=True), intervals or [None] * 6, strict=True)):
+        digits = 3 if place < len(_CLICKS) else 2
+        if None in column:
+            cells.append("-")
+            continue
+        bounds = f" [{spread[0]:.{digits}f}, {spread[1]:.{digits}f}]" if spread else ""
+        cells.append(f"{sum(column) / len(rows):.{digits}f}{bounds}")
+    return " | ".join(cells)
+
+
+def _click_intervals(result: Mapping[str, Any]) -> list[Sequence[float] | None]:
+    """Of the cells of a row; None for what has none, as of a single patient."""
+    curves = result.get("dice_interval95", {}).get("mean")
+    dice = [None if curves is None or k >= len(curves[0]) else (curves[0][k], curves[1][k]) for k in _CLICKS]
+    return [*dice, result.get("noc90_interval95"), result.get("noc95_interval95")]
 
 
 def source_table(folders: Iterable[Path]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from KPrismLib.errors import InvalidConfig
-from Training.model_card import click_table, left_out, parse_mean, training_commands
+from Training.model_card import click_table, dice_table, left_out, parse_mean, training_commands
 
 
 def test_each_stage_begins_from_the_one_before_or_from_the_mean_that_is_named() -> None:
@@ -38,6 +38,25 @@ def test_a_mean_of_what_is_not_there_yet_is_refused() -> None:
         parse_mean("0.6,0.4")
 
 
+def test_a_set_stands_beside_the_one_of_the_paper_and_for_its_classes_only() -> None:
+    def found(**dice: float) -> dict[str, Any]:
+        dice = {name.replace("_", " "): value for name, value in dice.items()}
+        return {
+            mode: {"dice": dice, "dice_interval95": {"mean": None}, "pairs": 2} for mode in ("semantic", "in_context")
+        }
+
+    both = found(optic_disc=0.96, optic_cup=0.84, mean=0.9)
+    plain = found(mean=0.5)
+    rows = dice_table({"DRISHTI_GS": both, "ACDC": plain, "BUSI": plain, "BRATS2015_SIX": plain, "PH3": plain})
+    assert [row.split(" | ", 2)[2] for row in rows.splitlines()[2:]] == [
+        "0.500 | 0.500 | ACDC, external: 0.873, 0.859 |",
+        "0.500 | 0.500 | BraTS, unseen class: -, 0.222 |",
+        "0.500 | 0.500 | Breast Cancer: 0.769, 0.755 |",
+        "0.900 | 0.900 | PAPILA, optic disc only (here 0.960, 0.960): 0.957, 0.957 |",
+        "0.500 | 0.500 |  |",
+    ]
+
+
 def clicked(dice: float, noc: float, *, pairs: int = 4) -> dict[str, Any]:
     curve = [0.0, *(dice + step / 100 for step in range(10))]
     return {"interactive": {"dice": {"mean": curve}, "pairs": {"mean": pairs}, "noc90": noc, "noc95": noc + 2}}
@@ -52,6 +71,17 @@ def test_clicks_are_given_for_the_network_and_as_users_get_them() -> None:
         "| **mean of sets, clicks honoured** | | 0.700 | 0.720 | 0.740 | 0.790 | 2.00 | 4.00 |",
     ]
     assert click_table(plain).splitlines() == click_table(plain, honoured).splitlines()[:-1]
+    spread = clicked(0.5, 4.0)["interactive"] | {
+        "dice_interval95": {"mean": [[0.0] * 11, [1.0] * 11]},
+        "noc90_interval95": [3, 5],
+    }
+    cells = "0.500 [0.000, 1.000] | 0.520 [0.000, 1.000] | 0.540 [0.000, 1.000] | 0.590 [0.000, 1.000]"
+    assert (
+        click_table({"B": {"interactive": spread}}).splitlines()[2] == f"| B | 4 | {cells} | 4.00 [3.00, 5.00] | 6.00 |"
+    )
+    five = clicked(0.5, 4.0)
+    del five["interactive"]["dice"]["mean"][6:]
+    assert click_table({"B": five}).splitlines()[2] == "| B | 4 | 0.500 | 0.520 | 0.540 | - | 4.00 | 6.00 |"
     for other in ({"A": clicked(0.8, 1.0)}, {**honoured, "B": clicked(0.6, 3.0, pairs=5)}):
         with pytest.raises(InvalidConfig, match="on other slices than not"):
             click_table(plain, other)
