@@ -26,7 +26,7 @@ def resample(image: Tensor, size: tuple[int, int]) -> Tensor:
         return image
     reduces = size[0] < image.shape[-2] or size[1] < image.shape[-1]
     if reduces and image.device.type not in ("cpu", "cuda"):
-        # PyTorch before 2.7 has no antialiasing for MPS.
+        # Of the accelerators CUDA alone has antialiasing in every PyTorch.
         return resample(image.cpu(), size).to(image.device)
     return F.interpolate(image, size=size, mode="bilinear", align_corners=False, antialias=reduces)
 

@@ -12,6 +12,9 @@ from KPrismLib.errors import DeviceUnavailable, InvalidConfig, OutOfMemory
 
 CHOICES = ("auto", "cpu", "cuda", "mps")
 
+#: On MPS, PyTorch 2.5 and 2.6 abort the process in attention over experts, and those before cannot learn there.
+_MPS_SINCE = (2, 7)
+
 _FULL = ("out of memory", "not enough memory", "can't allocate", "status_alloc_failed")
 
 
@@ -19,7 +22,7 @@ def choose_device(name: str | torch.device) -> torch.device:
     """``auto`` (CUDA, else MPS, else CPU), ``cpu``, ``cuda``, ``cuda:N`` or ``mps``, or a device.
 
     Raises:
-        DeviceUnavailable: the device does not exist here.
+        DeviceUnavailable: the device does not exist here, or this PyTorch cannot use it.
         InvalidConfig: no such name.
     """
     if isinstance(name, torch.device):
@@ -32,14 +35,23 @@ def choose_device(name: str | torch.device) -> torch.device:
     if name == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+        return torch.device("mps" if torch.backends.mps.is_available() and _is_mps_whole() else "cpu")
     if name.startswith("cuda"):
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if int(match[2] or 0) >= count:
             raise DeviceUnavailable(f"There is no device {name} (CUDA devices found: {count}); choose the device cpu.")
     if name == "mps" and not torch.backends.mps.is_available():
         raise DeviceUnavailable("There is no MPS device on this computer; choose the device cpu.")
+    if name == "mps" and not _is_mps_whole():
+        raise DeviceUnavailable(
+            f"PyTorch {torch.__version__} cannot run K-Prism on MPS, {'.'.join(map(str, _MPS_SINCE))} and later can; "
+            "choose the device cpu."
+        )
     return torch.device("cuda", int(match[2])) if match[2] else torch.device(name)
+
+
+def _is_mps_whole() -> bool:
+    return tuple(int(part) for part in torch.__version__.split(".")[:2]) >= _MPS_SINCE
 
 
 @contextmanager

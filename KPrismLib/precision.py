@@ -12,7 +12,7 @@ from KPrismLib.network import NetworkConfig
 CHOICES = ("auto", "float32", "bfloat16")
 
 #: From this many channels on, ``auto`` trades the last digits for speed; below, a click is instant anyway and the
-#: same mask on every computer is worth more.
+#: same mask on every computer, as far as its device allows, is worth more.
 LARGE_DIM = 256
 
 
@@ -20,7 +20,8 @@ def choose_precision(name: str, device: torch.device, config: NetworkConfig) -> 
     """``float32``, ``bfloat16``, or ``auto``: bfloat16 for large networks on devices that multiply it natively.
 
     Convolutions and matrix products then take bfloat16 factors, and what lies between them may be rounded to bfloat16
-    too; logits and masks are float32.
+    too; logits and masks are float32. In ``float32``, NVIDIA GPUs since Ampere still round the factors of convolutions
+    to 11 bits (TF32) unless ``torch.backends.cudnn.allow_tf32`` is off, which is the program's to say.
 
     Raises:
         InvalidConfig: no such name, or a PyTorch that cannot have it on this device.

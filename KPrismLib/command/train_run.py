@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import zipfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from KPrismLib.command.console import say
+from KPrismLib.devices import choose_device
 from KPrismLib.errors import DeviceUnavailable, InvalidConfig, InvalidDataset, InvalidWeights
 from KPrismLib.imaging.atomic_file import made_folder
 from KPrismLib.training.config import TrainingConfig
@@ -85,9 +87,16 @@ def _train(trainer: Trainer, until: int | None) -> None:
 
 
 def processes(environment: Mapping[str, str], devices: int) -> tuple[int, int]:
-    """(processes on this machine, machines): what torchrun set up, or else ``devices`` on one machine."""
+    """(processes on this machine, machines): what torchrun set up, or else ``devices`` on one machine.
+
+    Raises:
+        DeviceUnavailable: several on Windows.
+    """
     local = int(environment.get("LOCAL_WORLD_SIZE", 0))
     if not local:
+        if devices > 1 and sys.platform == "win32":
+            # Fabric starts the others by the name of the main module, which an installed program there has not.
+            raise DeviceUnavailable("On Windows training runs on one device; leave --devices at 1, or use torchrun.")
         return devices, 1
     return local, max(1, int(environment.get("WORLD_SIZE", local)) // local)
 
@@ -113,7 +122,8 @@ def require_same_step(trainer: Trainer) -> None:
 def _known(accelerator: str) -> str:
     if accelerator not in ACCELERATORS:
         raise DeviceUnavailable(f"There is no accelerator {accelerator!r}; choose one of {', '.join(ACCELERATORS)}.")
-    return accelerator
+    # Fabric would take an MPS device whose PyTorch cannot train there.
+    return choose_device(accelerator).type if accelerator in ("auto", "mps") else accelerator
 
 
 def _weights(source: str) -> Weights:

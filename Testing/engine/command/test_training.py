@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from KPrismLib.command.train_run import idle_cores, processes, require_same_step
-from KPrismLib.errors import InvalidConfig
+from KPrismLib.errors import DeviceUnavailable, InvalidConfig
 from KPrismLib.training import run_folder
 from KPrismLib.weights import load_weights
 from Testing.engine.command.tiny_inputs import blob, save_picture
@@ -214,10 +214,15 @@ def test_what_cannot_be_evaluated(kprism, data, weights, tmp_path) -> None:
     assert "limit must be" in kprism(*run, "--limit", 0).err
 
 
-def test_processes_come_from_torchrun_or_from_the_option() -> None:
+def test_processes_come_from_torchrun_or_from_the_option(monkeypatch: pytest.MonkeyPatch) -> None:
     assert processes({}, 2) == (2, 1)
     assert processes({"WORLD_SIZE": "2", "LOCAL_RANK": "1"}, 2) == (2, 1)  # a process that Fabric itself started
     assert processes({"WORLD_SIZE": "8", "LOCAL_WORLD_SIZE": "4"}, 1) == (4, 2)
+    monkeypatch.setattr("sys.platform", "win32")
+    assert processes({}, 1) == (1, 1)
+    assert processes({"WORLD_SIZE": "8", "LOCAL_WORLD_SIZE": "4"}, 1) == (4, 2)
+    with pytest.raises(DeviceUnavailable, match="one device; leave --devices at 1"):
+        processes({}, 2)
 
 
 def test_workers_leave_a_core_to_each_process() -> None:

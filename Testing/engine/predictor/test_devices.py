@@ -33,6 +33,18 @@ def test_auto_takes_the_fastest_there_is(computer: pytest.MonkeyPatch) -> None:
     assert choose_device("auto") == torch.device("cuda")
 
 
+@pytest.mark.parametrize(("version", "works"), [("2.6.0", False), ("2.2.2", False), ("2.7.1", True), ("2.13.0", True)])
+def test_mps_is_used_only_by_a_pytorch_that_can(computer: pytest.MonkeyPatch, version: str, works: bool) -> None:
+    computer.setattr(torch.backends.mps, "is_available", lambda: True)
+    computer.setattr(torch, "__version__", version)
+    assert choose_device("auto").type == ("mps" if works else "cpu")
+    if works:
+        assert choose_device("mps").type == "mps"
+    else:
+        with pytest.raises(DeviceUnavailable, match=f"PyTorch {version} cannot run K-Prism on MPS, 2.7 and later"):
+            choose_device("mps")
+
+
 @pytest.mark.usefixtures("computer")
 @pytest.mark.parametrize("name", ["cuda", "cuda:0", "cuda:3", "mps"])
 def test_a_missing_device_is_told_with_the_way_out(name: str) -> None:
