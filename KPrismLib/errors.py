@@ -64,7 +64,7 @@ class CannotWrite(KPrismError, OSError):
 
 
 class TrainingDiverged(KPrismError, ArithmeticError):
-    """A loss that is not finite."""
+    """A loss or gradient that is not finite, or losses that explode."""
 
 
 class Cancelled(KPrismError):

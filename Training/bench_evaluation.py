@@ -31,8 +31,9 @@ from KPrismLib.evaluation import Mode, evaluate
 from KPrismLib.evaluation.dice import dice
 from KPrismLib.evaluation.plan import plan
 from KPrismLib.evaluation.settings import EvaluationSettings
-from KPrismLib.evaluation.simulated_click import SimulatedClick, next_click
+from KPrismLib.evaluation.simulated_click import next_click
 from KPrismLib.predictor import Predictor
+from KPrismLib.prompts import Click
 
 Curve = tuple[float, ...]
 
@@ -86,7 +87,7 @@ def _click_through(
     mask = np.zeros_like(target)
     curve = [dice(mask, target)]
     for _ in range(settings.clicks):
-        click: SimulatedClick | None = next_click(mask, target)
+        click: Click | None = next_click(mask, target)
         if click is not None:
             session.click(click.row, click.column, positive=click.positive)
             mask = np.asarray(session.mask, dtype=bool)

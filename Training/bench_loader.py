@@ -26,7 +26,7 @@ from KPrismLib.imaging.slice_store import SUFFIXES, StoredWindow, store_bytes
 from KPrismLib.intensity import window_for
 from KPrismLib.training.augmentation import AugmentationConfig
 from KPrismLib.training.batches import BatchMaker
-from KPrismLib.training.modes import Mode
+from KPrismLib.training.modes import TrainingMode
 from KPrismLib.training.packing import PackedDataset, open_pack
 from KPrismLib.training.sampling import Sampler
 
@@ -79,9 +79,9 @@ def measure(folder: Path, cache: Path, *, split: str, size: int, seconds: float)
     result: dict[str, Any] = {"dataset": source.name, "format": "slice store" if stored else "files"}
     result["decode"] = slices_per_second(lambda call: _decode(source, items, packed, call), seconds=seconds)
     result["read"] = slices_per_second(lambda call: _read(packed, call), seconds=seconds)
-    for mode in Mode:
+    for mode in TrainingMode:
         sampler = Sampler([packed], weights={}, seed=SEED)
-        if mode is Mode.IN_CONTEXT and not sampler.has_references:
+        if mode is TrainingMode.IN_CONTEXT and not sampler.has_references:
             continue
         maker = BatchMaker(tuple(packed.classes), AugmentationConfig(), SEED)
         result[mode.value] = slices_per_second(
@@ -104,7 +104,7 @@ def _read(packed: PackedDataset, call: int) -> int:
     return 1
 
 
-def _augment(sampler: Sampler, maker: BatchMaker, mode: Mode, size: int, call: int) -> int:
+def _augment(sampler: Sampler, maker: BatchMaker, mode: TrainingMode, size: int, call: int) -> int:
     samples = sampler.batch(call, range(_BATCH), mode)
     batch = maker.make(samples, mode=mode, size=size, step=call, first=0)
     return len(batch.image) * (1 if batch.reference_image is None else 2)
@@ -131,7 +131,7 @@ def main(
         typer.echo(json.dumps({"size": size, "datasets": rows}, indent=1))
         return
     table = Table(title=f"Slices a second on one core, {size} x {size}")
-    names = ("dataset", "format", "decode", "read", *(mode.value for mode in Mode))
+    names = ("dataset", "format", "decode", "read", *(mode.value for mode in TrainingMode))
     for name in names:
         table.add_column(name, justify="left" if name in names[:2] else "right")
     for row in rows:

@@ -24,7 +24,7 @@ from KPrismLib.devices import choose_device, synchronise
 from KPrismLib.network import KPrism, named_config
 from KPrismLib.network.config import ATTENTION_FORMS
 from KPrismLib.training.batches import Batch
-from KPrismLib.training.modes import Mode
+from KPrismLib.training.modes import TrainingMode
 from KPrismLib.training.objective import Objective, ObjectiveConfig
 
 SEED = 0
@@ -59,14 +59,14 @@ def counted_activations(module: nn.Module) -> Iterator[Activations]:
         yield counted
 
 
-def random_batch(mode: Mode, *, size: int, samples: int, device: torch.device) -> Batch:
+def random_batch(mode: TrainingMode, *, size: int, samples: int, device: torch.device) -> Batch:
     """Noise with a bright square each, and the square."""
     generator = torch.Generator().manual_seed(SEED)
     mask = torch.zeros(samples, 1, size, size, dtype=torch.bool)
     mask[..., size // 4 : size // 2, size // 3 : 2 * size // 3] = True
     image = torch.randint(0, 120, (samples, 3, size, size), dtype=torch.uint8, generator=generator)
     image += 100 * mask.byte()
-    shown = (image[:, None], mask[:, None]) if mode is Mode.IN_CONTEXT else (None, None)
+    shown = (image[:, None], mask[:, None]) if mode is TrainingMode.IN_CONTEXT else (None, None)
     return Batch(mode, 0, 0, image, mask, torch.zeros(samples, dtype=torch.int64), *shown).to(device)
 
 
@@ -74,7 +74,7 @@ def measure(
     model: str,
     attention: str,
     *,
-    mode: Mode,
+    mode: TrainingMode,
     passes: int,
     size: int,
     samples: int,
@@ -152,7 +152,9 @@ def main(
     model: Annotated[str, typer.Option("--model", help="base or small.")] = "base",
     size: Annotated[int, typer.Option("--size", help="Side of the images.")] = 512,
     samples: Annotated[int, typer.Option("--batch", min=1, help="Samples per step.")] = 4,
-    mode: Annotated[str, typer.Option("--mode", help="semantic, in-context or interactive.")] = Mode.INTERACTIVE.value,
+    mode: Annotated[
+        str, typer.Option("--mode", help="semantic, in-context or interactive.")
+    ] = TrainingMode.INTERACTIVE.value,
     passes: Annotated[int, typer.Option("--passes", min=1, help="Masks in a step; the paper's steps have three.")] = 3,
     repeats: Annotated[int, typer.Option("--repeats", min=1, help="Steps per median, after a warm-up.")] = 3,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
@@ -164,7 +166,16 @@ def main(
         torch.set_num_threads(threads)
     chosen = choose_device(device)
     rows = [
-        measure(model, form, mode=Mode(mode), passes=passes, size=size, samples=samples, repeats=repeats, device=chosen)
+        measure(
+            model,
+            form,
+            mode=TrainingMode(mode),
+            passes=passes,
+            size=size,
+            samples=samples,
+            repeats=repeats,
+            device=chosen,
+        )
         for form in ATTENTION_FORMS
     ]
     rate = matmul_rate(chosen, size=8192 if chosen.type == "cuda" else 1024)

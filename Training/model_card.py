@@ -157,7 +157,7 @@ def source_table(folders: Iterable[Path]) -> str:
 
 
 def stage_table(stages: Mapping[str, TrainingConfig]) -> str:
-    """One line for each stage: its steps and rate; each starts from the weights of the one before."""
+    """One line for each stage: its steps and rate."""
     lines = ["| stage | steps x samples (size) | peak rate |", "|---|---|---|"]
     for name, config in stages.items():
         phases = ", ".join(f"{p.steps} x {p.batch} ({p.size} px)" for p in config.phases)

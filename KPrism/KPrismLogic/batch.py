@@ -189,8 +189,8 @@ def _measure(
 ) -> Measurement:
     across = 2 - _normal_axis(volume, plane)
     slices = int(mask.any(axis=tuple(axis for axis in range(3) if axis != across)).sum())
-    litres = float(mask.sum() * abs(np.linalg.det(world_from_volume(volume)[:3, :3]))) / 1000
-    return Measurement(file, name, "done", slices, int(mask.sum()), litres, agreement, seconds)
+    millilitres = float(mask.sum() * abs(np.linalg.det(world_from_volume(volume)[:3, :3]))) / 1000
+    return Measurement(file, name, "done", slices, int(mask.sum()), millilitres, agreement, seconds)
 
 
 def _read(case: Case, plane: str) -> Volume:

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from KPrismLogic.slice_plane import SlicePlane
 
 #: As many as there are keys 1-9, and as the paper studies.
-MAXIMUM_REFERENCES = 9
+SHELF_SIZE = 9
 
-_FULL = f"There are {MAXIMUM_REFERENCES} references already; remove one first."
+_FULL = f"There are {SHELF_SIZE} references already; remove one first."
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +125,7 @@ class ReferenceShelf:
         """
         if any(one.source.key == reference.source.key and np.array_equal(one.mask, reference.mask) for one in self):
             return False
-        if len(self) >= MAXIMUM_REFERENCES:
+        if len(self) >= SHELF_SIZE:
             raise InvalidReference(_FULL)
         self._held.append(_Held(reference, origin, found))
         return True
@@ -136,7 +136,7 @@ class ReferenceShelf:
         Raises:
             InvalidReference: nine were added by somebody.
         """
-        if sum(not one.found for one in self._held) >= MAXIMUM_REFERENCES:
+        if sum(not one.found for one in self._held) >= SHELF_SIZE:
             raise InvalidReference(_FULL)
 
     def replace_found(self, found: Sequence[tuple[ReferenceSlice, SliceOrigin]]) -> list[SliceOrigin]:
@@ -148,7 +148,7 @@ class ReferenceShelf:
         gone = [one.origin for one in self._held if one.found and one.origin is not None]
         self._held = [one for one in self._held if not one.found]
         for reference, origin in found:
-            if len(self) < MAXIMUM_REFERENCES:
+            if len(self) < SHELF_SIZE:
                 self.add(reference, origin, found=True)
         return gone
 

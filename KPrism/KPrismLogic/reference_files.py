@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from KPrismLib.errors import InvalidMask, InvalidReference
+from KPrismLib.errors import InvalidReference
 from KPrismLib.imaging.geometry import same_grid
 from KPrismLib.imaging.labels import binary_mask, read_label_volume
 from KPrismLib.imaging.planes import Plane, pixel_spacing, placement
@@ -38,8 +38,6 @@ def reference_from_files(image: Path, mask: Path, *, plane: str = "axial") -> Re
     if not (volume.is_picture or labels.is_picture):
         same_grid(volume, labels)
     inside = binary_mask(labels, None)
-    if not inside.any():
-        raise InvalidMask(f"{mask.name} is empty; give a mask with the structure in it.")
     view = Plane.AXIAL if volume.is_picture else Plane(plane)
     normal = placement(volume, view, 0).normal_axis
     index = int(np.argmax(inside.sum(axis=tuple(axis for axis in range(3) if axis != normal))))

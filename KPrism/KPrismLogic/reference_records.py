@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from KPrismLib.errors import InvalidReference, KPrismError
-from KPrismLogic.guide import MAXIMUM_REFERENCES, ReferenceShelf, ReferenceSlice
+from KPrismLogic.guide import SHELF_SIZE, ReferenceShelf, ReferenceSlice
 from KPrismLogic.matrices import Triple
 from KPrismLogic.slice_origin import SliceOrigin
 from KPrismLogic.slice_plane import SlicePlane
@@ -96,7 +96,7 @@ def record(parameters: slicer.vtkMRMLSegmentEditorNode, shelf: ReferenceShelf, *
     # References of an earlier scene on the shelf keep those of this one from being read; these must not be lost.
     unread = [one for one in _saved(parameters) if one not in own and one not in gone]
     whole = [one for one in (*unread, *own) if one.is_whole()]
-    _save(parameters, whole[-MAXIMUM_REFERENCES:])
+    _save(parameters, whole[-SHELF_SIZE:])
 
 
 def recall(parameters: slicer.vtkMRMLSegmentEditorNode, shelf: ReferenceShelf) -> str:
@@ -139,7 +139,7 @@ def _save(parameters: slicer.vtkMRMLSegmentEditorNode, records: list[_Record]) -
     try:
         text = json.dumps({"version": _VERSION, "references": words}, separators=(",", ":")) if words else None
         parameters.SetAttribute(ATTRIBUTE, text)
-        for number in range(MAXIMUM_REFERENCES):
+        for number in range(SHELF_SIZE):
             one = records[number] if number < len(records) else None
             nodes = (None, None) if one is None else (one.volume, one.segmentation)
             for role, node in zip(_roles(number), nodes, strict=True):
@@ -158,7 +158,7 @@ def _saved(parameters: slicer.vtkMRMLSegmentEditorNode) -> list[_Record]:
         # True equals 1, and is no version.
         if type(content["version"]) is not int or content["version"] != _VERSION:
             return []
-        words = [_words(one) for one in content["references"][:MAXIMUM_REFERENCES]]
+        words = [_words(one) for one in content["references"][:SHELF_SIZE]]
     except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError):
         return []
     return [

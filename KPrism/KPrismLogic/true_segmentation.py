@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from KPrismLib.errors import GeometryMismatch, InvalidMask
+from KPrismLib.evaluation.dice import dice
 from KPrismLib.imaging import pictures
 from KPrismLib.imaging.geometry import same_grid
 from KPrismLib.imaging.labels import LabelVolume, binary_mask, listed_labels, read_label_volume
@@ -51,7 +52,7 @@ def agreement_with_truth(
     for name, found in masks.items():
         try:
             known = _structure(truth, name, alone=len(masks) == 1)
-            agreement[name] = float(2 * (known & found).sum() / (known.sum() + found.sum()))
+            agreement[name] = dice(found, known)
         except InvalidMask as error:
             missing.append(str(error))
     return agreement, missing

@@ -18,14 +18,17 @@ class SegmentCommand(TyperCommand):
     """Knows two things that typer does not: an option with two values that repeats, and the order of prompts."""
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        from KPrismLib.command.prompt_text import CLICK_OPTION, SCRIBBLE_OPTION
+
         args = split_pairs(args)
-        ctx.meta[_ORDER] = [name for name in (arg.partition("=")[0] for arg in args) if name in _PROMPT_OPTIONS]
+        ctx.meta[_ORDER] = [
+            name for name in (arg.partition("=")[0] for arg in args) if name in (CLICK_OPTION, SCRIBBLE_OPTION)
+        ]
         return super().parse_args(ctx, args)
 
 
 _MANY = "Many images (-o is a folder)"
 _CARRY = "From one slice through the volume"
-_PROMPT_OPTIONS = ("--click", "--scribble")
 
 
 def split_pairs(args: list[str]) -> list[str]:

@@ -3,6 +3,6 @@
 from KPrismLib.evaluation.evaluate import evaluate
 from KPrismLib.evaluation.report import EvaluationReport
 from KPrismLib.evaluation.settings import EvaluationSettings, Mode
-from KPrismLib.evaluation.simulated_click import SimulatedClick, next_click
+from KPrismLib.evaluation.simulated_click import next_click
 
-__all__ = ["EvaluationReport", "EvaluationSettings", "Mode", "SimulatedClick", "evaluate", "next_click"]
+__all__ = ["EvaluationReport", "EvaluationSettings", "Mode", "evaluate", "next_click"]

@@ -17,7 +17,7 @@ from typing import Any
 from KPrismLib.errors import CannotWrite, InvalidConfig
 from KPrismLib.evaluation.measurements import SliceMeasurement
 from KPrismLib.evaluation.settings import Mode
-from KPrismLib.evaluation.simulated_click import SimulatedClick
+from KPrismLib.prompts import Click
 
 Place = tuple[str, str, int]
 """Dataset, item and index of a slice."""
@@ -111,7 +111,7 @@ def _row(values: dict[str, Any]) -> SliceMeasurement:
             **values,
             "mode": Mode(values["mode"]),
             "curve": tuple(values["curve"]),
-            "clicks": tuple(SimulatedClick(**click) for click in values["clicks"]),
+            "clicks": tuple(Click(**click) for click in values["clicks"]),
             "pixels": tuple(values["pixels"]),
         }
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from KPrismLib.evaluation.settings import Mode
-from KPrismLib.evaluation.simulated_click import SimulatedClick
+from KPrismLib.prompts import Click
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class SliceMeasurement:
     curve: tuple[float, ...]
     found: bool
     milliseconds: float
-    clicks: tuple[SimulatedClick, ...] = ()
+    clicks: tuple[Click, ...] = ()
     pixels: tuple[int, int, int] = (0, 0, 0)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from KPrismLib.errors import InvalidDataset
 from KPrismLib.evaluation.measurements import ReferenceChoice, SliceMeasurement, VolumeMeasurement
 from KPrismLib.evaluation.settings import Mode
-from KPrismLib.evaluation.simulated_click import SimulatedClick
+from KPrismLib.prompts import Click
 
 _COLUMNS = (
     *("dataset", "item", "patient", "index", "cls", "mode", "model", "present", "found", "milliseconds"),
@@ -143,6 +143,6 @@ def _parsed(line: Mapping[str, str]) -> Row:
             curve=tuple(curve),
             found=_TRUTH[line["found"]],
             milliseconds=float(line["milliseconds"]),
-            clicks=tuple(SimulatedClick(*click) for click in json.loads(line["clicks"] or "[]")),
+            clicks=tuple(Click(*click) for click in json.loads(line["clicks"] or "[]")),
         )
     return Row(measured, line["model"], line["reference_split"], tuple(json.loads(line["references"] or "[]")))

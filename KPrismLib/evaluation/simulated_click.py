@@ -10,21 +10,7 @@ from scipy import ndimage
 
 from KPrismLib.deepest_pixel import deepest_pixel
 from KPrismLib.errors import GeometryMismatch, InvalidMask
-
-
-@dataclass(frozen=True)
-class SimulatedClick:
-    """Where the imagined user clicks.
-
-    Attributes:
-        row: In pixels from the top.
-        column: In pixels from the left.
-        positive: True adds what the mask misses, False removes what it has too much.
-    """
-
-    row: int
-    column: int
-    positive: bool
+from KPrismLib.prompts import Click
 
 
 @dataclass(frozen=True)
@@ -41,7 +27,7 @@ class _Component:
         return -self.rows.size, int(self.rows[0]), int(self.columns[0])
 
 
-def next_click(prediction: NDArray[np.bool_], target: NDArray[np.bool_]) -> SimulatedClick | None:
+def next_click(prediction: NDArray[np.bool_], target: NDArray[np.bool_]) -> Click | None:
     """Click on the largest wrongly labelled connected component.
 
     Components are 8-connected; missed and superfluous pixels are never one component. The click is the
@@ -75,7 +61,7 @@ def next_click(prediction: NDArray[np.bool_], target: NDArray[np.bool_]) -> Simu
     superfluous = _largest_component(wrong[box] & prediction[box], positive=False)
     worst = min((found for found in (missed, superfluous) if found), key=lambda found: found.precedence)
     row, column = _centre(worst)
-    return SimulatedClick(row + top, column + left, worst.positive)
+    return Click(row + top, column + left, worst.positive)
 
 
 def _largest_component(mask: NDArray[np.bool_], *, positive: bool) -> _Component | None:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from KPrismLib.evaluation.dice import dice
 from KPrismLib.evaluation.predictor import Predictor, Sessions, Together, together
 from KPrismLib.evaluation.settings import Mode
-from KPrismLib.evaluation.simulated_click import SimulatedClick, next_click
+from KPrismLib.evaluation.simulated_click import next_click
+from KPrismLib.prompts import Click
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Trial:
     curve: tuple[float, ...]
     mask: NDArray[np.bool_]
     milliseconds: float
-    clicks: tuple[SimulatedClick, ...] = ()
+    clicks: tuple[Click, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +112,7 @@ def _click_through(
     # Without an initial mask nothing is segmented before the first click, whatever the session reports.
     masks = _masks(sessions, targets) if refines else [np.zeros_like(target) for target in targets]
     curves = [[dice(mask, target)] for mask, target in zip(masks, targets, strict=True)]
-    made: list[list[SimulatedClick]] = [[] for _ in targets]
+    made: list[list[Click]] = [[] for _ in targets]
     seconds = [0.0] * len(targets)
     imperfect = list(range(len(targets)))
     for _ in range(clicks):

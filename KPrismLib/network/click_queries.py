@@ -30,6 +30,8 @@ class Clicks:
 class ClickQueries(nn.Module):
     """q^c of Eq. 16-19: locally pooled features through a two-layer MLP, plus the Fourier position.
 
+    Eq. 19 does not say which clicks are negative: a learned embedding of the sign is added.
+
     Args:
         dim: channels C of the (projected) features and of the queries.
         stride: s of Eq. 16, the stride of the feature map that is pooled.

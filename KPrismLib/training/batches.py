@@ -15,7 +15,7 @@ from KPrismLib.canvas import Canvas
 from KPrismLib.dataset import class_mask
 from KPrismLib.network import normalise
 from KPrismLib.training.augmentation import AugmentationConfig, Scratch, place, random_intensity, random_sampling
-from KPrismLib.training.modes import Mode
+from KPrismLib.training.modes import TrainingMode
 from KPrismLib.training.packing import PackedSlice
 from KPrismLib.training.sampling import Sample
 
@@ -42,7 +42,7 @@ class Batch(NamedTuple):
         reference_image: (B, R, 3, S, S) and reference_mask (B, R, 1, S, S), or None outside the in-context mode.
     """
 
-    mode: Mode
+    mode: TrainingMode
     step: int
     first: int
     image: Tensor
@@ -92,7 +92,7 @@ class BatchMaker:
         self._augmentation = augmentation
         self._seed = seed
 
-    def make(self, samples: Sequence[Sample], *, mode: Mode, size: int, step: int, first: int) -> Batch:
+    def make(self, samples: Sequence[Sample], *, mode: TrainingMode, size: int, step: int, first: int) -> Batch:
         """Load and stack ``samples`` on a ``size`` x ``size`` canvas; ``first`` is the position of the first one."""
         targets, references = [], []
         scratch = Scratch(size)
@@ -123,7 +123,7 @@ class BatchMaker:
         scratch: Scratch,
         size: int,
         generator: np.random.Generator,
-        mode: Mode,
+        mode: TrainingMode,
         turned: bool,
     ) -> _Picture:
         pixels, labels = sample.dataset.load(entry)
@@ -132,7 +132,7 @@ class BatchMaker:
             return place(pixels, mask, size, None)
         content = Canvas.fit((mask.shape[0], mask.shape[1]), size).content
         # A class name binds the side of the body, and so does a reference; clicks do not.
-        flips = sample.dataset.free_orientation or (mode is Mode.INTERACTIVE)
+        flips = sample.dataset.free_orientation or (mode is TrainingMode.INTERACTIVE)
         shows = mask.any()
         plain: _Picture | None = None
         for _ in range(4):

@@ -14,7 +14,7 @@ from KPrismLib.errors import InvalidConfig
 from KPrismLib.network.config import named_config
 from KPrismLib.training.ablations import merged
 from KPrismLib.training.augmentation import AugmentationConfig
-from KPrismLib.training.modes import MODE_PROBABILITIES, Mode
+from KPrismLib.training.modes import MODE_PROBABILITIES, TrainingMode
 from KPrismLib.training.objective import ObjectiveConfig
 from KPrismLib.training.setting_kinds import check_kinds, from_table
 
@@ -53,7 +53,7 @@ class Phase:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
-    """A whole run; the defaults are the paper's where the paper says (A.2).
+    """A whole run; the defaults are the paper's where the paper says (A.2), but for the warm-up, ten epochs there.
 
     Attributes:
         network: ``base`` or ``small``; ``network_settings`` change single settings of it.
@@ -94,7 +94,7 @@ class TrainingConfig:
     weight_decay: float = 0.0
     clip_norm: float = 1.0
     average_decay: float = 0.999
-    modes: Mapping[Mode, float] = field(default_factory=MODE_PROBABILITIES.copy)
+    modes: Mapping[TrainingMode, float] = field(default_factory=MODE_PROBABILITIES.copy)
     absent: float = 0.0
     same_volume: float = 0.0
     exclude: tuple[str, ...] = ()
@@ -211,7 +211,7 @@ class TrainingConfig:
                 if name in settings:
                     settings[name] = from_table(kind, settings[name], name)
             if isinstance(settings.get("modes"), Mapping):
-                settings["modes"] = {Mode(name): share for name, share in settings["modes"].items()}
+                settings["modes"] = {TrainingMode(name): share for name, share in settings["modes"].items()}
             return cls(**settings)
         except (TypeError, ValueError) as error:
             if isinstance(error, InvalidConfig):

@@ -25,7 +25,7 @@ from KPrismLib.training.config import TrainingConfig
 from KPrismLib.training.divergence import LossWatch
 from KPrismLib.training.loader import StepBatches, in_order
 from KPrismLib.training.log import TrainingLog
-from KPrismLib.training.modes import Mode
+from KPrismLib.training.modes import TrainingMode
 from KPrismLib.training.objective import Objective
 from KPrismLib.training.packing import PackedDataset, open_pack
 from KPrismLib.training.sampling import Sampler, check_sets, classes_without_slices, holds_out
@@ -95,7 +95,7 @@ class Trainer:
             exclude=config.exclude,
         )
         self.sampler = draw(absent=config.absent, same_volume=config.same_volume)
-        if config.modes.get(Mode.IN_CONTEXT):  # said now, not at the first step that draws the mode
+        if config.modes.get(TrainingMode.IN_CONTEXT):  # said now, not at the first step that draws the mode
             self.sampler.require_references()
         validates = holds_out(datasets, config.holdout, weights=config.dataset_weights, exclude=config.exclude)
         self.validation_sampler = draw(validation=True) if validates else None

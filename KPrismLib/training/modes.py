@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 
 
-class Mode(str, Enum):
+class TrainingMode(str, Enum):
     """Mode-1, Mode-2 and Mode-3 of section 3.1; semantic and in-context are refined by clicks afterwards."""
 
     SEMANTIC = "semantic"
@@ -14,4 +14,4 @@ class Mode(str, Enum):
 
 
 #: Probabilities of A.2.
-MODE_PROBABILITIES = {Mode.SEMANTIC: 0.3, Mode.IN_CONTEXT: 0.3, Mode.INTERACTIVE: 0.4}
+MODE_PROBABILITIES = {TrainingMode.SEMANTIC: 0.3, TrainingMode.IN_CONTEXT: 0.3, TrainingMode.INTERACTIVE: 0.4}

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from KPrismLib.network import DensePrompt, ImageFeatures, KPrism, MaskPrediction, ReferenceMemory
 from KPrismLib.training.batches import Batch
 from KPrismLib.training.losses import hard_dice, prediction_loss
-from KPrismLib.training.modes import Mode
+from KPrismLib.training.modes import TrainingMode
 from KPrismLib.training.setting_kinds import check_kinds, check_range
 from KPrismLib.training.simulated_user import SimulatedUser
 
@@ -25,7 +25,7 @@ class ObjectiveConfig:
         always_refine: False draws the number of refinements from 0 to ``refinements``, which saves decoder passes.
         interactive_passes: click rounds with gradients in the interactive mode (A.2: three).
         warm_up_clicks: most rounds without gradients before those, so that late clicks are practised too.
-        scribble_probability: how often a prompt is a stroke.
+        scribble_probability: how often a prompt is a stroke; never in the paper.
         refinement_weight: weight of the losses of refinement passes.
         layer_weight: weight of the mean loss of the decoder layers' masks beside the final mask's.
     """
@@ -77,7 +77,7 @@ class Objective(nn.Module):
         class_index, reference = self._knowledge(batch)
         losses = []
         logits: Tensor | None = None
-        if batch.mode is Mode.INTERACTIVE:
+        if batch.mode is TrainingMode.INTERACTIVE:
             logits = self._warm_up(shared, features, user, batch)
             rounds = self.config.interactive_passes
         else:
@@ -88,14 +88,14 @@ class Objective(nn.Module):
             rounds = most if self.config.always_refine else int(shared.integers(most + 1))
         for _ in range(rounds):
             prediction = self._refine(features, class_index, reference, user, logits, batch.mask)
-            weight = 1.0 if batch.mode is Mode.INTERACTIVE else self.config.refinement_weight
+            weight = 1.0 if batch.mode is TrainingMode.INTERACTIVE else self.config.refinement_weight
             losses.append(weight * prediction_loss(prediction, batch.mask, self.config.layer_weight))
             logits = prediction.logits.detach()
         assert logits is not None  # there is at least one pass in every mode
         return torch.stack(losses).mean(), hard_dice(logits, batch.mask)
 
     def _knowledge(self, batch: Batch) -> tuple[Tensor | None, ReferenceMemory | None]:
-        if batch.mode is Mode.SEMANTIC:
+        if batch.mode is TrainingMode.SEMANTIC:
             return batch.class_index, None
         if batch.reference_image is None or batch.reference_mask is None:
             return None, None

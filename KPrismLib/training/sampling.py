@@ -15,7 +15,7 @@ from types import MappingProxyType
 import numpy as np
 
 from KPrismLib.errors import InvalidDataset
-from KPrismLib.training.modes import MODE_PROBABILITIES, Mode
+from KPrismLib.training.modes import MODE_PROBABILITIES, TrainingMode
 from KPrismLib.training.packing import PackedDataset, PackedSlice
 
 
@@ -55,7 +55,7 @@ class Sampler:
         seed: int,
         holdout: float = 0.0,
         validation: bool = False,
-        modes: Mapping[Mode, float] = MODE_PROBABILITIES,
+        modes: Mapping[TrainingMode, float] = MODE_PROBABILITIES,
         absent: float = 0.0,
         same_volume: float = 0.0,
         exclude: Collection[str] = (),
@@ -97,7 +97,7 @@ class Sampler:
         drawn = [table for table, weight in zip(self._by_class, kept, strict=True) if weight > 0]
         self.has_references = any(_patients(slices) > 1 for table in drawn for slices in table.values())
 
-    def mode(self, step: int) -> Mode:
+    def mode(self, step: int) -> TrainingMode:
         """The mode of a step, the same on every rank."""
         generator = np.random.default_rng((self._seed, step))
         names = list(self._modes)
@@ -116,26 +116,26 @@ class Sampler:
                 "patients, or start a new run without it: --no-resume --set modes.in-context=0."
             )
 
-    def batch(self, step: int, positions: Iterable[int], mode: Mode) -> list[Sample]:
+    def batch(self, step: int, positions: Iterable[int], mode: TrainingMode) -> list[Sample]:
         """The samples at ``positions`` of a step's global batch; in-context samples carry a reference.
 
         Raises:
             InvalidDataset: in-context samples, but no class is shown by two patients.
         """
-        if mode is Mode.IN_CONTEXT:
+        if mode is TrainingMode.IN_CONTEXT:
             self.require_references()
         return [self._draw(np.random.default_rng((self._seed, step, position, 1)), mode) for position in positions]
 
-    def _draw(self, generator: np.random.Generator, mode: Mode) -> Sample:
+    def _draw(self, generator: np.random.Generator, mode: TrainingMode) -> Sample:
         while True:
             index = int(generator.choice(len(self._datasets), p=self._probabilities))
             table = self._by_class[index]
             name = list(table)[generator.integers(len(table))]
             targets = table[name]
-            if mode is not Mode.INTERACTIVE and generator.random() < self._absent:
+            if mode is not TrainingMode.INTERACTIVE and generator.random() < self._absent:
                 targets = self._without_class[index].get(name, targets)
             target = targets[generator.integers(len(targets))]
-            if mode is not Mode.IN_CONTEXT:
+            if mode is not TrainingMode.IN_CONTEXT:
                 return Sample(self._datasets[index], target, name, None)
             references = self._references(generator, table[name], target)
             if references:

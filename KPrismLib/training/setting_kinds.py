@@ -43,7 +43,7 @@ _KINDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = MappingProxyType(
         "str": ("a text", lambda value: isinstance(value, str)),
         "tuple[str, ...]": ("a list of texts", _are_texts),
         "Mapping[str, float]": ("a table of finite numbers", _are_shares),
-        "Mapping[Mode, float]": ("a table of finite numbers", _are_shares),
+        "Mapping[TrainingMode, float]": ("a table of finite numbers", _are_shares),
         "Mapping[str, Any]": ("a table", lambda value: isinstance(value, Mapping)),
     }
 )

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
 
-from KPrismLib.evaluation.simulated_click import SimulatedClick, next_click
+from KPrismLib.evaluation.simulated_click import next_click
 from KPrismLib.network import Clicks
 from KPrismLib.prompt_maps import draw_disks, rasterise
-from KPrismLib.prompts import STROKE_QUERIES, sample_stroke
+from KPrismLib.prompts import STROKE_QUERIES, Click, sample_stroke
 
 
 class SimulatedUser:
@@ -74,7 +74,7 @@ def _stroke(
     generator: np.random.Generator,
     prediction: NDArray[np.bool_],
     target: NDArray[np.bool_],
-    click: SimulatedClick,
+    click: Click,
 ) -> Sequence[tuple[int, int]]:
     """A straight stroke through the clicked error, between two of its pixels; stays within errors of its sign."""
     wrong = (prediction != target) & (target == click.positive)

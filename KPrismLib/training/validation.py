@@ -7,7 +7,7 @@ from collections import defaultdict
 import torch
 
 from KPrismLib.training.batches import BatchMaker
-from KPrismLib.training.modes import Mode
+from KPrismLib.training.modes import TrainingMode
 from KPrismLib.training.objective import Objective
 from KPrismLib.training.sampling import Sampler
 
@@ -27,8 +27,8 @@ def validate(
     """
     chunk = 16
     results: dict[str, list[float]] = defaultdict(list)
-    for number, mode in enumerate(Mode):
-        if mode is Mode.IN_CONTEXT and not sampler.has_references:
+    for number, mode in enumerate(TrainingMode):
+        if mode is TrainingMode.IN_CONTEXT and not sampler.has_references:
             continue
         for start in range(0, samples, chunk):
             step = 1_000_000_000 + number  # far beyond any step of training

@@ -7,7 +7,7 @@ import pytest
 import slicer
 import vtk
 
-from KPrismLogic.guide import MAXIMUM_REFERENCES, ReferenceShelf, ReferenceSlice
+from KPrismLogic.guide import SHELF_SIZE, ReferenceShelf, ReferenceSlice
 from KPrismLogic.reference_records import ATTRIBUTE, recall, record
 from KPrismLogic.slice_origin import SliceOrigin
 from Testing.slicer.saved_scenes import load, save
@@ -323,11 +323,11 @@ def test_records_that_another_patients_references_keep_from_being_read_are_not_l
 def test_never_more_than_nine_and_the_shelfs_own_first(scene, bench):
     _shelf(bench, 3, 4)
     shelf = ReferenceShelf()
-    for j in range(3, 3 + MAXIMUM_REFERENCES - 1):
+    for j in range(3, 3 + SHELF_SIZE - 1):
         _add(shelf, bench, view_plane("coronal", bench.ras(6, j, 7)))
     found, sentence = _recalled(scene)
     assert sentence == ""
-    assert len(found) == MAXIMUM_REFERENCES
+    assert len(found) == SHELF_SIZE
     _assert_same(found[1:], shelf)
 
 

@@ -11,7 +11,6 @@ from PIL import Image
 
 from KPrismLib.imaging.caption import title_strip
 from KPrismLib.imaging.overlay import Colour, render_overlay
-from KPrismLib.prompts import Click
 from KPrismLib.terminology import term_for
 from Training.report.replay import Case, Prediction
 
@@ -46,8 +45,7 @@ def panel(case: Case, predictions: Sequence[tuple[str, Prediction]], *, title: s
         cells.append(_cell(f"reference{more}", render_overlay(reference, [(mask, _TRUTH)])))
     cells.append(_cell(title, render_overlay(pixels, [])))
     for name, prediction in predictions:
-        clicks = [Click(click.row, click.column, click.positive) for click in prediction.clicks]
-        shown = render_overlay(pixels, [(prediction.mask, colour)], clicks=clicks)
+        shown = render_overlay(pixels, [(prediction.mask, colour)], clicks=prediction.clicks)
         cells.append(_cell(f"{name}, Dice {_percent(prediction.dice)}", shown))
     cells.append(_cell("truth", render_overlay(pixels, [(case.target, _TRUTH)])))
     return _beside(cells)

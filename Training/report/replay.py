@@ -16,8 +16,8 @@ from KPrismLib.evaluation.measurements import SliceMeasurement
 from KPrismLib.evaluation.predictor import Predictor, together
 from KPrismLib.evaluation.references import ReferencePool
 from KPrismLib.evaluation.rows import Row
-from KPrismLib.evaluation.simulated_click import SimulatedClick
 from KPrismLib.evaluation.trial import run_trial
+from KPrismLib.prompts import Click
 
 Pair = tuple[NDArray[np.uint8], NDArray[np.bool_]]
 
@@ -51,7 +51,7 @@ class Prediction:
 
     mask: NDArray[np.bool_]
     dice: float
-    clicks: tuple[SimulatedClick, ...] = ()
+    clicks: tuple[Click, ...] = ()
 
 
 def read_case(row: Row, folders: Mapping[str, DatasetFolder]) -> Case:

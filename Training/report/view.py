@@ -9,7 +9,7 @@ from KPrismLib.evaluation.measurements import SliceMeasurement, VolumeMeasuremen
 from KPrismLib.evaluation.settings import Mode
 from Training.report.comparability import few
 from Training.report.results import Facts, Part, Results
-from Training.report.sets import PAPER_SETS, Group, StandIn, names_for, with_patients_of
+from Training.report.sets import PAPER_SETS, StandIn, names_for, with_patients_of
 
 TRAINED_MARK = " †"
 
@@ -42,12 +42,6 @@ class Measured:
     def was_trained_on(self) -> bool:
         """Whether the weights say that they learned from the folder, or from another one with patients of it."""
         return not with_patients_of(self.dataset).isdisjoint(self.part.facts.trained_on)
-
-    @property
-    def is_external(self) -> bool:
-        """Whether the set is outside training both in the paper and here."""
-        paper = PAPER_SETS.get(self.name)
-        return (paper is None or paper.group is not Group.IN_DISTRIBUTION) and not self.was_trained_on
 
     def slices(self, mode: Mode) -> list[SliceMeasurement]:
         """Measurements of slices in a mode."""

@@ -11,13 +11,13 @@ from KPrismLib.errors import InvalidDataset
 from KPrismLib.evaluation.measurements import ReferenceChoice, SliceMeasurement, VolumeMeasurement
 from KPrismLib.evaluation.rows import Row, read_rows, rows_of, to_csv
 from KPrismLib.evaluation.settings import Mode
-from KPrismLib.evaluation.simulated_click import SimulatedClick
+from KPrismLib.prompts import Click
 
 SHOWN = SliceMeasurement("A, B", "i;1", "p", 3, "liver", Mode.IN_CONTEXT, True, (0.1 + 0.2,), True, 2.5)
 ABSENT = SliceMeasurement("A, B", "i;1", "p", 4, "liver", Mode.IN_CONTEXT, False, (), True, 2.5)
 CLICKED = SliceMeasurement(
     *("A, B", "i;1", "p", 3, "liver", Mode.INTERACTIVE, True, (0.0, 0.5, 1.0, 1.0), True, 2.5),
-    clicks=(SimulatedClick(3, 4, True), SimulatedClick(0, 5, False)),
+    clicks=(Click(3, 4, True), Click(0, 5, False)),
 )
 VOLUME = VolumeMeasurement("A, B", "i;1", "p", "liver", Mode.IN_CONTEXT, 1 / 3)
 CHOICE = ReferenceChoice("A, B", "p", "liver", "train", ("r:1:0", "r:2:7"))

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from KPrismLib.errors import GeometryMismatch, InvalidMask
-from KPrismLib.evaluation import SimulatedClick, next_click
+from KPrismLib.evaluation import next_click
+from KPrismLib.prompts import Click
 
 Mask = np.ndarray
 
@@ -38,43 +39,43 @@ def test_a_perfect_mask_needs_no_click() -> None:
 
 def test_what_is_missed_gets_a_positive_click_on_its_centroid() -> None:
     target = drawn("......", "..###.", "..###.", "..###.", "......")
-    assert next_click(empty_like(target), target) == SimulatedClick(2, 3, positive=True)
+    assert next_click(empty_like(target), target) == Click(2, 3, positive=True)
 
 
 def test_what_is_too_much_gets_a_negative_click() -> None:
     prediction = drawn("#....", ".....", "...##", "...##", "...##")
     # Centroid (3, 3.5): half a pixel rounds up.
-    assert next_click(prediction, empty_like(prediction)) == SimulatedClick(3, 4, positive=False)
+    assert next_click(prediction, empty_like(prediction)) == Click(3, 4, positive=False)
 
 
 def test_the_largest_error_is_clicked_first() -> None:
     prediction = drawn("##...", "##...", ".....")
     target = drawn(".....", "...##", "..###")
-    assert next_click(prediction, target) == SimulatedClick(2, 3, positive=True)
+    assert next_click(prediction, target) == Click(2, 3, positive=True)
 
 
 def test_diagonal_neighbours_are_one_component() -> None:
     target = drawn("#....", ".#...", "..#..", ".....", "##...")
-    assert next_click(empty_like(target), target) == SimulatedClick(1, 1, positive=True)
+    assert next_click(empty_like(target), target) == Click(1, 1, positive=True)
 
 
 def test_missed_and_superfluous_neighbours_are_two_components() -> None:
     # Two missed pixels beside three superfluous ones: together they would centre elsewhere, with no clear sign.
     prediction, target = drawn("..###"), drawn("##...")
-    assert next_click(prediction, target) == SimulatedClick(0, 3, positive=False)
+    assert next_click(prediction, target) == Click(0, 3, positive=False)
 
 
 def test_of_equally_large_errors_the_first_in_reading_order_is_clicked() -> None:
     target = drawn(".....#", "#....#", "#.....")
-    assert next_click(empty_like(target), target) == SimulatedClick(1, 5, positive=True)
+    assert next_click(empty_like(target), target) == Click(1, 5, positive=True)
     prediction, target = drawn("...##"), drawn("##...")
-    assert next_click(prediction, target) == SimulatedClick(0, 1, positive=True)
+    assert next_click(prediction, target) == Click(0, 1, positive=True)
 
 
 def test_a_centroid_outside_gives_way_to_the_deepest_pixel() -> None:
     # A frame with a thick right side: three pixels of column 5 are two steps from the outside, the first is taken.
     target = drawn("#######", "#...###", "#...###", "#...###", "#######")
-    assert next_click(empty_like(target), target) == SimulatedClick(1, 5, positive=True)
+    assert next_click(empty_like(target), target) == Click(1, 5, positive=True)
 
 
 def test_the_border_of_the_image_is_outside() -> None:
@@ -113,7 +114,7 @@ def slow_components(mask: Mask) -> list[list[tuple[int, int]]]:
     return components
 
 
-def slow_click(prediction: Mask, target: Mask) -> SimulatedClick | None:
+def slow_click(prediction: Mask, target: Mask) -> Click | None:
     found = [(component, True) for component in slow_components(target & ~prediction)]
     found += [(component, False) for component in slow_components(prediction & ~target)]
     if not found:
@@ -125,7 +126,7 @@ def slow_click(prediction: Mask, target: Mask) -> SimulatedClick | None:
         outside = {(i, j) for i in range(-1, height + 1) for j in range(-1, width + 1)} - set(worst)
         depths = {pixel: min((pixel[0] - i) ** 2 + (pixel[1] - j) ** 2 for i, j in outside) for pixel in worst}
         row, column = min(worst, key=lambda pixel: (-depths[pixel], pixel))
-    return SimulatedClick(row, column, positive)
+    return Click(row, column, positive)
 
 
 @given(pairs)

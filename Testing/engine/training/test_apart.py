@@ -17,7 +17,7 @@ from KPrismLib.training.checkpoint import Checkpoint
 from KPrismLib.training.config import Phase, TrainingConfig
 from KPrismLib.training.log import STEP_FIELDS
 from KPrismLib.training.loop import CHECKPOINT_NAME
-from KPrismLib.training.modes import Mode
+from KPrismLib.training.modes import TrainingMode
 from Testing.engine.training.tiny_training import assert_same_state, rows, run, tiny_config, trainer, write_dataset
 
 
@@ -86,7 +86,7 @@ def test_two_processes_train_like_one(dataset: Path, tmp_path: Path) -> None:
         assert process.returncode == 0, said
     ours, theirs = (rows(f / "steps.csv") for f in (folder, alone.folder))
     assert [r["mode"] for r in ours] == [r["mode"] for r in theirs]
-    assert {r["mode"] for r in ours} == {mode.value for mode in Mode}
+    assert {r["mode"] for r in ours} == {mode.value for mode in TrainingMode}
     for name in ("loss", "dice", "gradient_norm"):
         assert [float(r[name]) for r in ours] == pytest.approx([float(r[name]) for r in theirs], rel=2e-3), name
     saved = Checkpoint.load(folder / CHECKPOINT_NAME)

@@ -13,7 +13,7 @@ import torch
 from KPrismLib.training import batches
 from KPrismLib.training.augmentation import AugmentationConfig, Scratch
 from KPrismLib.training.batches import Batch, BatchMaker
-from KPrismLib.training.modes import Mode
+from KPrismLib.training.modes import TrainingMode
 from KPrismLib.training.packing import PackedDataset
 from KPrismLib.training.sampling import Sample
 from KPrismLib.training.sampling_map import SamplingMap
@@ -37,8 +37,8 @@ def samples(dataset: PackedDataset, *, reference: bool = False) -> list[Sample]:
 
 def test_without_augmentation_a_batch_is_the_slices_themselves(dataset: PackedDataset) -> None:
     maker = BatchMaker(CLASSES, None, seed=0)
-    batch = maker.make(samples(dataset), mode=Mode.SEMANTIC, size=48, step=3, first=0)
-    assert (batch.mode, batch.step) == (Mode.SEMANTIC, 3)
+    batch = maker.make(samples(dataset), mode=TrainingMode.SEMANTIC, size=48, step=3, first=0)
+    assert (batch.mode, batch.step) == (TrainingMode.SEMANTIC, 3)
     assert batch.image.shape == (2, 3, 48, 48)
     assert batch.class_index.tolist() == [2, 1]
     assert batch.reference_image is None
@@ -50,7 +50,7 @@ def test_without_augmentation_a_batch_is_the_slices_themselves(dataset: PackedDa
 
 def test_references_stand_beside_their_targets(dataset: PackedDataset) -> None:
     batch = BatchMaker(CLASSES, None, seed=0).make(
-        samples(dataset, reference=True), mode=Mode.IN_CONTEXT, size=48, step=0, first=0
+        samples(dataset, reference=True), mode=TrainingMode.IN_CONTEXT, size=48, step=0, first=0
     )
     assert batch.reference_image is not None
     assert batch.reference_mask is not None
@@ -64,7 +64,7 @@ def test_step_and_position_decide_the_augmentation_of_a_sample(dataset: PackedDa
     maker = BatchMaker(CLASSES, AugmentationConfig(), seed=0)
 
     def image(step: int, first: int, chosen: list[Sample]) -> torch.Tensor:
-        return maker.make(chosen, mode=Mode.SEMANTIC, size=32, step=step, first=first).image
+        return maker.make(chosen, mode=TrainingMode.SEMANTIC, size=32, step=step, first=first).image
 
     both = samples(dataset)
     whole = image(4, 0, both)
@@ -79,7 +79,7 @@ def test_augmented_masks_stay_with_what_they_outline(dataset: PackedDataset) -> 
     quiet = AugmentationConfig(intensity=0.0, blur=0.0, noise=0.0, colour=0.0)
     maker = BatchMaker(CLASSES, quiet, seed=0)
     for step in range(6):
-        batch = maker.make(samples(dataset, reference=True), mode=Mode.IN_CONTEXT, size=48, step=step, first=0)
+        batch = maker.make(samples(dataset, reference=True), mode=TrainingMode.IN_CONTEXT, size=48, step=step, first=0)
         assert batch.reference_image is not None
         assert batch.reference_mask is not None
         for image, mask in ((batch.image, batch.mask), (batch.reference_image[:, 0], batch.reference_mask[:, 0])):
@@ -91,15 +91,15 @@ def test_augmented_masks_stay_with_what_they_outline(dataset: PackedDataset) -> 
 @pytest.mark.parametrize(
     ("modality", "mode", "flips"),
     [
-        ("CT", Mode.SEMANTIC, False),
-        ("CT", Mode.IN_CONTEXT, False),
-        ("CT", Mode.INTERACTIVE, True),  # a click has no side
-        ("Dermoscopy", Mode.SEMANTIC, True),
-        ("Dermoscopy", Mode.IN_CONTEXT, True),
+        ("CT", TrainingMode.SEMANTIC, False),
+        ("CT", TrainingMode.IN_CONTEXT, False),
+        ("CT", TrainingMode.INTERACTIVE, True),  # a click has no side
+        ("Dermoscopy", TrainingMode.SEMANTIC, True),
+        ("Dermoscopy", TrainingMode.IN_CONTEXT, True),
     ],
 )
 def test_images_are_mirrored_only_where_sides_mean_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, modality: str, mode: Mode, flips: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, modality: str, mode: TrainingMode, flips: bool
 ) -> None:
     asked: list[bool] = []
     real = batches.random_sampling
@@ -109,7 +109,7 @@ def test_images_are_mirrored_only_where_sides_mean_nothing(
         return real(*arguments, **named)  # type: ignore[arg-type]
 
     monkeypatch.setattr(batches, "random_sampling", spy)
-    chosen = samples(packed(tmp_path, modality=modality), reference=mode is Mode.IN_CONTEXT)
+    chosen = samples(packed(tmp_path, modality=modality), reference=mode is TrainingMode.IN_CONTEXT)
     BatchMaker(CLASSES, AugmentationConfig(), seed=0).make(chosen, mode=mode, size=32, step=0, first=0)
     assert set(asked) == {flips}
 
@@ -127,11 +127,11 @@ def test_half_of_the_samples_of_the_sets_that_are_named_are_upside_down_with_the
     monkeypatch.setattr(batches, "random_sampling", spy)
     chosen = samples(dataset, reference=True) * 20
     others = BatchMaker(CLASSES, AugmentationConfig(), seed=0, upside_down=["Other"])
-    others.make(chosen, mode=Mode.IN_CONTEXT, size=32, step=0, first=0)
+    others.make(chosen, mode=TrainingMode.IN_CONTEXT, size=32, step=0, first=0)
     assert set(asked) == {False}
     asked.clear()
     maker = BatchMaker(CLASSES, AugmentationConfig(), seed=0, upside_down=["Tiny"])
-    maker.make(chosen, mode=Mode.IN_CONTEXT, size=32, step=0, first=0)
+    maker.make(chosen, mode=TrainingMode.IN_CONTEXT, size=32, step=0, first=0)
     assert asked[0::2] == asked[1::2]
     assert 10 < sum(asked[0::2]) < 30
 
@@ -140,13 +140,15 @@ def test_half_of_the_samples_of_the_sets_that_are_named_are_upside_down_with_the
 def test_what_is_never_in_view_is_left_as_it_is_but_for_its_half_turn(
     dataset: PackedDataset, monkeypatch: pytest.MonkeyPatch, turned: bool
 ) -> None:
-    plain = BatchMaker(CLASSES, None, seed=0).make(samples(dataset), mode=Mode.SEMANTIC, size=48, step=0, first=0)
+    plain = BatchMaker(CLASSES, None, seed=0).make(
+        samples(dataset), mode=TrainingMode.SEMANTIC, size=48, step=0, first=0
+    )
     away = SamplingMap.affine(np.eye(2), np.array([9.0, 9.0]), 48)
     monkeypatch.setattr(batches, "random_sampling", lambda *_, **__: away)
     still = AugmentationConfig(intensity=0, blur=0, noise=0, colour=0)
     maker = BatchMaker(CLASSES, still, seed=0)
     entry = samples(dataset)[0]
-    _, mask = maker._load(entry, entry.target, Scratch(48), 48, np.random.default_rng(0), Mode.SEMANTIC, turned)
+    _, mask = maker._load(entry, entry.target, Scratch(48), 48, np.random.default_rng(0), TrainingMode.SEMANTIC, turned)
     expected = plain.mask[0, 0].numpy()
     assert expected.any()
     # The slice fills the canvas.
@@ -164,9 +166,11 @@ def test_a_small_structure_that_is_all_in_view_is_augmented(
 
     monkeypatch.setattr(batches, "random_sampling", mirrored)
     monkeypatch.setattr(batches, "_IN_VIEW", 10**6)
-    plain = BatchMaker(CLASSES, None, seed=0).make(samples(dataset), mode=Mode.SEMANTIC, size=48, step=0, first=0)
+    plain = BatchMaker(CLASSES, None, seed=0).make(
+        samples(dataset), mode=TrainingMode.SEMANTIC, size=48, step=0, first=0
+    )
     maker = BatchMaker(CLASSES, AugmentationConfig(), seed=0)
-    batch = maker.make(samples(dataset), mode=Mode.SEMANTIC, size=48, step=0, first=0)
+    batch = maker.make(samples(dataset), mode=TrainingMode.SEMANTIC, size=48, step=0, first=0)
     assert len(drawn) == 2  # one draw for each: nothing of the structures is lost
     assert torch.equal(batch.mask, plain.mask.flip(-1))
 
@@ -175,7 +179,7 @@ def test_an_absent_class_is_augmented_like_any_other(dataset: PackedDataset) -> 
     cleared = dataclasses.replace(dataset, classes={"aorta": (9,)})
     chosen = [Sample(cleared, dataset.slices[0], "aorta", None)]
     plain, augmented = (
-        BatchMaker(CLASSES, strength, seed=0).make(chosen, mode=Mode.SEMANTIC, size=48, step=0, first=0)
+        BatchMaker(CLASSES, strength, seed=0).make(chosen, mode=TrainingMode.SEMANTIC, size=48, step=0, first=0)
         for strength in (None, AugmentationConfig(rotation=25.0))
     )
     assert not augmented.mask.any()
@@ -187,13 +191,13 @@ def test_a_structure_moved_out_of_view_is_drawn_again(dataset: PackedDataset) ->
     wild = AugmentationConfig(shift=3.0)
     maker = BatchMaker(CLASSES, wild, seed=0)
     for step in range(10):
-        batch = maker.make(samples(dataset), mode=Mode.SEMANTIC, size=48, step=step, first=0)
+        batch = maker.make(samples(dataset), mode=TrainingMode.SEMANTIC, size=48, step=step, first=0)
         assert (batch.mask.sum((1, 2, 3)) >= 8).all()
 
 
 def test_a_batch_is_bytes_until_it_is_on_a_device(dataset: PackedDataset) -> None:
     batch = BatchMaker(CLASSES, None, seed=0).make(
-        samples(dataset, reference=True), mode=Mode.IN_CONTEXT, size=32, step=5, first=8
+        samples(dataset, reference=True), mode=TrainingMode.IN_CONTEXT, size=32, step=5, first=8
     )
     assert batch.reference_image is not None
     assert batch.reference_mask is not None
@@ -201,7 +205,7 @@ def test_a_batch_is_bytes_until_it_is_on_a_device(dataset: PackedDataset) -> Non
     assert batch.mask.dtype == batch.reference_mask.dtype == torch.bool
     moved = batch.to(torch.device("cpu"))
     assert isinstance(moved, Batch)
-    assert (moved.mode, moved.step, moved.first) == (Mode.IN_CONTEXT, 5, 8)
+    assert (moved.mode, moved.step, moved.first) == (TrainingMode.IN_CONTEXT, 5, 8)
     assert moved.image.is_contiguous(memory_format=torch.channels_last)
     for ours, theirs in ((moved.image, batch.image), (moved.reference_image, batch.reference_image)):
         assert ours is not None

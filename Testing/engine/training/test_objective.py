@@ -15,15 +15,15 @@ from KPrismLib.network import KPrism, MaskPrediction
 from KPrismLib.training import objective as module
 from KPrismLib.training.batches import Batch
 from KPrismLib.training.losses import dice_loss, hard_dice, mask_loss, prediction_loss
-from KPrismLib.training.modes import Mode
+from KPrismLib.training.modes import TrainingMode
 from KPrismLib.training.objective import Objective, ObjectiveConfig
 from Testing.engine.network.tiny_network import blob, filled, scene, tiny_config
 
 SIZE = (32, 32)
 
 
-def batch(mode: Mode, *, step: int = 0, first: int = 0, samples: int = 2) -> Batch:
-    references = mode is Mode.IN_CONTEXT
+def batch(mode: TrainingMode, *, step: int = 0, first: int = 0, samples: int = 2) -> Batch:
+    references = mode is TrainingMode.IN_CONTEXT
     return Batch(
         mode,
         step,
@@ -124,8 +124,10 @@ class Passes:
         network.image_encoder.register_forward_hook(lambda *_: setattr(self, "encoded", self.encoded + 1))
 
 
-@pytest.mark.parametrize(("mode", "encodings"), [(Mode.SEMANTIC, 1), (Mode.IN_CONTEXT, 2)])
-def test_a_first_mask_is_refined_by_two_clicks(monkeypatch: pytest.MonkeyPatch, mode: Mode, encodings: int) -> None:
+@pytest.mark.parametrize(("mode", "encodings"), [(TrainingMode.SEMANTIC, 1), (TrainingMode.IN_CONTEXT, 2)])
+def test_a_first_mask_is_refined_by_two_clicks(
+    monkeypatch: pytest.MonkeyPatch, mode: TrainingMode, encodings: int
+) -> None:
     step = objective(refinement_weight=0.8, scribble_probability=0.0)
     passes = Passes(monkeypatch, step.network)
     loss, dice = step(batch(mode))
@@ -138,15 +140,15 @@ def test_a_first_mask_is_refined_by_two_clicks(monkeypatch: pytest.MonkeyPatch, 
     assert prompts[0] is None
     assert [p.clicks.valid.sum(1).tolist() for p in prompts[1:]] == [[1, 1], [2, 2]]
     for given in passes.given:
-        assert (given["class_index"] is not None) == (mode is Mode.SEMANTIC)
-        assert (given["reference"] is not None) == (mode is Mode.IN_CONTEXT)
+        assert (given["class_index"] is not None) == (mode is TrainingMode.SEMANTIC)
+        assert (given["reference"] is not None) == (mode is TrainingMode.IN_CONTEXT)
     assert not prompts[1].previous_logits.requires_grad
 
 
 def test_three_clicks_from_nothing_in_the_interactive_mode(monkeypatch: pytest.MonkeyPatch) -> None:
     step = objective(scribble_probability=0.0)
     passes = Passes(monkeypatch, step.network)
-    loss, _ = step(batch(Mode.INTERACTIVE))
+    loss, _ = step(batch(TrainingMode.INTERACTIVE))
     assert len(passes.losses) == 3
     assert loss.item() == pytest.approx(sum(passes.losses).item() / 3, rel=1e-6)  # type: ignore[union-attr]
     prompts = [given["prompt"] for given in passes.given]
@@ -158,8 +160,8 @@ def test_three_clicks_from_nothing_in_the_interactive_mode(monkeypatch: pytest.M
     assert all(given["class_index"] is None and given["reference"] is None for given in passes.given)
 
 
-@pytest.mark.parametrize("mode", Mode)
-def test_each_round_is_judged_by_itself(monkeypatch: pytest.MonkeyPatch, mode: Mode) -> None:
+@pytest.mark.parametrize("mode", TrainingMode)
+def test_each_round_is_judged_by_itself(monkeypatch: pytest.MonkeyPatch, mode: TrainingMode) -> None:
     """What the user saw is given; no gradient reaches back into the round that made it."""
     step = objective(refinements=3, warm_up_clicks=1)
     passes = Passes(monkeypatch, step.network)
@@ -176,7 +178,7 @@ def test_refinements_are_drawn_from_none_to_all(monkeypatch: pytest.MonkeyPatch)
     counts = []
     for number in range(12):
         passes.losses.clear()
-        step(batch(Mode.SEMANTIC, step=number))
+        step(batch(TrainingMode.SEMANTIC, step=number))
         counts.append(len(passes.losses) - 1)
     assert set(counts) == {0, 1, 2}
 
@@ -186,7 +188,7 @@ def test_clicks_answer_the_mask_that_was_shown(monkeypatch: pytest.MonkeyPatch) 
 
     step = objective(scribble_probability=0.0)
     passes = Passes(monkeypatch, step.network)
-    data = batch(Mode.INTERACTIVE)
+    data = batch(TrainingMode.INTERACTIVE)
     step(data)
     target = data.mask[:, 0].bool().numpy()
     for number, given in enumerate(passes.given):
@@ -207,7 +209,7 @@ def test_warm_up_clicks_precede_those_that_are_judged(monkeypatch: pytest.Monkey
     for number in range(12):
         passes.given.clear()
         passes.losses.clear()
-        step(batch(Mode.INTERACTIVE, step=number))
+        step(batch(TrainingMode.INTERACTIVE, step=number))
         assert len(passes.losses) == 2
         counts.append(len(passes.given) - 2)
     assert set(counts) == {0, 1, 2}
@@ -217,7 +219,7 @@ def test_warm_up_clicks_cut_nothing_off_from_the_loss_in_mixed_precision() -> No
     def reached(warm_up: int) -> set[str]:
         step = objective(interactive_passes=1, scribble_probability=0.0, warm_up_clicks=warm_up)
         with torch.autocast("cpu", torch.bfloat16):
-            loss, _ = step(batch(Mode.INTERACTIVE, step=warm))
+            loss, _ = step(batch(TrainingMode.INTERACTIVE, step=warm))
         loss.backward()
         return {name for name, parameter in step.named_parameters() if parameter.grad is not None}
 
@@ -233,12 +235,12 @@ def test_the_number_of_passes_is_the_same_on_all_ranks_and_varies_by_step(monkey
     passes = Passes(monkeypatch, step.network)
 
     @torch.no_grad()
-    def count(mode: Mode, number: int, first: int) -> int:
+    def count(mode: TrainingMode, number: int, first: int) -> int:
         passes.given.clear()
         step(batch(mode, step=number, first=first))
         return len(passes.given)
 
-    for mode in (Mode.SEMANTIC, Mode.INTERACTIVE):
+    for mode in (TrainingMode.SEMANTIC, TrainingMode.INTERACTIVE):
         counts = [[count(mode, number, first) for number in range(5)] for first in (0, 2)]
         assert counts[0] == counts[1]
         assert len(set(counts[0])) > 1
@@ -250,7 +252,7 @@ def test_strokes_belong_to_the_position_in_the_global_batch(monkeypatch: pytest.
 
     def places(first: int, samples: int = 2) -> Tensor:
         passes.given.clear()
-        step(batch(Mode.INTERACTIVE, first=first, samples=samples))
+        step(batch(TrainingMode.INTERACTIVE, first=first, samples=samples))
         found: Tensor = passes.given[0]["prompt"].maps
         return found
 
@@ -259,8 +261,8 @@ def test_strokes_belong_to_the_position_in_the_global_batch(monkeypatch: pytest.
     assert not torch.equal(places(0), places(2))
 
 
-@pytest.mark.parametrize("mode", Mode)
-def test_the_loss_of_a_batch_is_the_mean_over_its_samples(mode: Mode) -> None:
+@pytest.mark.parametrize("mode", TrainingMode)
+def test_the_loss_of_a_batch_is_the_mean_over_its_samples(mode: TrainingMode) -> None:
     """So that processes with equal shares of a batch average to the loss of the whole."""
     step = objective(warm_up_clicks=1)
     whole = batch(mode, samples=4)
@@ -273,20 +275,23 @@ def test_the_loss_of_a_batch_is_the_mean_over_its_samples(mode: Mode) -> None:
     torch.testing.assert_close(dice, torch.cat([shares[0][1], shares[1][1]]))
 
 
-@pytest.mark.parametrize("mode", Mode)
-def test_gradients_reach_the_parts_that_a_mode_uses(mode: Mode) -> None:
+@pytest.mark.parametrize("mode", TrainingMode)
+def test_gradients_reach_the_parts_that_a_mode_uses(mode: TrainingMode) -> None:
     step = objective()
     loss, _ = step(batch(mode))
     loss.backward()
     reached = {name.split(".")[0] for name, p in step.network.named_parameters() if p.grad is not None}
     used = {"image_encoder", "projections", "decoder", "final_mask_head", "click_queries", "prompt_encoder"}
-    used |= {Mode.SEMANTIC: {"semantic_table"}, Mode.IN_CONTEXT: {"mask_encoder", "reference_queries"}}.get(mode, set())
+    used |= {
+        TrainingMode.SEMANTIC: {"semantic_table"},
+        TrainingMode.IN_CONTEXT: {"mask_encoder", "reference_queries"},
+    }.get(mode, set())
     assert reached == used
 
 
 def test_a_few_steps_of_descent_learn_a_mask() -> None:
     step = objective(refinements=0)
-    data = batch(Mode.SEMANTIC)
+    data = batch(TrainingMode.SEMANTIC)
     optimizer = torch.optim.AdamW(step.network.parameters(), lr=3e-3)
     losses = []
     for _ in range(12):

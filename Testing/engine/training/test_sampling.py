@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from KPrismLib.errors import InvalidDataset
-from KPrismLib.training.modes import MODE_PROBABILITIES, Mode
+from KPrismLib.training.modes import MODE_PROBABILITIES, TrainingMode
 from KPrismLib.training.packing import PackedDataset, PackedSlice
 from KPrismLib.training.sampling import Sample, Sampler, holds_out
 from Testing.engine.training.tiny_training import packed
@@ -34,29 +34,31 @@ def identity(sample: Sample) -> tuple[str, str, str, str | None]:
     return sample.dataset.name, sample.target.item, sample.name, sample.reference and sample.reference.item
 
 
-def draw(sampler: Sampler, count: int, mode: Mode = Mode.SEMANTIC) -> list[Sample]:
+def draw(sampler: Sampler, count: int, mode: TrainingMode = TrainingMode.SEMANTIC) -> list[Sample]:
     return [s for step in range(count // 10) for s in sampler.batch(step, range(10), mode)]
 
 
 def test_a_step_is_the_same_whenever_it_is_drawn_and_differs_from_others() -> None:
     sampler = Sampler([many("A", 9)], weights={}, seed=3)
     fresh = Sampler([many("A", 9)], weights={}, seed=3)
-    batch = [identity(s) for s in sampler.batch(7, range(8), Mode.IN_CONTEXT)]
+    batch = [identity(s) for s in sampler.batch(7, range(8), TrainingMode.IN_CONTEXT)]
     draw(sampler, 50)
-    assert [identity(s) for s in sampler.batch(7, range(8), Mode.IN_CONTEXT)] == batch
-    assert [identity(s) for s in fresh.batch(7, range(8), Mode.IN_CONTEXT)] == batch
+    assert [identity(s) for s in sampler.batch(7, range(8), TrainingMode.IN_CONTEXT)] == batch
+    assert [identity(s) for s in fresh.batch(7, range(8), TrainingMode.IN_CONTEXT)] == batch
     for other in (
-        sampler.batch(8, range(8), Mode.IN_CONTEXT),
-        sampler.batch(7, range(8, 16), Mode.IN_CONTEXT),
-        Sampler([many("A", 9)], weights={}, seed=4).batch(7, range(8), Mode.IN_CONTEXT),
+        sampler.batch(8, range(8), TrainingMode.IN_CONTEXT),
+        sampler.batch(7, range(8, 16), TrainingMode.IN_CONTEXT),
+        Sampler([many("A", 9)], weights={}, seed=4).batch(7, range(8), TrainingMode.IN_CONTEXT),
     ):
         assert [identity(s) for s in other] != batch
 
 
 def test_a_global_batch_is_the_same_however_it_is_shared() -> None:
     sampler = Sampler([many("A", 9)], weights={}, seed=3, same_volume=0.5)
-    whole = [identity(s) for s in sampler.batch(7, range(8), Mode.IN_CONTEXT)]
-    shares = [sampler.batch(7, positions, Mode.IN_CONTEXT) for positions in (range(3), range(3, 4), range(4, 8))]
+    whole = [identity(s) for s in sampler.batch(7, range(8), TrainingMode.IN_CONTEXT)]
+    shares = [
+        sampler.batch(7, positions, TrainingMode.IN_CONTEXT) for positions in (range(3), range(3, 4), range(4, 8))
+    ]
     assert [identity(s) for share in shares for s in share] == whole
     assert len(set(whole)) > 4
 
@@ -72,8 +74,10 @@ def test_the_mode_belongs_to_the_step_and_has_the_papers_frequencies() -> None:
 
 
 def test_a_mode_of_share_0_never_comes() -> None:
-    sampler = Sampler([many("A", 2)], weights={}, seed=0, modes={Mode.SEMANTIC: 0.0, Mode.INTERACTIVE: 2.0})
-    assert {sampler.mode(step) for step in range(50)} == {Mode.INTERACTIVE}
+    sampler = Sampler(
+        [many("A", 2)], weights={}, seed=0, modes={TrainingMode.SEMANTIC: 0.0, TrainingMode.INTERACTIVE: 2.0}
+    )
+    assert {sampler.mode(step) for step in range(50)} == {TrainingMode.INTERACTIVE}
 
 
 def test_sets_come_by_weight_classes_evenly_and_slices_evenly() -> None:
@@ -94,17 +98,17 @@ def test_sets_come_by_weight_classes_evenly_and_slices_evenly() -> None:
 def test_a_sample_shows_its_class_and_only_in_context_has_a_reference() -> None:
     mixed = dataset("A", {"p": [("liver",), ("spleen",)], "q": [("spleen", "liver")], "r": [("liver",)]})
     sampler = Sampler([mixed], weights={}, seed=0)
-    for mode in Mode:
+    for mode in TrainingMode:
         for sample in draw(sampler, 200, mode):
             assert sample.name in sample.target.classes
-            assert (sample.reference is not None) == (mode is Mode.IN_CONTEXT)
+            assert (sample.reference is not None) == (mode is TrainingMode.IN_CONTEXT)
 
 
 def test_a_reference_shows_the_class_in_another_patient_of_the_set() -> None:
     mixed = dataset(
         "A", {"p": [("liver",), ("spleen",)], "q": [("spleen", "liver")], "r": [("liver",)], "s": [("aorta",)]}
     )
-    samples = draw(Sampler([mixed, many("B", 2)], weights={}, seed=0), 400, Mode.IN_CONTEXT)
+    samples = draw(Sampler([mixed, many("B", 2)], weights={}, seed=0), 400, TrainingMode.IN_CONTEXT)
     for sample in samples:
         assert sample.reference is not None
         assert sample.name in sample.reference.classes
@@ -126,8 +130,8 @@ def with_empty_slices(name: str) -> PackedDataset:
     return PackedDataset(name, False, {"liver": (1,), "spleen": (2,)}, tuple(slices), Path("nowhere"), items)
 
 
-@pytest.mark.parametrize("mode", [Mode.SEMANTIC, Mode.IN_CONTEXT])
-def test_a_share_of_samples_asks_for_a_class_that_is_not_there(mode: Mode) -> None:
+@pytest.mark.parametrize("mode", [TrainingMode.SEMANTIC, TrainingMode.IN_CONTEXT])
+def test_a_share_of_samples_asks_for_a_class_that_is_not_there(mode: TrainingMode) -> None:
     samples = draw(Sampler([with_empty_slices("A")], weights={}, seed=0, absent=0.25), 2000, mode)
     asked = [s for s in samples if s.name not in s.target.classes]
     assert abs(len(asked) / 2000 - 0.25) < 0.04
@@ -138,7 +142,7 @@ def test_a_share_of_samples_asks_for_a_class_that_is_not_there(mode: Mode) -> No
 
 def test_clicks_are_never_asked_for_on_a_class_that_is_not_there() -> None:
     sampler = Sampler([with_empty_slices("A")], weights={}, seed=0, absent=1.0)
-    assert all(s.name in s.target.classes for s in draw(sampler, 300, Mode.INTERACTIVE))
+    assert all(s.name in s.target.classes for s in draw(sampler, 300, TrainingMode.INTERACTIVE))
 
 
 def test_where_every_slice_shows_the_class_it_is_asked_for_where_it_is() -> None:
@@ -147,7 +151,9 @@ def test_where_every_slice_shows_the_class_it_is_asked_for_where_it_is() -> None
 
 
 def test_a_share_of_references_comes_from_other_slices_of_the_same_volume() -> None:
-    samples = draw(Sampler([with_empty_slices("A")], weights={}, seed=0, same_volume=0.4), 2000, Mode.IN_CONTEXT)
+    samples = draw(
+        Sampler([with_empty_slices("A")], weights={}, seed=0, same_volume=0.4), 2000, TrainingMode.IN_CONTEXT
+    )
     own = [s for s in samples if s.reference is not None and s.reference.patient == s.target.patient]
     assert abs(len(own) / 2000 - 0.4) < 0.04
     for sample in own:
@@ -160,7 +166,7 @@ def test_a_share_of_references_comes_from_other_slices_of_the_same_volume() -> N
 def test_excluded_items_are_neither_targets_nor_references() -> None:
     sets = [with_empty_slices("A"), with_empty_slices("B")]
     sampler = Sampler(sets, weights={}, seed=0, absent=0.3, same_volume=0.3, exclude=["A:p-volume"])
-    samples = draw(sampler, 600, Mode.IN_CONTEXT)
+    samples = draw(sampler, 600, TrainingMode.IN_CONTEXT)
     used = {(s.dataset.name, e.item) for s in samples for e in (s.target, s.reference) if e is not None}
     assert used == {(name, f"{p}-volume") for name in "AB" for p in "pqr"} - {("A", "p-volume")}
 
@@ -169,9 +175,9 @@ def test_without_a_second_patient_references_are_refused_rather_than_sought_fore
     lonely = dataset("A", {"p": [("liver",)] * 5, "q": [("spleen",)]})
     sampler = Sampler([lonely], weights={}, seed=0)
     assert not sampler.has_references
-    assert sampler.batch(0, range(2), Mode.SEMANTIC)
+    assert sampler.batch(0, range(2), TrainingMode.SEMANTIC)
     with pytest.raises(InvalidDataset, match="two patients"):
-        sampler.batch(0, range(2), Mode.IN_CONTEXT)
+        sampler.batch(0, range(2), TrainingMode.IN_CONTEXT)
     assert not Sampler([lonely, many("B", 3)], weights={"B": 0.0}, seed=0).has_references
     assert Sampler([lonely, many("B", 2)], weights={}, seed=0).has_references
 
@@ -184,7 +190,7 @@ def test_held_out_patients_are_never_trained_on_and_all_others_are() -> None:
     assert not ours & theirs
     assert len(ours | theirs) == 200
     assert abs(len(theirs) / 200 - 0.2) < 0.08
-    references = {s.reference.patient for s in draw(training, 500, Mode.IN_CONTEXT) if s.reference}
+    references = {s.reference.patient for s in draw(training, 500, TrainingMode.IN_CONTEXT) if s.reference}
     assert not references & theirs
 
 
@@ -229,7 +235,7 @@ def test_what_leaves_nothing_to_draw_is_told() -> None:
 
 def test_packed_sets_are_what_it_draws_from(tmp_path: Path) -> None:
     packs = [packed(tmp_path)]
-    for sample in Sampler(packs, weights={}, seed=0).batch(0, range(4), Mode.IN_CONTEXT):
+    for sample in Sampler(packs, weights={}, seed=0).batch(0, range(4), TrainingMode.IN_CONTEXT):
         pixels, labels = sample.dataset.load(sample.target)
         assert np.isin(labels, sample.dataset.classes[sample.name]).sum() >= 12
         assert pixels.shape[:2] == labels.shape

@@ -19,7 +19,7 @@ from KPrismLib.training.checkpoint import Checkpoint
 from KPrismLib.training.config import Phase, TrainingConfig
 from KPrismLib.training.log import STEP_FIELDS
 from KPrismLib.training.loop import CHECKPOINT_NAME, Trainer, make_fabric
-from KPrismLib.training.modes import Mode
+from KPrismLib.training.modes import TrainingMode
 from Testing.engine.training.tiny_training import (
     assert_same_state,
     cpu,
@@ -99,7 +99,7 @@ def test_a_checkpoint_of_another_network_is_refused(finished: Trainer, dataset: 
 
 
 def test_a_checkpoint_of_another_configuration_is_refused(finished: Trainer, dataset: Path, tmp_path: Path) -> None:
-    for name, value in (("seed", 9), ("modes", {Mode.SEMANTIC: 1.0}), ("weight_decay", 0.1)):
+    for name, value in (("seed", 9), ("modes", {TrainingMode.SEMANTIC: 1.0}), ("weight_decay", 0.1)):
         other = trainer(tiny_config(dataset, **{name: value}), finished.folder)
         with pytest.raises(InvalidConfig, match=rf"other settings \({name}\); choose another output folder") as caught:
             other.resume()
@@ -196,8 +196,8 @@ def test_gradients_are_clipped(dataset: Path, tmp_path: Path, monkeypatch: pytes
     assert norms == [pytest.approx(1e-3, rel=1e-3)]
 
 
-@pytest.mark.parametrize("mode", Mode)
-def test_accumulated_parts_are_the_step_of_the_whole_batch(dataset: Path, tmp_path: Path, mode: Mode) -> None:
+@pytest.mark.parametrize("mode", TrainingMode)
+def test_accumulated_parts_are_the_step_of_the_whole_batch(dataset: Path, tmp_path: Path, mode: TrainingMode) -> None:
     changes: dict[str, Any] = {"phases": (Phase(size=32, steps=2, batch=4),), "modes": {mode: 1.0}}
     whole, parts = (
         trainer(tiny_config(dataset, accumulate=n, **changes), tmp_path / f"{mode.value}{n}") for n in (1, 4)
@@ -222,8 +222,8 @@ def test_a_loss_that_explodes_ends_the_run_and_keeps_the_checkpoint_before(
             parameter.grad = torch.zeros_like(parameter)
         return next(losses), 0.5
 
-    training.config = dataclasses.replace(config, modes={Mode.SEMANTIC: 1.0})
-    monkeypatch.setattr(training.sampler, "mode", lambda step: Mode.SEMANTIC)
+    training.config = dataclasses.replace(config, modes={TrainingMode.SEMANTIC: 1.0})
+    monkeypatch.setattr(training.sampler, "mode", lambda step: TrainingMode.SEMANTIC)
     monkeypatch.setattr(training, "_accumulate_gradients", instead)
     with pytest.raises(TrainingDiverged, match="exploded"):
         run(training)
@@ -304,15 +304,15 @@ def test_stopping_early_saves_there(dataset: Path, tmp_path: Path) -> None:
 
 def test_a_single_patient_can_be_trained_on_without_references(tmp_path: Path) -> None:
     folder = write_dataset(tmp_path / "d", patients=1)
-    modes = {Mode.SEMANTIC: 1.0, Mode.INTERACTIVE: 1.0}
+    modes = {TrainingMode.SEMANTIC: 1.0, TrainingMode.INTERACTIVE: 1.0}
     run(trainer(tiny_config(folder, modes=modes), tmp_path / "run"), until=2)
     with pytest.raises(InvalidDataset, match=r"two patients .* --no-resume --set modes\.in-context=0"):
-        trainer(tiny_config(folder, modes={**modes, Mode.IN_CONTEXT: 0.01}), tmp_path / "other")
+        trainer(tiny_config(folder, modes={**modes, TrainingMode.IN_CONTEXT: 0.01}), tmp_path / "other")
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
 def test_every_mode_trains_in_both_precisions(dataset: Path, tmp_path: Path, precision: str) -> None:
-    for mode in Mode:
+    for mode in TrainingMode:
         training = trainer(tiny_config(dataset, modes={mode: 1.0}, precision=precision), tmp_path / mode.value)
         record = training.train_step()
         assert record["mode"] == mode.value

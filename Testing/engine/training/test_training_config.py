@@ -16,7 +16,7 @@ from KPrismLib.errors import InvalidConfig
 from KPrismLib.network import named_config
 from KPrismLib.training.ablations import ABLATIONS, ablation
 from KPrismLib.training.config import Phase, TrainingConfig, parse_setting
-from KPrismLib.training.modes import MODE_PROBABILITIES, Mode
+from KPrismLib.training.modes import MODE_PROBABILITIES, TrainingMode
 
 MINIMAL = 'datasets = ["A"]\n[[phases]]\nsize = 64\nsteps = 5\nbatch = 2\n'
 
@@ -29,7 +29,11 @@ def read(tmp_path: Path, text: str, data: Path | None = None) -> TrainingConfig:
 
 def test_defaults_are_the_papers(tmp_path: Path) -> None:
     config = read(tmp_path, MINIMAL)
-    assert config.modes == MODE_PROBABILITIES == {Mode.SEMANTIC: 0.3, Mode.IN_CONTEXT: 0.3, Mode.INTERACTIVE: 0.4}
+    assert (
+        config.modes
+        == MODE_PROBABILITIES
+        == {TrainingMode.SEMANTIC: 0.3, TrainingMode.IN_CONTEXT: 0.3, TrainingMode.INTERACTIVE: 0.4}
+    )
     assert (config.learning_rate, config.objective.refinements, config.objective.interactive_passes) == (1e-4, 2, 3)
 
 
@@ -61,7 +65,7 @@ def test_everything_can_be_said_in_toml(tmp_path: Path) -> None:
     """
     config = read(tmp_path, text, tmp_path / "data")
     assert config.datasets == (str(tmp_path / "data" / "A"), str(tmp_path / "data" / "B" / "c"))
-    assert config.modes == {Mode.SEMANTIC: 1.0, Mode.INTERACTIVE: 0.0}
+    assert config.modes == {TrainingMode.SEMANTIC: 1.0, TrainingMode.INTERACTIVE: 0.0}
     assert config.augmentation.rotation == 5
     assert config.objective.refinements == 1
     assert config.phases == (Phase(size=32, steps=3, batch=4), Phase(size=64, steps=2, batch=1))
@@ -273,7 +277,7 @@ def test_ablations_are_the_rows_of_the_tables() -> None:
 def test_single_modes_and_combinations() -> None:
     changes = [ablation("in-context-only"), ablation("no-dense-prompts"), ablation("experts-2")]
     config = TrainingConfig.read(CONFIGS / "paper-ablation.toml", changes=changes)
-    assert {mode for mode, share in config.modes.items() if share} == {Mode.IN_CONTEXT}
+    assert {mode for mode, share in config.modes.items() if share} == {TrainingMode.IN_CONTEXT}
     assert config.network_settings == {"dense_prompts": False, "num_experts": 2}
 
 

@@ -10,7 +10,7 @@ import torch
 
 from KPrismLib.training.batches import BatchMaker
 from KPrismLib.training.config import Phase
-from KPrismLib.training.modes import Mode
+from KPrismLib.training.modes import TrainingMode
 from KPrismLib.training.sampling import Sampler
 from KPrismLib.training.validation import validate
 from Testing.engine.training.tiny_training import rows, run, tiny_config, trainer, write_dataset
@@ -50,14 +50,16 @@ def test_a_set_of_weight_0_is_not_validated_on(dataset: Path, tmp_path: Path) ->
     whole = write_dataset(tmp_path / "Whole", name="Whole", patients=1)
     both = (str(dataset), str(whole))
     weights = {"Tiny": 0.0}
-    config = tiny_config(dataset, datasets=both, dataset_weights=weights, holdout=0.25, modes={Mode.SEMANTIC: 1.0})
+    config = tiny_config(
+        dataset, datasets=both, dataset_weights=weights, holdout=0.25, modes={TrainingMode.SEMANTIC: 1.0}
+    )
     assert trainer(config, tmp_path / "run").validation_sampler is None
 
 
 def test_validation_repeats_itself_and_judges_the_average(dataset: Path, tmp_path: Path) -> None:
     training = trainer(tiny_config(dataset, holdout=0.25, validation_samples=3), tmp_path / "run")
     first = training.validate()
-    assert set(first) == {name for mode in Mode for name in (mode.value, f"{mode.value}/Tiny")}
+    assert set(first) == {name for mode in TrainingMode for name in (mode.value, f"{mode.value}/Tiny")}
     assert any(first.values())
     with torch.no_grad():
         training.network.final_mask_head.logit.bias += 100

@@ -268,11 +268,15 @@ def test_scene_closed_and_second_editor(desktop, effect):
     other.self().icon()
     other.self().setupOptionsFrame()
     desktop.scene.Clear(False)
+    nodes = desktop.scene.GetNumberOfNodes()
     effect._parameters = None
     effect.self().setMRMLDefaults()
     gate.set()
     settle()
+    assert desktop.scene.GetNumberOfNodes() == nodes  # the late answer went nowhere
     desktop.deactivate(effect)
+    assert timers() == []
+    assert effect._actors == []
 
 
 def test_without_a_pointer_the_first_visible_view_counts(desktop, effect):
