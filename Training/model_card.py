@@ -18,7 +18,7 @@ from KPrismLib.imaging.atomic_file import write_atomically
 from KPrismLib.training.config import TrainingConfig
 from KPrismLib.weights import load_weights
 from Training.report.paper_numbers import dice_of_set
-from Training.report.sets import PAPER_SETS, Group, with_patients_of
+from Training.report.sets import PAPER_SETS, Group, PaperSet, StandIn, with_patients_of
 
 #: Where the paper has the Dice of each group of its sets.
 _TABLES = {Group.IN_DISTRIBUTION: "table2", Group.EXTERNAL: "table3", Group.UNSEEN: "table3_unseen"}
@@ -53,13 +53,23 @@ def dice_table(datasets: Mapping[str, Mapping[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def stand_ins(names: Iterable[str]) -> str:
+    """Which folders stand for which sets of the paper, and how they differ."""
+    found = [(name, *pair) for name in sorted(names) if name not in PAPER_SETS and (pair := _stood_for(name))]
+    return ", ".join(f"{name} for {paper.name} ({stand_in.remark})" for name, paper, stand_in in found)
+
+
+def _stood_for(name: str) -> tuple[PaperSet, StandIn] | None:
+    pairs = ((each, stand_in) for each in PAPER_SETS.values() for stand_in in each.stand_ins)
+    return next((pair for pair in pairs if pair[1].name == name), None)
+
+
 def _beside(name: str, modes: Mapping[str, Any]) -> str:
     """The paper's Dice of the set that a folder is or stands for; empty where it is none."""
     classes: tuple[str, ...] = ()
     paper = PAPER_SETS.get(name)
     if paper is None:
-        stood_for = ((each, stand_in) for each in PAPER_SETS.values() for stand_in in each.stand_ins)
-        found = next((pair for pair in stood_for if pair[1].name == name), None)
+        found = _stood_for(name)
         if found is None:
             return ""
         paper, classes = found[0], found[1].classes
@@ -264,7 +274,7 @@ protocol); in brackets 95 % bootstrap intervals over patients. {notes.get("evalu
 {dice_table(datasets)}
 
 The paper's numbers are for other, larger sets and a network of 43 M parameters trained on eight GPUs; they are the
-goal, not a comparison on equal terms.
+goal, not a comparison on equal terms. Stand-ins: {stand_ins(datasets)}.
 
 {class_table(datasets)}
 

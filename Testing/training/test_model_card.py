@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from KPrismLib.errors import InvalidConfig
-from Training.model_card import click_table, dice_table, left_out, parse_mean, training_commands
+from Training.model_card import click_table, dice_table, left_out, parse_mean, stand_ins, training_commands
 
 
 def test_each_stage_begins_from_the_one_before_or_from_the_mean_that_is_named() -> None:
@@ -55,6 +55,9 @@ def test_a_set_stands_beside_the_one_of_the_paper_and_for_its_classes_only() -> 
         "0.900 | 0.900 | PAPILA, optic disc only (here 0.960, 0.960): 0.957, 0.957 |",
         "0.500 | 0.500 |  |",
     ]
+    assert stand_ins(["PH2", "ACDC", "LITS_LIVER", "PH3"]) == (
+        "LITS_LIVER for LiTS (the liver, not its tumours), PH2 for UW-SC (another dermoscopy set)"
+    )
 
 
 def clicked(dice: float, noc: float, *, pairs: int = 4) -> dict[str, Any]:
