@@ -8,6 +8,7 @@ from pathlib import Path
 from KPrismLib.batch.cases import Case, find_cases
 from KPrismLib.batch.result_files import passed_over
 from KPrismLib.errors import InvalidConfig, InvalidImage
+from KPrismLib.imaging.file_identity import Identity, identities, same_file
 from KPrismLogic.batch_results import ENDING
 
 
@@ -54,9 +55,12 @@ def check_truth_stays(cases: Sequence[Case], images: Path, output: Path, truth: 
         InvalidConfig: one would, even where results may be written over what lies there.
     """
     # With the truth in OUTPUT/labels, the result of an image "labels/a" is the truth of an image "a".
-    results = {(output / f"{case.name}{ENDING}").resolve() for case in cases}
-    looked_for = {file.resolve() for case in cases for file in truth_files(case, images, truth)}
-    if truth.resolve() == output.resolve() or results & looked_for:
+    results: set[Identity] = set()
+    looked_for: set[Identity] = set()
+    for case in cases:
+        results.update(identities(output / f"{case.name}{ENDING}"))
+        looked_for.update(*map(identities, truth_files(case, images, truth)))
+    if same_file(truth, output) or results & looked_for:
         raise InvalidConfig(f"Results would replace the true segmentations in {truth}; choose another output folder.")
 
 

@@ -12,6 +12,7 @@ from KPrismLib.dataset import DatasetFolder
 from KPrismLib.errors import CannotWrite
 from KPrismLib.evaluation.report import is_report
 from KPrismLib.evaluation.rows import is_table
+from KPrismLib.imaging.file_identity import same_file
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class EvaluationOutputs:
         written = [(path, known) for path, known in ((self.report, is_report), (self.rows, is_table)) if path]
         for path, _ in written:
             check_writable(path)
-        if self.report and self.rows and self.report.resolve() == self.rows.resolve():
+        if self.report and self.rows and same_file(self.report, self.rows):
             raise CannotWrite(f"Cannot write {self.rows.name}: it is given for --json and for --rows; name two files.")
         files = InputFiles(path for dataset in datasets for path in dataset.files)
         for path, is_result in written:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from KPrismLib.imaging.detached_voxels import with_voxel_files
 from KPrismLib.imaging.dicom_headers import is_dicom, is_segmentation
+from KPrismLib.imaging.file_identity import Identity, identities
 
 
 class InputFiles:
@@ -22,21 +23,24 @@ class InputFiles:
     """
 
     def __init__(self, inputs: Iterable[Path]) -> None:
-        self._files: set[Path] = set()
-        self._in_folders: set[Path] = set()
+        self._files: set[Identity] = set()
+        self._in_folders: set[Identity] = set()
         for path in inputs:
             if _is_folder(path):
                 with suppress(OSError):  # no permission: whoever reads it will say so
-                    self._in_folders.update(file.resolve() for file in path.iterdir())
+                    self._in_folders.update(*map(identities, path.iterdir()))
             else:
-                self._files.update(file.resolve() for file in with_voxel_files(path))
+                self._files.update(*map(identities, with_voxel_files(path)))
 
     def __contains__(self, path: Path) -> bool:
-        file = path.resolve()
-        if file in self._files:
+        known = identities(path)
+        if not known.isdisjoint(self._files):
             return True
+        if known.isdisjoint(self._in_folders):
+            return False
         # Only now looked into: a series may have a thousand files.
-        return file in self._in_folders and file.is_file() and is_dicom(file) and not is_segmentation(file)
+        file = path.resolve()
+        return file.is_file() and is_dicom(file) and not is_segmentation(file)
 
 
 def _is_folder(path: Path) -> bool:

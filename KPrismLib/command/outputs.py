@@ -13,6 +13,7 @@ from KPrismLib.errors import CannotWrite
 from KPrismLib.imaging import dicom_seg, nifti
 from KPrismLib.imaging.atomic_file import write_atomically
 from KPrismLib.imaging.distinct_colours import distinct_colours
+from KPrismLib.imaging.file_identity import Identity, identities
 from KPrismLib.imaging.geometry import is_sheared
 from KPrismLib.imaging.overlay import OVERLAY_ENDINGS, overlay_bytes, render_overlay
 from KPrismLib.imaging.planes import SlicePlacement, only_slice
@@ -56,7 +57,7 @@ class Outputs:
             (self.probability, PROBABILITY_ENDINGS),
         )
         files = InputFiles(inputs)
-        taken: set[Path] = set()
+        taken: set[Identity] = set()
         for path, endings in wanted:
             if path is None:
                 continue
@@ -66,10 +67,11 @@ class Outputs:
                     "images, the name of a folder, without ending."
                 )
             check_writable(path)
-            other = "an input" if path in files else "another output" if path.resolve() in taken else None
+            known = identities(path)
+            other = "an input" if path in files else None if known.isdisjoint(taken) else "another output"
             if other is not None:
                 raise CannotWrite(f"Cannot write {path.name}: it is also {other}; choose another name.")
-            taken.add(path.resolve())
+            taken |= known
 
     def check_fits(self, volume: Volume) -> None:
         """Raise CannotWrite if the format of the segmentation cannot hold this volume.

@@ -16,6 +16,7 @@ from KPrismLib.command.slices import choose_plane
 from KPrismLib.encoded_image import ReferenceSet
 from KPrismLib.errors import InvalidConfig, InvalidReference
 from KPrismLib.image_checks import Pixels, check_reference, checked_pixels, is_blank, size_text
+from KPrismLib.imaging.file_identity import same_file
 from KPrismLib.imaging.geometry import same_grid
 from KPrismLib.imaging.kinds import kind_of
 from KPrismLib.imaging.labels import LabelVolume, binary_mask, listed_labels, read_label_volume
@@ -215,7 +216,7 @@ def read_drawing(
         InvalidImage, InvalidMask: the mask cannot be read, or has no such label.
         InvalidReference, GeometryMismatch: it does not belong to the image.
     """
-    if file.image.resolve() == file.mask.resolve():
+    if same_file(file.image, file.mask):
         raise InvalidReference(
             f"{file.mask.name} is given both as image and as mask; give the mask drawn on the image."
         )

@@ -33,6 +33,7 @@ from KPrismLib.devices import choose_device
 from KPrismLib.errors import Cancelled, CannotWrite, InvalidPrompt
 from KPrismLib.imaging import dicom_seg
 from KPrismLib.imaging.atomic_file import made_folder
+from KPrismLib.imaging.file_identity import Identity, identities, same_file
 from KPrismLib.imaging.reading import existing
 from KPrismLib.weights import find_weights, load_weights
 
@@ -67,7 +68,7 @@ def run_batch(
     chosen = choose_device(device)
     request = _known(request, model)
     for folder in places.folders:
-        if any(path.resolve() == folder.resolve() for path in inputs):
+        if any(same_file(path, folder) for path in inputs):
             raise CannotWrite(f"Cannot write into {folder}: the images lie there; give another folder.")
     everything = _found(inputs, places)
     _check_apart(everything, places, request)
@@ -171,13 +172,14 @@ def _found(inputs: Sequence[Path], places: Places) -> list[Case]:
 def _check_apart(cases: Sequence[Case], places: Places, request: Request) -> None:
     """Raise CannotWrite when a result would take the place of an image, a reference, its mask, or another result."""
     files = InputFiles([*(path for case in cases for path in case.files), *request.reference_files])
-    taken: set[Path] = set()
+    taken: set[Identity] = set()
     for case in cases:
         for result in places.outputs(case.name).files:
-            other = "an input" if result in files else "another result" if result.resolve() in taken else None
+            known = identities(result)
+            other = "an input" if result in files else None if known.isdisjoint(taken) else "another result"
             if other is not None:
                 raise CannotWrite(f"Cannot write {result}: it is also {other}; choose another folder for it.")
-            taken.add(result.resolve())
+            taken |= known
 
 
 def _settings(request: Request, places: Places, model: str) -> str:

@@ -156,3 +156,14 @@ def test_no_result_goes_where_a_true_segmentation_is_looked_for(run):
         run(truth=truth, overwrite=True)
     assert drawn.read_bytes() == b"drawn by hand for hours"
     assert [path.name for path in run.out.iterdir()] == ["labels"]
+
+
+def test_no_result_takes_the_place_of_a_true_segmentation_by_another_of_its_names(run, tmp_path):
+    """A hard link stands for "Out" on a disk that takes it for "out"."""
+    truth = tmp_path / "truth"
+    truth.mkdir()
+    (truth / "b.seg.nrrd").write_bytes(b"drawn by hand for hours")
+    (run.out / "b.seg.nrrd").hardlink_to(truth / "b.seg.nrrd")
+    with pytest.raises(InvalidConfig, match="would replace the true segmentations"):
+        run(truth=truth, overwrite=True)
+    assert (truth / "b.seg.nrrd").read_bytes() == b"drawn by hand for hours"

@@ -229,6 +229,29 @@ def test_outputs_that_cannot_be(refused, picture, volume, tmp_path) -> None:
     assert ".nii.gz" in refused(picture, *liver, "--probability", tmp_path / "p.png")
 
 
+def test_an_input_is_not_written_over_by_another_of_its_names(refused, picture, volume, volume_mask, tmp_path) -> None:
+    """A hard link stands for CT.nrrd on a disk that takes it for ct.nrrd."""
+    liver = ("--class", "liver")
+    for name, file in (("OTHER.nii.gz", volume), ("MASK.nii.gz", volume_mask), ("OTHER.png", picture)):
+        (tmp_path / name).hardlink_to(file)
+    assert "OTHER.nii.gz: it is also an input" in refused(volume, *liver, output="OTHER.nii.gz")
+    assert "also an input" in refused(picture, "--reference", volume, volume_mask, output="MASK.nii.gz")
+    overlay = ("--overlay", tmp_path / "OTHER.png")
+    assert "OTHER.png: it is also an input" in refused(picture, *liver, *overlay, output="out.png")
+    (tmp_path / "out.png").touch()
+    (tmp_path / "OUT.png").hardlink_to(tmp_path / "out.png")
+    twice = ("--overlay", tmp_path / "OUT.png")
+    assert "OUT.png: it is also another output" in refused(picture, *liver, *twice, output="out.png")
+    assert "both as image and as mask" in refused(picture, "--reference", volume, tmp_path / "OTHER.nii.gz")
+
+
+def test_a_slice_of_a_series_is_not_written_over_by_another_of_its_names(tmp_path) -> None:
+    series = tmp_path / "ct"
+    series.mkdir()
+    (tmp_path / "CT.dcm").hardlink_to(save_slice(series, 0, (0, 0, 0)))
+    assert tmp_path / "CT.dcm" in InputFiles([series])
+
+
 def test_a_slice_of_a_series_is_not_written_over(kprism, weights, picture, picture_mask, tmp_path) -> None:
     series = tmp_path / "ct"
     series.mkdir()

@@ -78,6 +78,9 @@ def test_a_precision_that_is_none_is_refused(evaluate) -> None:
 def test_the_two_results_need_two_files(refused, tmp_path) -> None:
     file, same = tmp_path / "out", tmp_path / "data" / ".." / "out"
     assert "is given for --json and for --rows" in refused("--json", file, "--rows", same)
+    file.touch()
+    (tmp_path / "OUT").hardlink_to(file)  # stands for a disk that takes the two names for the same
+    assert "is given for --json and for --rows" in refused("--json", file, "--rows", tmp_path / "OUT")
 
 
 @pytest.mark.parametrize("content", ["patient,age\n7,60\n", '{"name": "TINY"}', "[1]", "\0"])

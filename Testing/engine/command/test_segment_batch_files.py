@@ -27,6 +27,28 @@ def test_results_never_take_the_place_of_images(batch, tmp_path, rng) -> None:
     assert "also an input" in result.sentence
 
 
+def test_images_are_not_written_over_by_another_of_their_names(batch, tmp_path, rng) -> None:
+    """A hard link stands for Scan.nii.gz on a disk that takes it for scan.nii.gz."""
+    images, results = tmp_path / "images", tmp_path / "results"
+    for folder in (images, results):
+        folder.mkdir()
+    image = save_volume(images / "scan.nii.gz", np.stack([blob((24, 20), rng)] * 2))
+    before = image.read_bytes()
+    (results / "scan.nii.gz").hardlink_to(image)
+    assert "it is also an input" in batch(image, "--format", "nii.gz", "--overwrite").sentence
+    assert image.read_bytes() == (results / "scan.nii.gz").read_bytes() == before
+
+
+def test_a_result_is_not_written_over_by_another_of_its_names(batch, good, tmp_path) -> None:
+    results, overlays = tmp_path / "results", tmp_path / "overlays"
+    for folder in (results, overlays):
+        folder.mkdir()
+    (results / "a.png").write_bytes(b"earlier")
+    (overlays / "a.png").hardlink_to(results / "a.png")
+    result = batch(good / "a.png", "--format", "png", "--overwrite", "--overlay", overlays)
+    assert "it is also another result" in result.sentence
+
+
 def test_results_never_take_the_place_of_references_and_their_masks(kprism, weights, tmp_path, rng) -> None:
     scans, masks = tmp_path / "scans", tmp_path / "masks"
     for folder in (scans, masks):
