@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from KPrismLib.errors import CannotWrite
+from KPrismLib.imaging.ascii_folder import ascii_temporary_folder
 from KPrismLogic.labelmaps import Mask, labelmap_of, voxels_of
 from KPrismLogic.matrices import matrix_from_array
 from KPrismLogic.segments import find_segment
@@ -58,11 +57,11 @@ def segmentation_file(segmentation: slicer.vtkMRMLSegmentationNode) -> bytes:
     storage = scene.AddNewNodeByClass("vtkMRMLSegmentationStorageNode")
     try:
         # Slicer writes file by name and in pieces; the folder of results is to have it whole or not at all.
-        with tempfile.TemporaryDirectory(prefix="kprism-") as folder:
-            path = Path(folder) / "result.seg.nrrd"
+        with ascii_temporary_folder() as folder:
+            path = folder / "result.seg.nrrd"
             storage.SetFileName(str(path))
             if not storage.WriteData(segmentation):
-                raise CannotWrite(f"Cannot write into the temporary folder {tempfile.gettempdir()}; is the disk full?")
+                raise CannotWrite(f"Cannot write into the temporary folder {folder.parent}; is the disk full?")
             return path.read_bytes()
     finally:
         scene.RemoveNode(storage)

@@ -10,27 +10,37 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from KPrismLib.errors import CannotWrite, InvalidImage
+from KPrismLib.imaging.ascii_folder import ascii_temporary_folder
 from KPrismLib.imaging.detached_voxels import DetachedHeader, detached_header
 
 
 @contextmanager
 def itk_paths(paths: Sequence[Path]) -> Iterator[list[str]]:
-    """The names under which ITK finds ``paths``, in their order, while the ``with`` block runs."""
+    """The names under which ITK finds ``paths``, in their order, while the ``with`` block runs.
+
+    Raises:
+        InvalidImage: they need other names, and there is no folder for these.
+    """
     headers = [_detached_header(path) for path in paths]
     if not needs_alias([*paths, *(file for header in headers if header for file in header.files)]):
         yield [str(path) for path in paths]
         return
-    with tempfile.TemporaryDirectory(prefix="kprism-") as folder:
+    with ExitStack() as stack:
+        try:
+            folder = stack.enter_context(ascii_temporary_folder())
+        except CannotWrite as error:
+            raise InvalidImage(f"{paths[0].name} cannot be read: {error}") from error
         names = []
         for number, (path, header) in enumerate(zip(paths, headers, strict=True)):
             # Only the suffixes of the old name matter to ITK: they choose the reader.
-            alias = Path(folder) / f"{number:06d}{''.join(filter(str.isascii, path.suffixes[-2:]))}"
+            alias = folder / f"{number:06d}{''.join(filter(str.isascii, path.suffixes[-2:]))}"
             if header is None:
                 _alias(path, alias)
             else:
@@ -65,10 +75,12 @@ def _voxel_aliases(header: DetachedHeader, alias: Path) -> list[str]:
 
 
 def _alias(path: Path, alias: Path) -> None:
-    try:
-        os.link(path, alias)
-    except OSError:
-        shutil.copyfile(path, alias)
+    # Before Windows removes a link to a read-only file, that is taken away from it, under whatever name.
+    if sys.platform != "win32" or path.stat().st_mode & stat.S_IWRITE:
+        with suppress(OSError):
+            os.link(path, alias)
+            return
+    shutil.copyfile(path, alias)
 
 
 def _is_unicode(name: str) -> bool:

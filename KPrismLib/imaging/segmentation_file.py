@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from PIL import Image
 
 from KPrismLib.errors import CannotWrite, GeometryMismatch, InvalidMask
 from KPrismLib.imaging import dicom_seg
+from KPrismLib.imaging.ascii_folder import ascii_temporary_folder
 from KPrismLib.imaging.atomic_file import write_atomically
 from KPrismLib.imaging.geometry import ras_to_lps
 from KPrismLib.imaging.nifti import nifti_bytes
@@ -80,7 +80,7 @@ def segmentation_bytes(
         volume: the image that was segmented, for its geometry.
 
     Raises:
-        CannotWrite: unknown format, more slices than the format holds.
+        CannotWrite: unknown format, more slices than the format holds; no place for what ITK writes.
         GeometryMismatch: ``labelmap`` has another shape than ``volume``.
         InvalidMask: ``labelmap`` is no label map, or has numbers without a segment.
     """
@@ -157,8 +157,8 @@ def _itk_bytes(labelmap: npt.NDArray[Any], volume: Volume, suffix: str, header: 
     image.SetDirection(direction)
     for key, value in header.items():
         image.SetMetaData(key, value)
-    with tempfile.TemporaryDirectory(prefix="kprism-") as folder:
-        written = Path(folder) / f"labels{suffix}"
+    with ascii_temporary_folder() as folder:
+        written = folder / f"labels{suffix}"
         sitk.WriteImage(image, str(written), useCompression=True)
         return written.read_bytes()
 

@@ -1,12 +1,14 @@
 """What a batch leaves alone, and what it goes on after."""
 
 import csv
+import tempfile
 
 import pytest
 
 from KPrismLib.batch.manifest import Manifest, Status
 from KPrismLib.batch.results import known_files
 from KPrismLib.errors import CannotWrite, InvalidConfig
+from KPrismLib.imaging import ascii_folder
 from KPrismLogic import measurements
 from KPrismLogic.batch import segment_folder
 from KPrismLogic.logic import KPrismLogic
@@ -143,6 +145,17 @@ def test_what_cannot_be_told_ends_no_run(run):
     failed, _ = run(tell=fail)
     assert failed == 1
     assert [status == "done" for status in statuses(run.out).values()] == [True, True, False]
+
+
+def test_slicer_writes_where_names_are_ascii(run, tmp_path, monkeypatch):
+    (tmp_path / "ascii").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    monkeypatch.setattr(ascii_folder, "_parents", lambda: [tmp_path / "ascii"])
+    assert run()[0] == 0
+    monkeypatch.setattr(ascii_folder, "_parents", list)
+    failed, lines = run(overwrite=True)
+    assert failed == 2
+    assert all("set TMPDIR to a folder whose name is ASCII" in line for line in lines)
 
 
 def test_no_result_goes_where_a_true_segmentation_is_looked_for(run):
