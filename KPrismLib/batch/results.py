@@ -5,6 +5,7 @@ Anything else is a correction by hand, the result for another image with an equa
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ from KPrismLib.batch.fingerprint import file_fingerprint
 from KPrismLib.batch.manifest import ENDING, NAME, Record, files_of, line_of, parsed, read_results
 from KPrismLib.errors import CannotWrite
 from KPrismLib.imaging.atomic_file import write_atomically
+from KPrismLib.imaging.sharing_violations import remove_file
 
 _WAY_OUT = "move it away, give another folder for it, or add --overwrite"
 _NOTE = ".kprism-"
@@ -142,7 +144,8 @@ def withdraw(folder: Path, output: str, recorded: Mapping[str, Record]) -> None:
             is_same = known is not None and known.get("sha256") == record.get("sha256")
             if not is_same and _lies_unrecorded(folder / name, known):
                 return
-    note.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # then the next run drops it, as it does for one that was killed
+        remove_file(note)
 
 
 def _lies_unrecorded(path: Path, known: Record | None) -> bool:

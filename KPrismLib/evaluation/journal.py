@@ -17,6 +17,7 @@ from typing import Any
 from KPrismLib.errors import CannotWrite, InvalidConfig
 from KPrismLib.evaluation.measurements import SliceMeasurement
 from KPrismLib.evaluation.settings import Mode
+from KPrismLib.imaging.sharing_violations import remove_file
 from KPrismLib.prompts import Click
 
 Place = tuple[str, str, int]
@@ -95,10 +96,20 @@ class Journal:
 
 
 def discard(stem: Path) -> None:
-    """Delete the journals of all processes; the results are elsewhere now."""
+    """Delete the journals of all processes; the results are elsewhere now.
+
+    Raises:
+        CannotWrite: one stays, in the way of the next evaluation.
+    """
     for path in _files(stem):
-        with contextlib.suppress(OSError):  # another process may have been quicker
-            path.unlink()
+        try:
+            remove_file(path)
+        except OSError as error:
+            if path.exists():  # else another process was quicker
+                raise CannotWrite(
+                    f"The journal {path} cannot be deleted ({error.strerror or error}); close the program that has it "
+                    "open and delete it: the next evaluation with other weights or settings would be refused."
+                ) from error
 
 
 def _files(stem: Path) -> list[Path]:

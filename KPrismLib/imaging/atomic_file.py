@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from KPrismLib.errors import CannotWrite
+from KPrismLib.imaging.sharing_violations import remove_file, replace_file
 
 
 def write_atomically(path: str | Path, data: bytes) -> Path:
@@ -34,10 +35,10 @@ def write_atomically(path: str | Path, data: bytes) -> Path:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
-        temporary.replace(target)
+        replace_file(temporary, target)
     except BaseException as error:
         with contextlib.suppress(OSError):  # what failed first is what the user must hear
-            temporary.unlink(missing_ok=True)
+            remove_file(temporary)
         if isinstance(error, OSError):
             reason = error.strerror or str(error)
             raise CannotWrite(

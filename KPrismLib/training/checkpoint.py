@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pickle
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor
 
 from KPrismLib.errors import CannotWrite, InvalidConfig, InvalidDataset, InvalidWeights
+from KPrismLib.imaging.sharing_violations import remove_file, replace_file
 from KPrismLib.training.config import TrainingConfig
 
 FORMAT = 1
@@ -52,7 +54,7 @@ class Checkpoint:
         """Write atomically; on failure the previous checkpoint is untouched.
 
         Raises:
-            CannotWrite: full disk, read-only folder.
+            CannotWrite: full disk, read-only folder, another program has the previous one open.
         """
         partial = path.with_name(path.name + ".partial")
         try:
@@ -60,12 +62,16 @@ class Checkpoint:
                 torch.save({"format": FORMAT, **self.__dict__}, stream)
                 stream.flush()
                 os.fsync(stream.fileno())
-            partial.replace(path)
+            replace_file(partial, path)
         except (OSError, RuntimeError) as error:
-            partial.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # what failed first is what the user must hear
+                remove_file(partial)
+            way_out = "free some disk space"
+            if isinstance(error, PermissionError):
+                way_out = "close the program that has it open, or get permission to write there"
             rest = ", the previous one is intact" if path.exists() else ""
             raise CannotWrite(
-                f"The checkpoint {path} cannot be written ({_reason(error)}); free some disk space{rest}."
+                f"The checkpoint {path} cannot be written ({_reason(error)}); {way_out}{rest}."
             ) from error
 
     @classmethod

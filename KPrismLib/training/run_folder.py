@@ -5,10 +5,11 @@ from __future__ import annotations
 import errno
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from KPrismLib.errors import CannotWrite
+from KPrismLib.imaging.sharing_violations import replace_file
 from KPrismLib.training.log import LOG_NAMES
 from KPrismLib.training.loop import CHECKPOINT_NAME
 
@@ -60,6 +61,9 @@ def set_aside(folder: Path) -> Path | None:
 
     Returns:
         The new folder, the last by its number; None where there was nothing to move.
+
+    Raises:
+        CannotWrite: a file cannot be moved; then all are where they were.
     """
     # A run that was killed may have left a part of a checkpoint.
     left = [path for name in (f"{CHECKPOINT_NAME}*", *LOG_NAMES) for path in folder.glob(name) if path.is_file()]
@@ -67,7 +71,19 @@ def set_aside(folder: Path) -> Path | None:
         return None
     numbers = [path.name.removeprefix("earlier-") for path in folder.glob("earlier-*")]
     target = folder / f"earlier-{1 + max((int(number) for number in numbers if number.isdecimal()), default=0)}"
-    target.mkdir()
-    for path in left:
-        path.rename(target / path.name)
+    moved: list[Path] = []
+    try:
+        target.mkdir()
+        for path in left:
+            replace_file(path, target / path.name)
+            moved.append(path)
+    except OSError as error:
+        with suppress(OSError):  # what failed first is what the user must hear
+            for path in moved:
+                replace_file(target / path.name, path)
+            target.rmdir()
+        raise CannotWrite(
+            f"The earlier run in {folder} cannot be moved out of the way ({error.strerror or error}); close the "
+            "program that has its files open, as TensorBoard may, or choose another output folder."
+        ) from error
     return target

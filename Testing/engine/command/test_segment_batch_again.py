@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -172,6 +173,18 @@ def test_a_note_that_outlived_a_kill_goes_with_the_next_run(batch, good, results
     assert set(read_manifest(results)) == {"a"}
     assert len(list(results.glob(".*"))) == 1
     assert statuses(batch(good, "--json")) == {"a": "skipped", "sub/b": "done"}
+    assert not list(results.glob(".*"))
+
+
+def test_a_note_that_another_program_has_open_goes_with_the_next_run(batch, good, results, monkeypatch) -> None:
+    def held(path: Path, **_: object) -> None:
+        raise PermissionError(errno.EACCES, "The process cannot access the file", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("KPrismLib.batch.results.remove_file", held)
+        assert statuses(batch(good, "--json")) == {"a": "done", "sub/b": "done"}
+    assert len(list(results.glob(".*"))) == 2
+    assert statuses(batch(good, "--json")) == {"a": "skipped", "sub/b": "skipped"}
     assert not list(results.glob(".*"))
 
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from KPrismLib.errors import CannotWrite, InvalidDataset, InvalidWeights
 from KPrismLib.training.checkpoint import Checkpoint, check_same_contents
+from Testing.engine.imaging.held_files import hold
 
 
 def checkpoint(step: int = 3) -> Checkpoint:
@@ -77,6 +78,21 @@ def test_a_full_disk_keeps_the_checkpoint_before(
     with pytest.raises(CannotWrite, match=r"free some disk space\.$"):
         checkpoint(1).save(tmp_path / "first.pt")
     assert [p.name for p in tmp_path.iterdir()] == ["c.pt"]
+
+
+def test_a_checkpoint_that_another_program_has_open_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "c.pt"
+    checkpoint(1).save(path)
+    hold(monkeypatch, "c.pt.partial", "replace", times=3)
+    checkpoint(2).save(path)
+    assert_equal(Checkpoint.load(path), checkpoint(2))
+    for method in ("replace", "unlink"):  # a virus scanner may have the new file open
+        hold(monkeypatch, "c.pt.partial", method)
+    with pytest.raises(CannotWrite, match=r"cannot access the file\); close the program .*previous one is intact"):
+        checkpoint(3).save(path)
+    assert_equal(Checkpoint.load(path), checkpoint(2))
 
 
 def test_a_kill_in_the_middle_of_writing_keeps_the_checkpoint_before(

@@ -14,6 +14,7 @@ import pytest
 from KPrismLib.errors import CannotWrite
 from KPrismLib.training import run_folder
 from KPrismLib.training.run_folder import claimed, set_aside
+from Testing.engine.imaging.held_files import hold
 
 
 def test_an_earlier_run_is_moved_not_lost(tmp_path: Path) -> None:
@@ -41,6 +42,22 @@ def test_an_earlier_run_that_was_deleted_leaves_its_number_free(tmp_path: Path) 
         (tmp_path / name).mkdir()
     (tmp_path / "checkpoint.pt").write_bytes(b"x")
     assert set_aside(tmp_path) == tmp_path / "earlier-10"
+
+
+def test_a_run_that_another_program_has_open_is_moved_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = ["checkpoint.pt", "events.out.tfevents.1.host.0", "steps.csv", "validation.csv"]
+    for name in written:
+        (tmp_path / name).write_bytes(b"x")
+    with monkeypatch.context() as patch:
+        hold(patch, "events.*", "replace")  # by TensorBoard
+        with pytest.raises(CannotWrite, match="close the program that has its files open, as TensorBoard may"):
+            set_aside(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == written
+    hold(monkeypatch, "events.*", "replace", times=3)
+    set_aside(tmp_path)
+    assert sorted(path.name for path in (tmp_path / "earlier-1").iterdir()) == written
 
 
 @contextmanager
