@@ -6,7 +6,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -215,8 +215,9 @@ def _content(path: Path) -> str:
 def _remove_left_overs(folder: Path) -> None:
     """Temporary files of runs that were killed, where the system cannot write nameless ones."""
     for path in folder.rglob(".kprism-*.tmp"):
-        if time.time() - path.stat().st_mtime > _LEFT_OVER:
-            path.unlink(missing_ok=True)
+        with suppress(OSError):  # another shard has it open, or has just given it its name
+            if time.time() - path.stat().st_mtime > _LEFT_OVER:
+                path.unlink()
 
 
 def _tell(

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -264,6 +265,24 @@ def test_left_overs_of_killed_runs_are_removed_when_they_are_old(batch, good, tm
     batch(good)
     assert not old.exists()
     assert young.exists()
+
+
+def test_temporary_files_of_another_shard_may_vanish(batch, good, tmp_path, monkeypatch) -> None:
+    results = tmp_path / "results"
+    results.mkdir()
+    for number in range(3):
+        (results / f".kprism-{number}.tmp").write_bytes(b"half")
+        os.utime(results / f".kprism-{number}.tmp", (1, 1))
+    look = Path.stat
+
+    def vanishing(path: Path, **options: Any) -> os.stat_result:
+        if path.name == ".kprism-1.tmp":
+            path.unlink()
+        return look(path, **options)
+
+    monkeypatch.setattr(Path, "stat", vanishing)
+    assert batch(good).status == 0
+    assert not list(results.glob(".*.tmp"))
 
 
 def test_what_concerns_every_case_is_said_once_before_the_first(batch, kprism, weights, good, tmp_path) -> None:
