@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from enum import Enum
@@ -109,17 +110,22 @@ def read_results(folder: Path) -> dict[str, Record]:
     Raises:
         CannotWrite: a manifest cannot be read.
     """
-    return {name: record for one in _records(folder) for name, record in files_of(one).items()}
+    found = [(name, record) for one in _records(folder) for name, record in files_of(one).items()]
+    # A name that stands there itself counts more than one that a backslash may mean.
+    return dict(sorted(found, key=lambda file: file[0] == file[1]["output"]))
 
 
 def files_of(record: Record) -> dict[str, Record]:
-    """The files that a record tells of, by their names: each as the record of that file, with its size and hash."""
+    """The files that a record tells of, by their names: each as the record of that file, with its size and hash.
+
+    One with a backslash in its name has two names, see :func:`is_name`.
+    """
     about = {name: value for name, value in record.items() if name not in _OF_A_FILE}
     segmentation = {name: record[name] for name in _OF_A_FILE if name in record}
-    files = (segmentation, *(record.get(name) for name in SIDE_FILES))
-    return {
-        one["output"]: {**about, **one} for one in files if isinstance(one, dict) and isinstance(one.get("output"), str)
-    }
+    sides = (record.get(name) for name in SIDE_FILES)
+    files = [one for one in (segmentation, *sides) if isinstance(one, dict) and isinstance(one.get("output"), str)]
+    written = {one["output"]: {**about, **one} for one in files}
+    return {_with_slashes(name): facts for name, facts in written.items()} | written
 
 
 def file_record(name: str, content: bytes) -> Record:
@@ -128,11 +134,29 @@ def file_record(name: str, content: bytes) -> Record:
 
 
 def name_from(folder: Path, path: Path) -> str:
-    """A path as records have it: as seen from the folder of results, whichever links led there."""
+    """A path as records have it: as seen from the folder of results, whichever links led there; on Windows with ``/``.
+
+    So that a folder that several systems share has one name for each file.
+    """
     try:
-        return os.path.relpath(path.parent.resolve() / path.name, folder.resolve())
+        name = os.path.relpath(path.parent.resolve() / path.name, folder.resolve())
     except ValueError:  # on another drive of Windows
-        return str(path.absolute())
+        name = str(path.absolute())
+    if sys.platform == "win32":
+        name = _with_slashes(name)
+    return name
+
+
+def is_name(written: object, name: str) -> bool:
+    """Whether what a record has for a name means ``name``, as :func:`name_from` has it.
+
+    Older releases wrote backslashes on Windows. Elsewhere a name may have one of its own, and is then itself, too.
+    """
+    return isinstance(written, str) and name in (written, _with_slashes(written))
+
+
+def _with_slashes(name: str) -> str:
+    return name.replace("\\", "/")
 
 
 def _records(folder: Path) -> list[Record]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from KPrismLib.batch.fingerprint import file_fingerprint
-from KPrismLib.batch.manifest import ENDING, NAME, Record, files_of, line_of, parsed, read_results
+from KPrismLib.batch.manifest import ENDING, NAME, Record, files_of, is_name, line_of, parsed, read_results
 from KPrismLib.errors import CannotWrite
 from KPrismLib.imaging.atomic_file import write_atomically
 from KPrismLib.imaging.sharing_violations import remove_file
@@ -111,7 +111,7 @@ def check_replaceable(path: Path, case: Record, written: Sequence[Record]) -> No
 def is_same_place(one: Record, other: Record) -> bool:
     """Whether the images of two records are one file, or one series of one folder, whatever lies in it now."""
     place = "source" if "source" in one else "image"  # which older releases have as it was typed
-    return one.get(place) == other[place] and one.get("series_uid") == other["series_uid"]
+    return is_name(one.get(place), other[place]) and one.get("series_uid") == other["series_uid"]
 
 
 def announce(folder: Path, record: Record) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from KPrismLib.batch.cases import Case
 from KPrismLib.batch.fingerprint import content_fingerprint, stamp
-from KPrismLib.batch.manifest import SIDE_FILES, Record, Status, file_record, name_from
+from KPrismLib.batch.manifest import SIDE_FILES, Record, Status, file_record, is_name, name_from
 from KPrismLib.batch.results import KnownFiles, announce, check_replaceable, is_as_written, is_same_place, known_files
 from KPrismLib.batch.workers import Progress
 from KPrismLib.command.failures import OUT_OF_SPACE, sentence_of, without_reader_warnings
@@ -174,7 +174,8 @@ class SegmentWork:
             path = getattr(outputs, name)
             if path is not None:
                 expected[path] = earlier.get(name) or {}
-        if not all(path.is_file() and facts.get("output") == self._name(path) for path, facts in expected.items()):
+        on_record = (is_name(facts.get("output"), self._name(path)) for path, facts in expected.items())
+        if not all(on_record) or not all(path.is_file() for path in expected):
             return None
         done = f"done {earlier['finished']} from the same image with the same settings"
         changed = [path for path, facts in expected.items() if path.stat().st_size != facts.get("bytes")]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import errno
 import json
+import os
+import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from KPrismLib.batch.manifest import Manifest, read_manifest, read_results
+from KPrismLib.batch.manifest import Manifest, is_name, name_from, read_manifest, read_results
 from KPrismLib.batch.results import recorded_files
 from KPrismLib.errors import CannotWrite
 
@@ -89,6 +91,32 @@ def test_records_are_json_with_their_time(tmp_path) -> None:
     record = json.loads((tmp_path / "manifest.jsonl").read_text())
     assert record["window"] == {"low": -125.0}
     assert record["finished"].endswith("+00:00")
+
+
+def test_names_have_slashes_on_every_system(tmp_path, monkeypatch) -> None:
+    assert name_from(tmp_path / "results", tmp_path / "images" / "a.png") == "../images/a.png"
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(os.path, "relpath", lambda *_: "..\\images\\a.png")
+    assert name_from(tmp_path / "results", tmp_path / "images" / "a.png") == "../images/a.png"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such names")
+def test_a_backslash_may_be_part_of_a_name(tmp_path) -> None:
+    assert name_from(tmp_path, tmp_path / "a\\b.nii") == "a\\b.nii"
+    _append(tmp_path / "manifest.jsonl", {"case": "a/b", "status": "done", "output": "a/b.nii", "n": 1})
+    _append(tmp_path / "manifest.jsonl", {"case": "a\\b", "status": "done", "output": "a\\b.nii", "n": 2})
+    assert {name: record["n"] for name, record in read_results(tmp_path).items()} == {"a/b.nii": 1, "a\\b.nii": 2}
+
+
+def test_records_of_older_releases_on_windows_are_known_by_names_with_slashes(tmp_path) -> None:
+    side = {"output": "..\\overlays\\a.png", "bytes": 1}
+    old = {"case": "sub/a", "status": "done", "output": "sub\\a.nii", "overlay": side}
+    _append(tmp_path / "manifest.jsonl", old)
+    assert {"sub/a.nii", "../overlays/a.png"} <= set(read_results(tmp_path))
+    assert {(tmp_path / "sub" / "a.nii").resolve(), tmp_path.parent / "overlays" / "a.png"} <= recorded_files(tmp_path)
+    assert is_name("sub\\a.nii", "sub/a.nii")
+    assert not is_name(None, "sub/a.nii")
+    assert not is_name("sub/a.nii", "sub\\a.nii")
 
 
 def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path) -> None:

@@ -136,6 +136,22 @@ def test_records_of_older_releases_know_results_by_their_size(batch, good, resul
     assert statuses(batch("images", "--json", "--class", "spleen")) == {"a": "failed", "sub/b": "done"}
 
 
+def test_results_that_an_older_release_wrote_on_windows_are_known_on_every_system(
+    batch, good, results, tmp_path
+) -> None:
+    beside = ("--json", "--overlay", tmp_path / "overlays")
+    batch(good, *beside)
+    manifest = results / "manifest.jsonl"
+    records = [json.loads(line) for line in manifest.read_text().splitlines()]
+    for record in records:
+        record["source"] = record["source"].replace("/", "\\")
+        for file in (record, record["overlay"]):
+            file["output"] = file["output"].replace("/", "\\")
+    manifest.write_text("".join(f"{json.dumps(record)}\n" for record in records))
+    assert statuses(batch(good, *beside)) == {"a": "skipped", "sub/b": "skipped"}
+    assert statuses(batch(good, *beside, "--class", "spleen")) == {"a": "done", "sub/b": "done"}
+
+
 def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
