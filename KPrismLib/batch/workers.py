@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
@@ -195,6 +197,15 @@ def _why_dead(process: BaseProcess) -> str:
 @contextlib.contextmanager
 def _without_interrupts() -> Iterator[None]:
     """A process that begins in here ignores ^C from its first moment, not only when Python has come up in it."""
+    if sys.platform == "win32":
+        # There it does not inherit the handlers of signals, but whether ^C is ignored, which is said in these words.
+        ignore_interrupts = ctypes.windll.kernel32.SetConsoleCtrlHandler
+        ignore_interrupts(None, True)
+        try:
+            yield
+        finally:
+            ignore_interrupts(None, False)
+        return
     try:
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     except ValueError:  # not the main thread

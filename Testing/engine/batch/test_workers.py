@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
+from KPrismLib.batch import workers
 from KPrismLib.batch.workers import Interruption, work_here, work_in_processes
 from Testing.engine.batch.tiny_work import Squares
 
@@ -65,6 +68,34 @@ def test_no_task_begins_after_the_first_interrupt_and_those_in_hand_are_finished
             results.append(result)
     assert said == ["stopping"]
     assert len(results) == len(list(tmp_path.iterdir())) < 5
+
+
+def test_on_windows_processes_begin_while_the_console_ignores_interrupts(tmp_path, monkeypatch) -> None:
+    """And only then: afterwards ^C reaches this process again, by the handlers that it has had all the time."""
+    ignored = [False]
+    begun = []
+
+    class Process:
+        def start(self) -> None:
+            begun.append((ignored[-1], signal.getsignal(signal.SIGINT)))
+
+    def set_handler(routine: None, ignore: bool) -> None:
+        assert routine is None
+        ignored.append(ignore)
+
+    kernel = SimpleNamespace(SetConsoleCtrlHandler=set_handler)
+    context = SimpleNamespace(Pipe=lambda: (None, SimpleNamespace(close=_nothing)), Process=lambda **_: Process())
+    monkeypatch.setattr("multiprocessing.get_context", lambda _: context)
+    monkeypatch.setattr(ctypes, "windll", SimpleNamespace(kernel32=kernel), raising=False)
+    monkeypatch.setattr(sys, "platform", "win32")
+    handler = signal.getsignal(signal.SIGINT)
+    workers._hire(Squares(tmp_path), 0)
+    assert begun == [(True, handler)]
+    assert ignored == [False, True, False]
+    monkeypatch.setattr(Process, "start", lambda _: (tmp_path / "nowhere").stat())
+    with pytest.raises(FileNotFoundError):
+        workers._hire(Squares(tmp_path), 0)
+    assert ignored[-2:] == [True, False]
 
 
 def test_here_too(tmp_path) -> None:
