@@ -135,7 +135,7 @@ def main(
     for name in names:
         table.add_column(name, justify="left" if name in names[:2] else "right")
     for row in rows:
-        table.add_row(*(str(row.get(name, "–")) for name in names))
+        table.add_row(*(str(row.get(name, "-")) for name in names))
     Console().print(table)
 
 

@@ -13,6 +13,7 @@ import typer
 from KPrismLib import __version__
 from KPrismLib.command.bench import bench
 from KPrismLib.command.classes import classes
+from KPrismLib.command.code_pages import tolerate_code_pages
 from KPrismLib.command.demo import demo
 from KPrismLib.command.evaluate import evaluate
 from KPrismLib.command.export import export
@@ -61,6 +62,7 @@ def _options(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; -> the exit status (0 done, 1 failed with a sentence, 2 wrong usage, 130 cancelled)."""
+    tolerate_code_pages()
     try:
         app(args=sys.argv[1:] if arguments is None else list(arguments), prog_name="kprism")
     except SystemExit as leaving:

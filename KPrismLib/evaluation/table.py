@@ -10,7 +10,7 @@ from rich.table import Table
 from KPrismLib.evaluation.report import EvaluationReport
 from KPrismLib.evaluation.settings import Mode
 
-_ABSENT = "–"
+_ABSENT = "-"  # which every code page has
 
 
 def report_table(report: EvaluationReport) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from KPrismLib import __version__
-from KPrismLib.command.app import app
+from KPrismLib.command.app import app, main
 from KPrismLib.command.failures import DEBUG_VARIABLE
 from KPrismLib.predictor import Predictor
 
@@ -38,6 +39,34 @@ def test_every_command_explains_itself(kprism, name) -> None:
     result = kprism(name, "--help")
     assert result.status == 0
     assert "Usage: kprism" in result.out
+
+
+@pytest.mark.parametrize(
+    ("encoding", "written"),
+    [("cp932", "3 ? 4 mm?"), ("ascii", "3 ? 4 mm?"), ("utf-8", "3 – 4 mm³"), ("UTF8", "3 – 4 mm³")],
+)
+def test_letters_that_a_code_page_lacks_end_no_command(monkeypatch, encoding, written) -> None:
+    streams = {name: io.TextIOWrapper(io.BytesIO(), encoding=encoding) for name in ("stdout", "stderr")}
+    for name, stream in streams.items():
+        monkeypatch.setattr(sys, name, stream)
+    assert main(["--version"]) == 0
+    for stream in streams.values():
+        stream.write("3 – 4 mm³")
+        stream.flush()
+        assert stream.buffer.getvalue().decode(encoding).endswith(written)
+
+
+def test_standard_output_may_be_something_else_or_closed(monkeypatch) -> None:
+    for stream in (io.StringIO(), None):
+        monkeypatch.setattr(sys, "stdout", stream)
+        assert main(["--version"]) == 0
+
+
+def test_standard_error_keeps_its_own_way(monkeypatch) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="cp932", errors="backslashreplace")
+    monkeypatch.setattr(sys, "stderr", stream)
+    main(["--version"])
+    assert stream.errors == "backslashreplace"
 
 
 def test_unknown_command(kprism) -> None:

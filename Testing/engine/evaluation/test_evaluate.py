@@ -321,6 +321,8 @@ def test_table_and_progress_bar_show_every_dataset(tmp_path: Path) -> None:
     assert "at most 9 slices" in text
     assert "84.13" in text  # (6/7 + 1 + 2/3) / 3
     assert "Mean of datasets" in text
+    for code_page in ("cp932", "cp949", "cp1252", "ascii"):
+        Console(width=140, file=io.TextIOWrapper(io.BytesIO(), encoding=code_page)).print(report_table(report))
 
 
 @pytest.mark.parametrize(
