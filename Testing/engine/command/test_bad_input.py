@@ -12,11 +12,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from KPrismLib.command.input_files import InputFiles
 from KPrismLib.imaging import atomic_file
 from KPrismLib.network import KPrism
 from Testing.engine.command.tiny_inputs import save_picture, save_volume
-from Testing.engine.imaging.tiny_dicom import save_slice
 
 
 @pytest.fixture
@@ -227,64 +225,6 @@ def test_outputs_that_cannot_be(refused, picture, volume, tmp_path) -> None:
     assert "another output" in refused(picture, *liver, "--overlay", tmp_path / "out.png", output="out.png")
     assert ".png, .jpg" in refused(picture, *liver, "--overlay", tmp_path / "o.gif")
     assert ".nii.gz" in refused(picture, *liver, "--probability", tmp_path / "p.png")
-
-
-def test_an_input_is_not_written_over_by_another_of_its_names(refused, picture, volume, volume_mask, tmp_path) -> None:
-    """A hard link stands for CT.nrrd on a disk that takes it for ct.nrrd."""
-    liver = ("--class", "liver")
-    for name, file in (("OTHER.nii.gz", volume), ("MASK.nii.gz", volume_mask), ("OTHER.png", picture)):
-        (tmp_path / name).hardlink_to(file)
-    assert "OTHER.nii.gz: it is also an input" in refused(volume, *liver, output="OTHER.nii.gz")
-    assert "also an input" in refused(picture, "--reference", volume, volume_mask, output="MASK.nii.gz")
-    overlay = ("--overlay", tmp_path / "OTHER.png")
-    assert "OTHER.png: it is also an input" in refused(picture, *liver, *overlay, output="out.png")
-    (tmp_path / "out.png").touch()
-    (tmp_path / "OUT.png").hardlink_to(tmp_path / "out.png")
-    twice = ("--overlay", tmp_path / "OUT.png")
-    assert "OUT.png: it is also another output" in refused(picture, *liver, *twice, output="out.png")
-    assert "both as image and as mask" in refused(picture, "--reference", volume, tmp_path / "OTHER.nii.gz")
-
-
-def test_a_slice_of_a_series_is_not_written_over_by_another_of_its_names(tmp_path) -> None:
-    series = tmp_path / "ct"
-    series.mkdir()
-    (tmp_path / "CT.dcm").hardlink_to(save_slice(series, 0, (0, 0, 0)))
-    assert tmp_path / "CT.dcm" in InputFiles([series])
-
-
-def test_a_slice_of_a_series_is_not_written_over(kprism, weights, picture, picture_mask, tmp_path) -> None:
-    series = tmp_path / "ct"
-    series.mkdir()
-    slices = [save_slice(series, number, (0, 0, number)) for number in range(3)]
-    link = tmp_path / "linked"
-    link.mkdir()
-    (link / "a.dcm").symlink_to(slices[0])
-    before = slices[1].read_bytes()
-    examples = ("--reference", series, picture_mask)
-    for image, output, *arguments in (
-        (series, slices[1], "--class", "liver"),
-        (series, slices[1], "--class", "liver", "--propagate"),
-        (link, slices[0], "--class", "liver"),
-        (picture, slices[1], *examples),
-        (picture, slices[1], *examples, "--propagate"),
-    ):
-        result = kprism("segment", image, "-o", output, *arguments, "--model", weights)
-        assert "it is also an input" in result.sentence
-    assert slices[1].read_bytes() == before
-    assert slices[0] in InputFiles([link])
-    assert series / "liver.dcm" not in InputFiles([series])
-
-
-def test_a_segmentation_beside_its_series_may_be_written_again(tmp_path) -> None:
-    save_slice(tmp_path, 0, (0, 0, 0))
-    save_slice(tmp_path, 1, (0, 0, 1), name="liver.dcm", edit=lambda data: setattr(data, "Modality", "SEG"))
-    assert tmp_path / "liver.dcm" not in InputFiles([tmp_path])
-
-
-def test_the_voxels_of_a_header_are_inputs_like_the_header(tmp_path) -> None:
-    (tmp_path / "scan.mhd").write_text("ElementDataFile = voxels.nrrd\n")
-    (tmp_path / "voxels.nrrd").write_bytes(b"1")
-    assert tmp_path / "voxels.nrrd" in InputFiles([tmp_path / "scan.mhd"])
 
 
 def test_wrong_usage_has_its_own_status(kprism, picture, tmp_path) -> None:
