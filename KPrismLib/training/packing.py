@@ -224,9 +224,16 @@ def _key(folder: DatasetFolder, split: str, long_side: int) -> str:
     digest = hashlib.sha256(f"{FORMAT} {long_side} {split} ".encode())
     digest.update((folder.path / "dataset.json").read_bytes())
     for path in _files(folder, split):
-        name, state = os.path.relpath(path, folder.path), path.stat()
+        name, state = _seen_from(folder.path, path), path.stat()
         digest.update(f"\n{name} {state.st_size} {state.st_mtime_ns}".encode())
     return digest.hexdigest()[:16]
+
+
+def _seen_from(folder: Path, path: Path) -> str:
+    try:
+        return os.path.relpath(path, folder)
+    except ValueError:  # voxels on another drive of Windows
+        return str(path.absolute())
 
 
 @contextmanager

@@ -36,6 +36,14 @@ def test_pixels_and_labels_survive(tmp_path: Path) -> None:
         assert entry.classes == ("liver", "spleen")
 
 
+def test_voxels_on_another_drive_are_packed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def other_drive(path: Path, start: Path) -> str:
+        raise ValueError(f"path is on mount 'D:', start on mount 'C:': {path}, {start}")
+
+    monkeypatch.setattr(os.path, "relpath", other_drive)
+    assert len(packed(tmp_path).slices) == 12
+
+
 def test_colour_stays_colour_and_volumes_give_one_entry_for_each_slice(tmp_path: Path) -> None:
     volume = np.zeros((20, 24, 3), dtype=np.int16)  # columns, rows, slices
     mask = np.zeros_like(volume, dtype=np.uint8)
