@@ -7,7 +7,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from KPrismLib.dataset.items import DatasetItem
@@ -169,12 +169,17 @@ def _item(entry: object, number: int, name: str) -> DatasetItem:
     if missing:
         raise InvalidDataset(f"{name}: item {entry.get('id', number)} lacks {_listed(missing)}.")
     for key in ("image", "mask"):
-        path = PurePosixPath(str(entry[key]))
-        if path.is_absolute() or ".." in path.parts:
+        if _leads_out(str(entry[key])):
             raise InvalidDataset(f"{name}: item {entry['id']}: {key} must be a path inside the dataset folder.")
     extras = {key: value for key, value in entry.items() if key not in _ITEM_KEYS}
     # Numbers are accepted as ids and patients: "patient": 7 is what a person writes.
     return DatasetItem(**{key: str(entry[key]) for key in _ITEM_KEYS}, extras=extras)
+
+
+def _leads_out(path: str) -> bool:
+    """Whether a path leads out of its folder on any system: a dataset is moved from one to another."""
+    # An anchor is a root, or on Windows a drive, C: for one.
+    return any(kind(path).anchor or ".." in kind(path).parts for kind in (PurePosixPath, PureWindowsPath))
 
 
 def _check_patients(items: Iterable[DatasetItem], name: str) -> None:
