@@ -18,9 +18,7 @@ def _only(mode: TrainingMode) -> Mapping[str, Any]:
 
 
 ABLATIONS: Mapping[str, Mapping[str, Any]] = {
-    **{
-        f"experts-{number}": _network(num_experts=number) for number in (1, 2, 3, 4)
-    },  # Tables 7(b), 8; paper: 5
+    **{f"experts-{number}": _network(num_experts=number) for number in (1, 2, 3, 4)},  # Tables 7(b), 8; paper: 5
     "no-moe-attention": _network(moe_attention=False),  # Table 5(a) "w/o MoE CA"
     "no-moe-ffn": _network(moe_ffn=False),
     "no-moe": _network(moe_attention=False, moe_ffn=False),  # Table 5(a) "w/o MoE FFN & CA"
