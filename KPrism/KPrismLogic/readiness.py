@@ -32,7 +32,7 @@ def missing_packages() -> list[str]:
     """Requirements that are not met, torch last because it is the largest."""
     wanted = {**PACKAGES, "torch": f"torch{TORCH}"}
     missing = [requirement for name, requirement in wanted.items() if not _is_met(name, requirement)]
-    if _is_intel_mac() and _numbers(importlib.metadata.version("numpy")) >= (2,):
+    if _is_intel_mac() and _numbers(_version("numpy")) >= (2,):
         missing.insert(0, NUMPY_OF_INTEL_MACS)
     return missing
 
@@ -40,7 +40,7 @@ def missing_packages() -> list[str]:
 def is_restart_needed() -> bool:
     """Whether another NumPy was installed than the one that this program began with."""
     loaded = sys.modules.get("numpy")
-    return _is_intel_mac() and loaded is not None and loaded.__version__ != importlib.metadata.version("numpy")
+    return _is_intel_mac() and loaded is not None and loaded.__version__ != _version("numpy")
 
 
 @functools.cache
@@ -105,11 +105,15 @@ def _is_met(name: str, requirement: str) -> bool:
     if find_spec(name) is None:
         return False
     distribution, least = requirement.split(">=")
+    return _numbers(_version(distribution)) >= _numbers(least)
+
+
+def _version(distribution: str) -> str:
+    """Of what is not there, "": an installation that was interrupted leaves a folder, but no record of it."""
     try:
-        found = importlib.metadata.version(distribution)
+        return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
-        return False  # an installation that was interrupted leaves a folder, but no record of it
-    return _numbers(found) >= _numbers(least)
+        return ""
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -53,6 +53,7 @@ class RestingSurfaces:
         if not aside:
             yield
             return
+        self._old.update(aside)
         with self._quiet():
             for one in aside:
                 content.GetSegment(one).RemoveRepresentation(_SURFACE)
@@ -63,7 +64,6 @@ class RestingSurfaces:
                     segment = content.GetSegment(one)
                     if segment is not None:
                         segment.AddRepresentation(_SURFACE, surface)
-        self._old.update(aside)
 
     def renew(self) -> None:
         """Make those anew that are of before; nothing where the segmentation is in no scene any more."""

@@ -123,10 +123,12 @@ def write_voxels(
     rules = editor.rules()
     resting = RestingSurfaces(rules.GetSegmentationNode()) if surfaces is None else surfaces
     new = [(voxels, wanted & ~content) for voxels, wanted, content in places]
-    with resting.at_rest(segment_id, new, overwrites=rules.GetOverwriteMode() != rules.OverwriteNone):
-        if removed is not None:
-            editor.remove(segment_id, removed)
-        if added is not None:
-            editor.add(segment_id, added)
-    if surfaces is None:
-        resting.renew()
+    try:
+        with resting.at_rest(segment_id, new, overwrites=rules.GetOverwriteMode() != rules.OverwriteNone):
+            if removed is not None:
+                editor.remove(segment_id, removed)
+            if added is not None:
+                editor.add(segment_id, added)
+    finally:
+        if surfaces is None:
+            resting.renew()

@@ -200,19 +200,43 @@ def test_a_click_that_adds_and_removes_has_the_surface_derived_once(bench, monke
     assert is_right(bench)
 
 
-def test_a_write_that_fails_leaves_the_surface_and_lets_views_see_what_follows(bench, session, view, monkeypatch):
+def test_a_write_that_fails_leaves_the_surface_of_what_is_there_and_views_that_see_what_follows(
+    bench, session, view, monkeypatch
+):
     show_in_3d(bench)
-    before = surface(bench)
+    before, add = surface(bench).GetBounds(), bench.editor.add
+    writes = []
+
+    def fail_at_last(*what):
+        add(*what)
+        writes.append(what)
+        if len(writes) == 2:
+            raise RuntimeError("no memory")
+
+    monkeypatch.setattr(bench.editor, "add", fail_at_last)
+    with pytest.raises(RuntimeError, match="no memory"):
+        session.start().wait()
+    assert surface(bench).GetBounds() != before
+    assert is_right(bench)
+    assert not bench.segmentation.GetDisableModifiedEvent()
+
+
+def test_a_click_that_fails_half_way_leaves_the_surface_of_what_is_there(bench, view, monkeypatch):
+    plane = SlicePlane.of_volume(bench.volume, "axial").moved_to(bench.ras(6, 6, 7))
+    drawn = np.zeros(bench.array().shape, bool)
+    drawn[6], drawn[2] = ~LIVER[6], True
+    fill(bench.editor, bench.segmentation, "Liver", drawn)
+    show_in_3d(bench)
 
     def fail(*_):
         raise RuntimeError("no memory")
 
     monkeypatch.setattr(bench.editor, "add", fail)
+    row, column = np.argwhere(LIVER[6])[0]
     with pytest.raises(RuntimeError, match="no memory"):
-        session.start().wait()
-    assert surface(bench) is not None
-    assert surface(bench).GetBounds() == before.GetBounds()
-    assert not bench.segmentation.GetDisableModifiedEvent()
+        bench.click(plane, bench.ras(6, row, column), anew=True)
+    assert not bench.array()[6].any()  # taken away, and nothing put there
+    assert is_right(bench)
 
 
 def test_what_could_not_be_derived_again_stays(bench, session):
