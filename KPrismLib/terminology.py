@@ -72,10 +72,22 @@ def plain_name(name: str) -> str:
     >>> plain_name("Lungs (both)"), plain_name("kidney_tumor")
     ('lung', 'kidney tumour')
     """
+    plain = " ".join(re.sub(r"[\W_]+", " ", shared_name(name)).split())
+    return _OTHER_NAMES.get(plain, plain) or shared_name(name)
+
+
+def shared_name(name: str) -> str:
+    """The name of a class that people may write in several ways: as :func:`plain_name`, but with its hyphens.
+
+    What is nothing but a remark is the name.
+
+    >>> shared_name("Non-neoplastic_polyp (small)"), shared_name("(unnamed)")
+    ('non-neoplastic polyp', '(unnamed)')
+    """
     without_remarks = re.sub(r"\(.*?\)|\[.*?\]", " ", name)
-    words = re.sub(r"[\W_]+", " ", without_remarks).casefold().split()
-    plain = " ".join(words).replace("tumor", "tumour")
-    return _OTHER_NAMES.get(plain, plain)
+    words = without_remarks.replace("_", " ").casefold().split() or name.casefold().split()
+    shared = " ".join(words).replace("tumor", "tumour")
+    return _OTHER_NAMES.get(shared, shared)
 
 
 def term_codes(entry: str) -> TermCodes:

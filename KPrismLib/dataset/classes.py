@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from KPrismLib.dataset.folder import DatasetFolder
-from KPrismLib.terminology import plain_name
+from KPrismLib.terminology import shared_name
 
 
 @dataclass(frozen=True)
@@ -39,15 +39,6 @@ _COMPOUNDS: Sequence[_Compound] = (
 )
 
 
-def class_name(label: str) -> str:
-    """The shared name of one label text: that by which names of a class are compared (``terminology.plain_name``).
-
-    >>> class_name("Liver (including tumours)"), class_name("kidney_tumor")
-    ('liver', 'kidney tumour')
-    """
-    return plain_name(label) or label.strip().lower()
-
-
 def classes_from_labels(labels: Mapping[int, str]) -> dict[str, tuple[int, ...]]:
     """Classes that a table of labels stands for; 0 is background whatever its text.
 
@@ -69,7 +60,7 @@ def classes_from_labels(labels: Mapping[int, str]) -> dict[str, tuple[int, ...]]
     replaced = frozenset[str]().union(*(compound.replaces for compound in compounds))
     for value, text in texts.items():
         if text not in replaced:
-            name = class_name(text)
+            name = shared_name(text)
             classes[name] = (*classes.get(name, ()), value)
     return classes
 

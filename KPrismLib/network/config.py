@@ -102,7 +102,7 @@ class NetworkConfig:
         """Every class is asked for by name, whatever its spelling: no two names may mean the same."""
         spelled: dict[str, str] = {}
         for name in self.classes:
-            plain = plain_name(name) or name
+            plain = plain_name(name)
             if plain in spelled:
                 raise InvalidConfig(
                     f"The classes {spelled[plain]!r} and {name!r} have one name; give each class a name of its own, "

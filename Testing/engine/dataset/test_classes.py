@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from KPrismLib.dataset import DatasetFolder, class_mask, classes_of
-from KPrismLib.dataset.classes import class_name, classes_from_labels
+from KPrismLib.dataset.classes import classes_from_labels
+from KPrismLib.terminology import shared_name
 from Testing.engine.dataset.tiny_dataset import describe, listed, write_folder
 
 
@@ -23,11 +24,14 @@ from Testing.engine.dataset.tiny_dataset import describe, listed, write_folder
         ("left ventricle cavity", "left ventricle"),
         ("Lungs", "lung"),
         ("kidney_tumor [cyst]", "kidney tumour"),
+        ("Non-neoplastic polyp", "non-neoplastic polyp"),
+        ("prostate/uterus", "prostate/uterus"),
         ("(unnamed)", "(unnamed)"),
     ],
 )
 def test_label_texts_become_class_names(label: str, name: str) -> None:
-    assert class_name(label) == name
+    assert shared_name(label) == name
+    assert classes_from_labels({1: label}) == {name: (1,)}
 
 
 def test_a_disc_is_rim_and_cup_together() -> None:
