@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 
-from KPrismLib.batch.fingerprint import content_fingerprint
+from KPrismLib.batch.fingerprint import content_fingerprint, stamp
 from KPrismLib.dataset import DatasetFolder
 from KPrismLib.errors import InvalidImage
 from KPrismLib.imaging.detached_voxels import with_voxel_files
@@ -26,6 +27,13 @@ def images_fingerprint(folder: DatasetFolder) -> str:
 
 def _fingerprint(files: Iterable[Path]) -> str:
     try:
-        return content_fingerprint(dict.fromkeys(part for file in files for part in with_voxel_files(file)))
+        every = tuple(sorted({part for file in files for part in with_voxel_files(file)}))
+        return _content(every, stamp(every))
     except InvalidImage:
         return ""
+
+
+@lru_cache(maxsize=256)
+def _content(files: tuple[Path, ...], _stamp: str) -> str:
+    """A set is evaluated many times for a report, and may be large: read once, as long as no file changes."""
+    return content_fingerprint(files)

@@ -96,13 +96,7 @@ def provide_gates(place: Workplace, effort: Effort, *, redo: bool) -> bool:
             if not run.is_done(model, found.folder, protocol):
                 started = time.perf_counter()
                 weights = measure_gates(model.predictor, found.folder, protocol, progress=run.progress)
-                facts = facts_of(
-                    model,
-                    found.folder.name,
-                    protocol,
-                    run.content_of(found.folder),
-                    seconds=time.perf_counter() - started,
-                )
+                facts = facts_of(model, found.folder, protocol, seconds=time.perf_counter() - started)
                 run.results.save(model.name, protocol.name, facts, gates_csv(weights))
     return True
 

@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -108,7 +108,6 @@ class Runner:
     folders: Mapping[str, DatasetFolder]
     redo: bool = False
     progress: Progress | None = None
-    _contents: dict[Path, SetContent] = field(default_factory=dict, init=False, repr=False)
 
     def provide(self, model: Model, needs: Iterable[Need]) -> bool:
         """Evaluate whatever is missing; a dataset that cannot be read does not keep the others from it.
@@ -207,7 +206,7 @@ class Runner:
         found = self.results.facts(model.name, protocol.name, folder.name)
         if found is None:
             return False
-        changed = found.misfit(_plain(protocol), model.digest, model.precision, self.content_of(folder))
+        changed = found.misfit(_plain(protocol), model.digest, model.precision, SetContent.of(folder))
         path = self.results.path(model.name, protocol.name, folder.name)
         if found.is_of(path) and not changed:
             return True
@@ -217,12 +216,6 @@ class Runner:
             f"was measured with {changed}" if changed else "is not as it was written: rows are missing or were changed"
         )
         raise InvalidConfig(f"{path} {what}; give --redo to measure it again, or another folder with --results.")
-
-    def content_of(self, folder: DatasetFolder) -> SetContent:
-        """What a set is now, read once for all protocols."""
-        if folder.path not in self._contents:
-            self._contents[folder.path] = SetContent.of(folder)
-        return self._contents[folder.path]
 
     def _measure(self, model: Model, folder: DatasetFolder, protocol: Protocol) -> bool:
         """Evaluate one set; -> whether all its slices are done, by whatever process."""
@@ -237,7 +230,7 @@ class Runner:
             say(f"{model.name}, {protocol.name}, {folder.name}: other processes still have {report.missing} slices.")
             return False
         seconds = time.perf_counter() - started
-        facts = facts_of(model, folder.name, protocol, self.content_of(folder), seconds=seconds, skipped=report.skipped)
+        facts = facts_of(model, folder, protocol, seconds=seconds, skipped=report.skipped)
         rows = rows_of(report.slices, report.volumes, report.references, model.name)
         self.results.save(model.name, protocol.name, facts, to_csv(rows))
         discard(path)
@@ -280,17 +273,11 @@ class Runner:
 
 
 def facts_of(
-    model: Model,
-    dataset: str,
-    protocol: Protocol,
-    content: SetContent,
-    *,
-    seconds: float,
-    skipped: Iterable[Skipped] = (),
+    model: Model, folder: DatasetFolder, protocol: Protocol, *, seconds: float, skipped: Iterable[Skipped] = ()
 ) -> Facts:
     """What is to be kept beside a table."""
     return Facts(
-        dataset=dataset,
+        dataset=folder.name,
         protocol=_plain(protocol),
         digest=model.digest,
         weights=model.source,
@@ -301,7 +288,7 @@ def facts_of(
         network=str(model.weights.notes.get("network", "")),
         steps=int(model.weights.notes.get("steps", 0)),
         precision=model.precision,
-        **asdict(content),
+        **asdict(SetContent.of(folder)),
     )
 
 
