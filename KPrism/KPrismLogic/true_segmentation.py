@@ -12,6 +12,7 @@ import numpy as np
 from KPrismLib.errors import GeometryMismatch, InvalidMask
 from KPrismLib.evaluation.dice import dice
 from KPrismLib.imaging import pictures
+from KPrismLib.imaging.file_identity import same_file
 from KPrismLib.imaging.geometry import same_grid
 from KPrismLib.imaging.labels import LabelVolume, binary_mask, listed_labels, read_label_volume
 from KPrismLogic.labelmaps import Mask
@@ -36,7 +37,7 @@ def agreement_with_truth(
         GeometryMismatch: it is of another grid.
     """
     # Images and true segmentations may be in one folder; an image is nobody's segmentation.
-    path = next((file for file in files if file.exists() and not file.samefile(case)), None)
+    path = next((file for file in files if file.exists() and not same_file(file, case)), None)
     if path is None:
         return {}, [f"{files[0].parent} has no {' or '.join(file.name for file in files)}."]
     try:
