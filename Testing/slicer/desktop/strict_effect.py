@@ -305,6 +305,16 @@ def height_of(desktop: Desktop, k: int) -> float:
     return float(desktop.bench.ras(k, 6, 7)[2])
 
 
+def press(name: str) -> None:
+    """Click the button with an object name."""
+    widget_named(name).click()
+
+
+def status() -> str:
+    """What the effect's status line says."""
+    return str(widget_named("KPrismStatus").text)
+
+
 def widget_named(name: str) -> Any:
     """The widget that was made first with an object name."""
     return next(one for one in Strict.made if one._values.get("objectName") == name)

@@ -7,8 +7,10 @@ import slicer
 from KPrismLogic.model import shared_model
 from Testing.slicer.desktop.strict_effect import (
     height_of,
+    press,
     settle,
     show_layer,
+    status,
     widget_named,
     work_in,
     written,
@@ -27,26 +29,18 @@ from Testing.slicer.scenes import (
 pytestmark = pytest.mark.usefixtures("flood_propagation")
 
 
-def _press(name):
-    widget_named(name).click()
-
-
-def _status():
-    return widget_named("KPrismStatus").text
-
-
 def test_the_shown_slice_goes_through_the_volume_in_one_undo_state(desktop, effect):
     known = draw_layers(desktop.bench, 6)
     show_layer(desktop, effect, 6)
     assert not widget_named("KPrismConfidence").visible
     assert not widget_named("KPrismCancel").visible
-    _press("KPrismPropagate")
+    press("KPrismPropagate")
     assert widget_named("KPrismCancel").visible
     assert widget_named("KPrismProgress").visible
     assert not widget_named("KPrismPropagate").enabled
     settle()
     assert np.array_equal(written(desktop), LIVER)
-    assert "slices written" in _status()
+    assert "slices written" in status()
     assert not widget_named("KPrismCancel").visible
     assert widget_named("KPrismPropagate").enabled
     assert widget_named("KPrismConfidence").visible
@@ -66,7 +60,7 @@ def test_slices_appear_one_by_one(desktop, effect, monkeypatch):
         "step",
         lambda _, done, count: seen.append((done, count, int(written(desktop).any(axis=(1, 2)).sum()))),
     )
-    _press("KPrismPropagate")
+    press("KPrismPropagate")
     settle()
     layers = int(LIVER.any(axis=(1, 2)).sum())
     # The slices beside the structure, where nothing of it was found, count as written too.
@@ -78,7 +72,7 @@ def test_only_the_range_is_written(desktop, effect):
     draw_layers(desktop.bench, 6)
     show_layer(desktop, effect, 6)
     widget_named("KPrismRange").setValues(height_of(desktop, 5), height_of(desktop, 8))
-    _press("KPrismPropagate")
+    press("KPrismPropagate")
     settle()
     expected = np.zeros(body().shape, bool)
     expected[5:9] = LIVER[5:9]
@@ -101,7 +95,7 @@ def test_any_plane(desktop, effect, plane):
     settle()
     one = written(desktop)
     assert widget_named("KPrismPropagate").text == f"Propagate ({plane})"
-    _press("KPrismPropagate")
+    press("KPrismPropagate")
     settle()
     found = written(desktop)
     if plane == "sagittal":
@@ -117,10 +111,10 @@ def test_the_least_certain_slice_is_shown_corrected_and_taken_up(desktop, effect
     show_layer(desktop, effect, 6)
     shared_model().predictor().doubtful = lambda image: not (image.pixels == 200).any()
     assert not widget_named("KPrismLeastCertain").enabled
-    _press("KPrismPropagate")
+    press("KPrismPropagate")
     settle()
     assert widget_named("KPrismLeastCertain").enabled
-    _press("KPrismLeastCertain")
+    press("KPrismLeastCertain")
     shown = desktop.views["Red"].mrmlSliceNode().GetSliceToRAS().GetElement(2, 3)
     layer = min(range(14), key=lambda k: abs(height_of(desktop, k) - shown))
     assert not SPLEEN[layer].any()
@@ -132,7 +126,7 @@ def test_the_least_certain_slice_is_shown_corrected_and_taken_up(desktop, effect
     desktop.activate(effect)
     desktop.event(effect, "MouseMoveEvent", xy_of(desktop, layer, 6, 7))
     assert widget_named("KPrismConfidence").visible
-    _press("KPrismPropagate")
+    press("KPrismPropagate")
     settle()
     assert np.array_equal(written(desktop)[layer], corrected[layer])
     assert effect.self()._propagation._runs.last.accepted == tuple(sorted((layer, 6)))
@@ -149,7 +143,7 @@ def test_slices_that_were_clicked_are_examples_and_stay(desktop, effect, keep, a
     clicked = written(desktop)
     assert np.array_equal(clicked[8], SPLEEN[8])
     show_layer(desktop, effect, 4)
-    _press("KPrismPropagate")
+    press("KPrismPropagate")
     settle()
     found = written(desktop)
     assert np.array_equal(found[[4, 8]], clicked[[4, 8]])
@@ -165,7 +159,7 @@ def test_slices_that_were_drawn_with_another_effect_stay_unless_they_are_to_be_f
     show_layer(desktop, effect, 6)
     assert widget_named("KPrismKeepDrawn").checked
     widget_named("KPrismKeepDrawn").setChecked(keep)
-    _press("KPrismPropagate")
+    press("KPrismPropagate")
     settle()
     assert np.array_equal(written(desktop)[8], (SPLEEN if keep else LIVER)[8])
     assert np.array_equal(written(desktop)[5], LIVER[5])
@@ -175,7 +169,7 @@ def test_slices_that_were_drawn_with_another_effect_stay_unless_they_are_to_be_f
 def test_clicks_keep_what_somebody_drew_and_may_overrule_what_a_run_found(desktop, effect, painted):
     draw_layers(desktop.bench, 6)
     show_layer(desktop, effect, 6)
-    _press("KPrismPropagate")
+    press("KPrismPropagate")
     settle()
     if painted:
         drawn = written(desktop)
@@ -194,7 +188,7 @@ def test_the_class_that_is_chosen_goes_along_otherwise_the_segments_name(desktop
     show_layer(desktop, effect, 6)
     effect.self().onGuideChosen(guide)
     effect.self().scriptedEffect.setParameter("Class", "spleen")
-    _press("KPrismPropagate")
+    press("KPrismPropagate")
     settle()
     assert effect.self()._propagation._runs.last._pieces.engine._run.cls == expected
 
@@ -203,15 +197,15 @@ def test_editing_waits_for_the_end_of_the_run(desktop, effect, gate):
     draw_layers(desktop.bench, 6)
     show_layer(desktop, effect, 6)
     gate.close()
-    _press("KPrismPropagate")
+    press("KPrismPropagate")
     assert gate.reached.wait(20)
     desktop.click(effect, xy_of(desktop, 6, 6, 14))
-    assert "Press Cancel first" in _status()
+    assert "Press Cancel first" in status()
     effect.self().onGuideChosen("class")
     effect.self().scriptedEffect.setParameter("Class", "spleen")
     effect.self().onSegmentShownSlice()
     effect.self().onNameSegment()
-    _press("KPrismPropagate")
+    press("KPrismPropagate")
     gate.open()
     settle()
     assert np.array_equal(written(desktop), LIVER)
@@ -226,7 +220,7 @@ def test_the_editors_rules_hold(desktop, effect):
     other[8, 4:8, 4:8] = True
     fill(desktop.bench.editor, desktop.bench.segmentation, "Other", other)
     desktop.parameters.SetMaskMode(slicer.vtkMRMLSegmentationNode.EditAllowedOutsideAllSegments)
-    _press("KPrismPropagate")
+    press("KPrismPropagate")
     settle()
     assert np.array_equal(segment_array(desktop.bench.editor, desktop.bench.segmentation, "Other"), other)
     assert np.array_equal(written(desktop), LIVER & ~other)
@@ -241,35 +235,35 @@ def test_it_is_said_where_masking_let_nothing_be_written(desktop, effect, somewh
     desktop.parameters.SetMaskMode(slicer.vtkMRMLSegmentationNode.EditAllowedInsideSingleSegment)
     desktop.parameters.SetMaskSegmentID("Other")
     show_layer(desktop, effect, 6)
-    _press("KPrismPropagate")
+    press("KPrismPropagate")
     settle()
     assert np.array_equal(written(desktop), known | (LIVER & area))
     masked = "The Segment Editor's masking (editable area or intensity range) lets nothing be written"
     if somewhere:
         # Of ten slices, with those beside the structure, layers 7 to 9 are outside the area.
-        assert _status().endswith(f"– Done: 7 slices written. {masked} in 3 of the slices.")
+        assert status().endswith(f"– Done: 7 slices written. {masked} in 3 of the slices.")
         return
-    assert _status().endswith(f"– {masked} where this was found; nothing was changed.")
+    assert status().endswith(f"– {masked} where this was found; nothing was changed.")
     desktop.parameters.SetMaskMode(slicer.vtkMRMLSegmentationNode.EditAllowedEverywhere)
-    _press("KPrismPropagate")
+    press("KPrismPropagate")
     settle()
     assert np.array_equal(written(desktop), LIVER)
-    assert _status().endswith("Done: 10 slices written.")
+    assert status().endswith("Done: 10 slices written.")
 
 
 def test_what_is_wrong_stands_in_the_status_line(desktop, effect, monkeypatch):
     show_layer(desktop, effect, 6)
-    _press("KPrismPropagate")
-    assert "holds nothing of Liver" in _status()
+    press("KPrismPropagate")
+    assert "holds nothing of Liver" in status()
     draw_layers(desktop.bench, 6)
     widget_named("KPrismRange").setValues(height_of(desktop, 9), height_of(desktop, 11))
     monkeypatch.setattr(widget_named("KPrismRange").__class__, "setRange", lambda *_: None)
-    _press("KPrismPropagate")
+    press("KPrismPropagate")
     settle()
-    assert "widen the range, or show a slice inside it" in _status()
+    assert "widen the range, or show a slice inside it" in status()
     assert not effect.self().propagating
     desktop.confirmation = 0
-    _press("KPrismPropagate")
+    press("KPrismPropagate")
     assert not effect.self().propagating
     desktop.parameters.SetSelectedSegmentID("")
     effect.self().updateGUIFromMRML()
@@ -281,9 +275,9 @@ def test_a_range_of_one_slice_has_nothing_left_to_segment(desktop, effect):
     known = draw_layers(desktop.bench, 6)
     show_layer(desktop, effect, 6)
     widget_named("KPrismRange").setValues(height_of(desktop, 6), height_of(desktop, 6))
-    _press("KPrismPropagate")
+    press("KPrismPropagate")
     settle()
-    assert "Every slice of the range is kept" in _status()
+    assert "Every slice of the range is kept" in status()
     assert widget_named("KPrismPropagate").enabled
     assert np.array_equal(written(desktop), known)
     assert not desktop.logic.CanUndo()
@@ -292,7 +286,7 @@ def test_a_range_of_one_slice_has_nothing_left_to_segment(desktop, effect):
 def test_the_strip_is_that_of_the_selected_segment(desktop, effect):
     draw_layers(desktop.bench, 6)
     show_layer(desktop, effect, 6)
-    _press("KPrismPropagate")
+    press("KPrismPropagate")
     settle()
     desktop.parameters.SetSelectedSegmentID("Other")
     effect.self().updateGUIFromMRML()

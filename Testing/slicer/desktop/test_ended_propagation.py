@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from Testing.slicer.desktop.strict_effect import (
+    press,
     settle,
     show_layer,
+    status,
     timers,
-    widget_named,
     written,
 )
 from Testing.slicer.scenes import (
@@ -24,57 +25,47 @@ from Testing.slicer.scenes import (
 pytestmark = pytest.mark.usefixtures("flood_propagation")
 
 
-def _press(name):
-    widget_named(name).click()
-
-
-def _status():
-    return widget_named("KPrismStatus").text
-
-
-def test_cancel_keeps_what_is_written_and_propagate_goes_on(desktop, effect, gate):
+def _begun(desktop, effect, gate):
+    """A run from one drawn slice, held before its first result; -> what was drawn."""
     known = draw_layers(desktop.bench, 6)
     show_layer(desktop, effect, 6)
     gate.close()
-    _press("KPrismPropagate")
+    press("KPrismPropagate")
     assert gate.reached.wait(20)
-    _press("KPrismCancel")
-    assert "Stopped: 0 slices written." in _status()
+    return known
+
+
+def test_cancel_keeps_what_is_written_and_propagate_goes_on(desktop, effect, gate):
+    known = _begun(desktop, effect, gate)
+    press("KPrismCancel")
+    assert "Stopped: 0 slices written." in status()
     gate.open()
     settle()
     assert np.array_equal(written(desktop), known)
-    _press("KPrismPropagate")
+    press("KPrismPropagate")
     settle()
     assert np.array_equal(written(desktop), LIVER)
 
 
 def test_a_run_that_leaving_the_effect_has_ended_says_so_when_one_comes_back(desktop, effect, gate):
     """As one who looks into another module, which ends the effect."""
-    draw_layers(desktop.bench, 6)
-    show_layer(desktop, effect, 6)
-    gate.close()
-    _press("KPrismPropagate")
-    assert gate.reached.wait(20)
+    _begun(desktop, effect, gate)
     desktop.deactivate(effect)
     gate.open()
     settle()
     desktop.activate(effect)
     told = "Stopped: 0 slices written. The effect was left before the end; Propagate goes on."
-    assert told in _status()
-    _press("KPrismPropagate")
+    assert told in status()
+    press("KPrismPropagate")
     settle()
     assert np.array_equal(written(desktop), LIVER)
     desktop.deactivate(effect)
     desktop.activate(effect)
-    assert "left" not in _status()  # told once, and this run had ended
+    assert "left" not in status()  # told once, and this run had ended
 
 
 def test_leaving_ends_the_run_and_leaves_nothing_behind(desktop, effect, gate):
-    known = draw_layers(desktop.bench, 6)
-    show_layer(desktop, effect, 6)
-    gate.close()
-    _press("KPrismPropagate")
-    assert gate.reached.wait(20)
+    known = _begun(desktop, effect, gate)
     desktop.deactivate(effect)
     assert not effect.self().propagating
     gate.open()
@@ -86,11 +77,7 @@ def test_leaving_ends_the_run_and_leaves_nothing_behind(desktop, effect, gate):
 
 @pytest.mark.parametrize("what", ["segmentation", "volume", "segment", "scene"])
 def test_choosing_something_else_ends_the_run(desktop, effect, gate, what):
-    bench, known = desktop.bench, draw_layers(desktop.bench, 6)
-    show_layer(desktop, effect, 6)
-    gate.close()
-    _press("KPrismPropagate")
-    assert gate.reached.wait(20)
+    bench, known = desktop.bench, _begun(desktop, effect, gate)
     if what == "segmentation":
         other = segmentation_node(desktop.scene, bench.volume)
         desktop.parameters.SetAndObserveSegmentationNode(other)
@@ -106,7 +93,7 @@ def test_choosing_something_else_ends_the_run(desktop, effect, gate, what):
     gate.open()
     settle()
     assert not effect.self().propagating
-    assert "the rest was not segmented" in _status()
+    assert "the rest was not segmented" in status()
     if what == "segmentation":
         assert np.array_equal(segment_array(bench.editor, bench.segmentation, "Liver"), known)
         assert not segment_array(bench.editor, other, "Liver").any()

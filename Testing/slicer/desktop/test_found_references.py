@@ -10,7 +10,7 @@ import pytest
 from KPrismLib.errors import OutOfMemory
 from KPrismLogic.model import shared_model
 from KPrismLogic.reference_records import ATTRIBUTE
-from Testing.slicer.desktop.strict_effect import settle, show_layer, widget_named, written, xy_of
+from Testing.slicer.desktop.strict_effect import settle, show_layer, status, widget_named, written, xy_of
 from Testing.slicer.scenes import LIVER, Bench, body, fill, geometry, segmentation_node, volume_node
 
 pytestmark = pytest.mark.usefixtures("flood_library")
@@ -34,10 +34,6 @@ def _find():
     widget_named("KPrismFindReferences").click()
 
 
-def _status():
-    return widget_named("KPrismStatus").text
-
-
 def _tips():
     shown = widget_named("KPrismReferences")
     return [shown.item(number)._values["toolTip"] for number in range(shown.count)]
@@ -46,9 +42,9 @@ def _tips():
 def test_the_best_are_taken_shown_saved_and_used(desktop, guided, flood_library):
     _add_case(desktop, "Known")
     _find()
-    assert "comparing 1 of 7 slices of other volumes …" in _status()
+    assert "comparing 1 of 7 slices of other volumes …" in status()
     settle()
-    assert _status().endswith("Found 5 references: Liver in Known.")
+    assert status().endswith("Found 5 references: Liver in Known.")
     assert _tips() == ["Liver in Known"] * 5
     assert (flood_library.asked[0] == 100).sum() == LIVER[6].sum()
     references = guided.self()._guide().references
@@ -88,7 +84,7 @@ def test_a_full_shelf_says_so(desktop, guided):
         widget_named("KPrismAddReference").click()
     _add_case(desktop, "Known")
     _find()
-    assert "9 references already; remove one first" in _status()
+    assert "9 references already; remove one first" in status()
     assert not guided.self()._runner.busy
     assert set(_tips()) == {"Liver in CT"}
 
@@ -103,7 +99,7 @@ def test_a_shelf_that_was_filled_during_the_search_stays_as_it_is(desktop, guide
             widget_named("KPrismAddReference").click()
     settle()
     assert _tips() == ["Liver in CT"] * 9
-    assert "remove one first" in _status()
+    assert "remove one first" in status()
 
 
 def test_what_somebody_added_already_is_not_found_again(desktop, guided):
@@ -118,15 +114,15 @@ def test_what_somebody_added_already_is_not_found_again(desktop, guided):
     _find()
     settle()
     assert _tips() == ["Liver in Known"] * 7
-    assert _status().endswith("The best ones are among the references already.")
+    assert status().endswith("The best ones are among the references already.")
 
 
 def test_without_another_case_it_says_what_to_load(desktop, guided):
     _find()
-    assert "No other volume of the scene has a segment Liver" in _status()
+    assert "No other volume of the scene has a segment Liver" in status()
     desktop.parameters.SetSelectedSegmentID("")
     _find()
-    assert "Add a segment" in _status()
+    assert "Add a segment" in status()
 
 
 def test_what_goes_wrong_stands_in_the_status_line(desktop, guided, monkeypatch):
@@ -138,7 +134,7 @@ def test_what_goes_wrong_stands_in_the_status_line(desktop, guided, monkeypatch)
     monkeypatch.setattr(shared_model().predictor(), "reference", full, raising=False)
     _find()
     settle()
-    assert "out of memory" in _status()
+    assert "out of memory" in status()
     assert _tips() == []
 
 
@@ -171,7 +167,7 @@ def test_a_click_waits_for_one_slice_of_a_search_at_most(desktop, guided, encodi
     _add_case(desktop, "Known")
     _find()
     _until_the_second(guided, encoding)
-    assert "comparing 2 of 7" in _status()
+    assert "comparing 2 of 7" in status()
     desktop.click(guided, xy_of(desktop, 6, 6, 7))
     encoding.go.set()
     while guided.self().busy:
@@ -212,7 +208,7 @@ def test_selecting_something_else_ends_the_search(desktop, guided, encoding, wha
     settle()
     assert len(encoding.pixels) == 2
     assert _tips() == []
-    assert _status().endswith("Another volume or segment was selected; the search was ended.")
+    assert status().endswith("Another volume or segment was selected; the search was ended.")
 
 
 def test_another_segment_during_the_comparison_is_no_place_for_its_result(desktop, guided, flood_library, monkeypatch):
@@ -227,7 +223,7 @@ def test_another_segment_during_the_comparison_is_no_place_for_its_result(deskto
     _find()
     settle()
     assert _tips() == []
-    assert "the search was ended" in _status()
+    assert "the search was ended" in status()
 
 
 def test_a_second_search_takes_the_place_of_the_first(desktop, guided, encoding):

@@ -9,7 +9,7 @@ import pytest
 from KPrismLib.errors import OutOfMemory
 from KPrismLib.specialist import STEPS
 from KPrismLogic.model import shared_model
-from Testing.slicer.desktop.strict_effect import settle, show_layer, timers, widget_named, written
+from Testing.slicer.desktop.strict_effect import settle, show_layer, status, timers, widget_named, written
 from Testing.slicer.flood_propagation import FloodPropagation
 from Testing.slicer.scenes import LIVER, SPLEEN, draw_layers, fill
 
@@ -65,10 +65,6 @@ def _propagate():
     widget_named("KPrismPropagate").click()
 
 
-def _status():
-    return widget_named("KPrismStatus").text
-
-
 def _until(event):
     """Let timers fire until the model has come to something."""
     while not event.is_set():
@@ -81,12 +77,12 @@ def test_nothing_is_learned_unless_it_is_chosen(desktop, lessons):
     _propagate()
     settle()
     assert lessons.begun == []
-    assert "slices written" in _status()
+    assert "slices written" in status()
 
 
 def test_the_effect_learns_tells_how_far_it_is_and_then_writes_in_one_undo_state(desktop, lessons, both):
     bar = widget_named("KPrismProgress")
-    lessons.watch = lambda: (_status().split(" – ")[-1], bar.maximum, bar._values.get("value"))
+    lessons.watch = lambda: (status().split(" – ")[-1], bar.maximum, bar._values.get("value"))
     widget_named("KPrismLearn").setChecked(True)
     _propagate()
     assert not widget_named("KPrismLearn").enabled
@@ -95,7 +91,7 @@ def test_the_effect_learns_tells_how_far_it_is_and_then_writes_in_one_undo_state
     assert lessons.seen[0] == ("propagating …", 0, None)
     told = [(f"Learning what was segmented: step {step} of {STEPS} …", STEPS, step) for step in range(1, STEPS)]
     assert lessons.seen[1:] == told
-    assert (bar.maximum, "slices written" in _status()) == (14, True)
+    assert (bar.maximum, "slices written" in status()) == (14, True)
     assert widget_named("KPrismLearn").enabled
     found = written(desktop)
     assert np.array_equal(found[[6, 8]], both[[6, 8]])
@@ -109,14 +105,14 @@ def test_what_slices_alone_told_comes_with_the_advice_to_learn(desktop, lessons,
     monkeypatch.setattr(FloodPropagation, "guided", False)
     _propagate()
     settle()
-    assert "slices written. The model does not know this structure here" in _status()
-    assert '"Learn from the kept slices first" finds more' in _status()
+    assert "slices written. The model does not know this structure here" in status()
+    assert '"Learn from the kept slices first" finds more' in status()
     monkeypatch.setattr(FloodPropagation, "guided", True)
     widget_named("KPrismLearn").setChecked(True)
     _propagate()
     settle()
-    assert "slices written" in _status()
-    assert "does not know" not in _status()
+    assert "slices written" in status()
+    assert "does not know" not in status()
 
 
 def test_a_run_that_was_stopped_is_not_commented_on(desktop, lessons, monkeypatch):
@@ -128,7 +124,7 @@ def test_a_run_that_was_stopped_is_not_commented_on(desktop, lessons, monkeypatc
     widget_named("KPrismCancel").click()
     lessons.open()
     settle()
-    assert _status().endswith("Stopped: 0 slices written.")
+    assert status().endswith("Stopped: 0 slices written.")
 
 
 def test_unticking_it_gives_what_there_was_without(desktop, lessons):
@@ -163,7 +159,7 @@ def test_cancel_while_it_learns_changes_nothing(desktop, lessons, both):
     _propagate()
     _until(lessons.reached)
     widget_named("KPrismCancel").click()
-    assert "Stopped: 0 slices written." in _status()
+    assert "Stopped: 0 slices written." in status()
     assert not widget_named("KPrismCancel").visible
     lessons.open()
     settle()
@@ -172,7 +168,7 @@ def test_cancel_while_it_learns_changes_nothing(desktop, lessons, both):
     assert not desktop.logic.CanUndo()
     _propagate()
     settle()
-    assert "slices written" in _status()
+    assert "slices written" in status()
     assert len(lessons.begun) == 2
 
 
@@ -196,7 +192,7 @@ def test_going_on_elsewhere_while_it_learns_ends_it(desktop, effect, lessons, bo
     lessons.open()
     settle()
     assert not effect.self().propagating
-    assert "the rest was not segmented" in _status()
+    assert "the rest was not segmented" in status()
     assert len(lessons.seen) == 4
     if what == "segment":
         assert np.array_equal(written(desktop), both)
@@ -222,7 +218,7 @@ def test_what_goes_wrong_while_it_learns_stands_in_the_status_line(desktop, effe
     widget_named("KPrismLearn").setChecked(True)
     _propagate()
     settle()
-    assert "out of memory" in _status()
+    assert "out of memory" in status()
     assert not effect.self().propagating
     assert widget_named("KPrismLearn").enabled
     assert np.array_equal(written(desktop), both)
