@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from KPrismLib.dataset.description import DatasetDescription
 from KPrismLib.dataset.items import DatasetItem, Slice
-from KPrismLib.dataset.reading import LabelMap, read_labels, whole_numbers
+from KPrismLib.dataset.reading import StoredLabels, read_labels, whole_numbers
 from KPrismLib.errors import InvalidDataset, KPrismError
 from KPrismLib.imaging import pictures, slice_store
 from KPrismLib.imaging.geometry import Matrix, same_orientation
@@ -95,7 +95,7 @@ class DatasetFolder:
         Raises:
             InvalidDataset: The mask cannot be read, or holds a value that ``labels`` does not name.
         """
-        return self._label_map(item).values
+        return self._stored_labels(item).values
 
     def load(self, item: DatasetItem) -> list[Slice]:
         """Read an item: every slice of a volume, or the one slice of a picture; see :meth:`slices`."""
@@ -121,21 +121,21 @@ class DatasetFolder:
         """Whether a slice of the item is read without the others."""
         return all(name.endswith(slice_store.SUFFIXES) for name in (item.image, item.mask))
 
-    def _label_map(self, item: DatasetItem) -> LabelMap:
+    def _stored_labels(self, item: DatasetItem) -> StoredLabels:
         with self._reading(item, "mask"):
-            label_map = read_labels(self.path / item.mask)
-        self._check_labels(item, label_map.values)
-        return label_map
+            stored = read_labels(self.path / item.mask)
+        self._check_labels(item, stored.values)
+        return stored
 
     def _volume_slices(self, item: DatasetItem, indices: Sequence[int] | None) -> Iterator[Slice]:
-        label_map = self._label_map(item)
-        labels = label_map.values
+        stored = self._stored_labels(item)
+        labels = stored.values
         with self._reading(item, "image"):
             volume = read_volume(self.path / item.image)
             pixels = self._window(volume.array).apply(volume.array)
         self._check_sizes(item, volume.shape, labels.shape)
-        if label_map.ijk_to_ras is not None and not item.image.lower().endswith(pictures.SUFFIXES):
-            self._check_orientation(item, volume.ijk_to_ras, label_map.ijk_to_ras)
+        if stored.ijk_to_ras is not None and not item.image.lower().endswith(pictures.SUFFIXES):
+            self._check_orientation(item, volume.ijk_to_ras, stored.ijk_to_ras)
         plane = stacking_plane(volume)
         for index in range(len(labels)) if indices is None else indices:
             place = placement(volume, plane, index)

@@ -16,7 +16,7 @@ from KPrismLib.imaging.reading import existing, read_volume
 
 
 @dataclass(frozen=True, eq=False)
-class LabelMap:
+class StoredLabels:
     """What a label map stores.
 
     Attributes:
@@ -28,7 +28,7 @@ class LabelMap:
     ijk_to_ras: Matrix | None
 
 
-def read_labels(path: Path) -> LabelMap:
+def read_labels(path: Path) -> StoredLabels:
     """Read a label map, picture or volume.
 
     The numbers come as stored, a palette's indices included: ``dataset.json`` names the values that are in the
@@ -40,9 +40,9 @@ def read_labels(path: Path) -> LabelMap:
     """
     source = existing(path)
     if source.name.lower().endswith(pictures.SUFFIXES):
-        return LabelMap(whole_numbers(pictures.read_picture_labels(source), path.name), None)
+        return StoredLabels(whole_numbers(pictures.read_picture_labels(source), path.name), None)
     volume = read_volume(source)
-    return LabelMap(whole_numbers(volume.array, path.name), volume.ijk_to_ras)
+    return StoredLabels(whole_numbers(volume.array, path.name), volume.ijk_to_ras)
 
 
 def whole_numbers(values: NDArray[Any], name: str) -> NDArray[np.int32]:
