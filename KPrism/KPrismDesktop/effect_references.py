@@ -68,6 +68,7 @@ class EffectReferences:
                 source,
                 [reference for reference, _ in known],
                 TAKEN,
+                target.segment().GetName(),
                 progress=functools.partial(self._on_progress, active, target, len(known)),
                 finished=functools.partial(self._on_found, active, known),
             )

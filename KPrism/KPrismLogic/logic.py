@@ -190,7 +190,8 @@ class KPrismLogic:
         segment_id = existing_segment(segmentationNode, segment)
         source = SliceSource.of(volumeNode, cut(volumeNode, where))
         known = [reference for reference, _ in known_elsewhere(volumeNode, segmentationNode, segment_id, where)]
-        return self.engine.best_references(source, known, count)
+        name = segmentationNode.GetSegmentation().GetSegment(segment_id).GetName()
+        return self.engine.best_references(source, known, count, name)
 
     def propagate(
         self,

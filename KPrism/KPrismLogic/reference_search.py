@@ -23,6 +23,7 @@ class ReferenceSearch:
         source: the slice that needs references.
         references: what is compared, at least one.
         count: how many are wanted at most.
+        structure: what they show.
         progress: called before each piece with how many references are encoded; false ends the search there.
         finished: called once at the end with the best, or with what is wrong; never after the search was ended.
     """
@@ -34,12 +35,13 @@ class ReferenceSearch:
         source: SliceSource,
         references: Sequence[ReferenceSlice],
         count: int,
+        structure: str,
         *,
         progress: Callable[[int], bool],
         finished: Callable[[Future[list[ReferenceSlice]]], None],
     ) -> None:
         self._engine, self._runner = engine, runner
-        self._source, self._references, self._count = source, references, count
+        self._source, self._references, self._wanted = source, references, (count, structure)
         self._progress, self._finished = progress, finished
         self._ended = False
 
@@ -60,7 +62,7 @@ class ReferenceSearch:
             self._runner.submit(functools.partial(self._engine.encode_reference, reference), done)
         else:
             # What the engine had to forget meanwhile it encodes again.
-            best = functools.partial(self._engine.best_references, self._source, self._references, self._count)
+            best = functools.partial(self._engine.best_references, self._source, self._references, *self._wanted)
             self._runner.submit(best, self._on_compared)
 
     def _on_encoded(self, encoded: int, done: Future[Any]) -> None:

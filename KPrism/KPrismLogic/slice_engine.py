@@ -150,7 +150,7 @@ class SliceEngine:
             return (anew or work)(self._ready())
 
     def best_references(
-        self, source: SliceSource, references: Sequence[ReferenceSlice], count: int
+        self, source: SliceSource, references: Sequence[ReferenceSlice], count: int, structure: str = ""
     ) -> list[ReferenceSlice]:
         """Those of some references that suit a slice best, best first; a full GPU is left for the CPU.
 
@@ -158,11 +158,12 @@ class SliceEngine:
             source: the slice.
             references: at least one; where some are known to be of the slice's kind of image, others are left out.
             count: how many at most.
+            structure: what they show; where it is the name of a class, the class helps to choose.
 
         Raises:
             KPrismError: whatever is wrong with an image or the weights, in a sentence.
         """
-        return self.lend(lambda predictor: self._best_references(predictor, source, references, count))
+        return self.lend(lambda predictor: self._best_references(predictor, source, references, count, structure))
 
     def window_of(self, stack: SliceStack) -> IntensityWindow:
         """The intensity window of a volume, the same as for a click in one of its slices."""
@@ -180,16 +181,23 @@ class SliceEngine:
         )
 
     def _best_references(
-        self, predictor: Predictor, source: SliceSource, references: Sequence[ReferenceSlice], count: int
+        self,
+        predictor: Predictor,
+        source: SliceSource,
+        references: Sequence[ReferenceSlice],
+        count: int,
+        structure: str,
     ) -> list[ReferenceSlice]:
+        from KPrismLib.class_names import class_called
         from KPrismLib.volumes import LibrarySlice, ReferenceLibrary
 
         library = ReferenceLibrary(predictor)
         for number, one in enumerate(references):
             (part,) = self._reference(predictor, one).parts
-            library.add(LibrarySlice("", number, "", self._kind(one.source)), part)
+            library.add(LibrarySlice("", number, structure, self._kind(one.source)), part)
         image = self._image(predictor, source)
-        best = library.suggest(image, "", preferred=self._kind(source), count=count)
+        cls = class_called(structure, predictor.classes)
+        best = library.suggest(image, structure, cls=cls, preferred=self._kind(source), count=count)
         return [references[suggestion.slice.index] for suggestion in best]
 
     def _answer(self, predictor: Predictor, question: Question, remark: str) -> Answer:

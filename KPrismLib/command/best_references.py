@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from KPrismLib.class_names import class_called
 from KPrismLib.encoded_image import EncodedImage, ReferenceSet
 from KPrismLib.errors import InvalidConfig
 from KPrismLib.network import EncodedReference
@@ -50,12 +51,17 @@ class BestReferences:
         self._predictor, self._count = predictor, count
         self._library = ReferenceLibrary(predictor)
         self._examples: dict[LibrarySlice, Example] = {}
+        self._classes: set[str | None] = set()
 
     def __len__(self) -> int:
         return len(self._library)
 
-    def add(self, example: Example, part: EncodedReference, *, kind: str | None) -> None:
-        """Take in a slice that shows the structure; one that is there already, of the same mask and label, stays."""
+    def add(self, example: Example, part: EncodedReference, *, kind: str | None, name: str | None = None) -> None:
+        """Take in a slice that shows the structure; one that is there already, of the same mask and label, stays.
+
+        Where the ``name`` of the structure is a class of the model in all of them, its class helps to choose.
+        """
+        self._classes.add(None if name is None else class_called(name, self._predictor.classes))
         drawn = f"{example.image}, {example.mask}, {example.label}"  # an image may be drawn in more than once
         slice_ = LibrarySlice(drawn, example.index, _STRUCTURE, kind)
         if slice_ not in self._library:
@@ -64,5 +70,6 @@ class BestReferences:
 
     def choose(self, image: EncodedImage, *, kind: str | None) -> tuple[ReferenceSet, Sequence[Example]]:
         """The support set for a slice, and what is in it, best first; of its own kind of image where there are any."""
-        best = self._library.suggest(image, _STRUCTURE, preferred=kind, count=self._count)
+        (cls,) = self._classes if len(self._classes) == 1 else (None,)
+        best = self._library.suggest(image, _STRUCTURE, cls=cls, preferred=kind, count=self._count)
         return self._predictor.combine([one.reference for one in best]), [self._examples[one.slice] for one in best]

@@ -149,7 +149,8 @@ def encode_references(
                 parts.append(part)
             else:
                 file = read.file
-                library.add(Example(file.image, file.mask, file.label, one.index), part, kind=read.kind)
+                example = Example(file.image, file.mask, file.label, one.index)
+                library.add(example, part, kind=read.kind, name=read.name)
         names.append(read.name)
         kinds.add(read.kind)
         planes.add(read.plane)

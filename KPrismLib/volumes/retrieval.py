@@ -5,6 +5,9 @@ with a reference. The read-out (Eq. 5-6) tells at little cost which are worth a 
 counterpart among the features of the new slice, and the mask that is carried over must agree with what the other
 references of the library carry over. With those the slice is segmented: the best is the one whose mask is sure of
 itself and agrees with the masks that the others make.
+
+Where the structure is a class that the network has learned, the class's own mask of the slice is a better measure than
+the company of the others: references are then preferred that carry over, and make, what the class finds.
 """
 
 from __future__ import annotations
@@ -15,15 +18,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
 from KPrismLib.devices import memory_guard
-from KPrismLib.encoded_image import EncodedImage
+from KPrismLib.encoded_image import EncodedImage, ReferenceSet
 from KPrismLib.errors import InvalidConfig, InvalidReference
-from KPrismLib.evaluation.dice import soft_dice
+from KPrismLib.evaluation.dice import dice, soft_dice
 from KPrismLib.network import EncodedReference
 from KPrismLib.network.readout import affinity
 from KPrismLib.predictor import Predictor
 from KPrismLib.volumes.agreement import agreement
+from KPrismLib.volumes.class_guidance import OF_HELP
 
 #: With so many slices of a library a new one is segmented before they are suggested; each costs a pass of the decoder.
 LOOKED_AT = 16
@@ -53,7 +58,8 @@ class Suggestion:
     Attributes:
         slice: of the library.
         reference: what it was added with; for :meth:`~KPrismLib.predictor.Predictor.combine`.
-        score: in [0, 1], how much its mask agrees with those of others, times its mean probability inside.
+        score: in [0, 1], how much its mask agrees with those of others, or with that of the class, times its mean
+            probability inside.
     """
 
     slice: LibrarySlice
@@ -104,6 +110,7 @@ class ReferenceLibrary:
         image: EncodedImage,
         structure: str,
         *,
+        cls: str | None = None,
         modality: str | None = None,
         preferred: str | None = None,
         without: str | None = None,
@@ -111,11 +118,14 @@ class ReferenceLibrary:
     ) -> list[Suggestion]:
         """The best references for a structure in a new slice, best first.
 
-        Costs a pass of the decoder for each of :data:`LOOKED_AT` slices, or of ``count`` where that is more.
+        Costs a pass of the decoder for each of :data:`LOOKED_AT` slices, or of ``count`` where that is more, and one
+        for the class.
 
         Args:
             image: the new slice, encoded.
             structure: what is to be segmented.
+            cls: the class of the structure, where the model knows it. It is asked only as long as one of the references
+                makes what it finds (Dice 0.5); otherwise it means something else here.
             modality: only slices of this modality, or, where there are none, of an unknown one.
             preferred: only slices of this modality, where there are any; all of them otherwise.
             without: a case that is left out, the new slice's own say.
@@ -123,6 +133,7 @@ class ReferenceLibrary:
 
         Raises:
             InvalidReference: the library has no such slice.
+            UnknownClass: the model does not know ``cls``.
             InvalidConfig: ``count`` below 1.
             OutOfMemory: the device is full.
         """
@@ -131,13 +142,16 @@ class ReferenceLibrary:
         candidates = self._candidates(structure, modality, without)
         if preferred is not None:
             candidates = [known for known in candidates if known.modality == preferred] or candidates
-        looked_at = self._worth_a_look(image, candidates)[: max(LOOKED_AT, count)]
-        scores = self._scores(image, looked_at)
+        by_class = None if cls is None else self._probability(image, cls=cls)
+        looked_at = self._worth_a_look(image, candidates, by_class)[: max(LOOKED_AT, count)]
+        scores = self._scores(image, looked_at, by_class)
         best = sorted(range(len(looked_at)), key=lambda number: -scores[number])[:count]
         return [Suggestion(looked_at[number], self._kept[looked_at[number]], float(scores[number])) for number in best]
 
-    def _worth_a_look(self, image: EncodedImage, candidates: list[LibrarySlice]) -> list[LibrarySlice]:
-        """All candidates, those first that the read-out can make use of."""
+    def _worth_a_look(
+        self, image: EncodedImage, candidates: list[LibrarySlice], by_class: Tensor | None
+    ) -> list[LibrarySlice]:
+        """All candidates, those first that the read-out can make use of; ``by_class`` as :meth:`_probability`."""
         query = image.features.maps.s16[0].flatten(1).float()
         # Not in the predictor's precision: distances are differences of large numbers.
         with torch.inference_mode(), memory_guard(self._predictor.device):
@@ -146,20 +160,36 @@ class ReferenceLibrary:
         in_accord = np.array([soft_dice(carried, consensus) for carried, _ in compared])
         counterpart = np.array([nearness for _, nearness in compared])
         scores = _standardised(in_accord) + _standardised(counterpart)
+        if by_class is not None:
+            rows, columns = image.features.maps.s16.shape[-2:]
+            found = F.adaptive_avg_pool2d(by_class[None], (rows, columns)).flatten().cpu().numpy()
+            scores = scores + _standardised(np.array([soft_dice(carried, found) for carried, _ in compared]))
         return [candidates[number] for number in sorted(range(len(candidates)), key=lambda number: -scores[number])]
 
-    def _scores(self, image: EncodedImage, candidates: list[LibrarySlice]) -> NDArray[np.float64]:
-        """How far the mask that each candidate makes of the image is to be trusted."""
+    def _scores(
+        self, image: EncodedImage, candidates: list[LibrarySlice], by_class: Tensor | None
+    ) -> NDArray[np.float64]:
+        """How far the mask that each candidate makes of the image is to be trusted; ``by_class`` as above."""
         height, width = image.canvas.content
         masks, certainty = [], []
         for candidate in candidates:
             alone = self._predictor.combine([self._kept[candidate]])
-            logits = self._predictor.predict_logits(image, cls=None, reference=alone, prompt=None)
-            probability = logits[0, 0, :height, :width].sigmoid().cpu().numpy()
+            probability = self._probability(image, reference=alone)[:height, :width].cpu().numpy()
             mask = probability >= 0.5
             masks.append(mask)
             certainty.append(float(probability[mask].mean()) if mask.any() else 0.0)
-        return agreement(masks) * np.array(certainty)
+        trust = agreement(masks)
+        if by_class is not None:
+            found = by_class[:height, :width].cpu().numpy() >= 0.5
+            alike = np.array([dice(mask, found, both_empty=0.0) for mask in masks])
+            trust = alike if alike.max() >= OF_HELP else trust
+        return trust * np.array(certainty)
+
+    def _probability(
+        self, image: EncodedImage, *, cls: str | None = None, reference: ReferenceSet | None = None
+    ) -> Tensor:
+        """What a class or a reference alone finds, float32 (H, W) on the canvas."""
+        return self._predictor.predict_logits(image, cls=cls, reference=reference, prompt=None)[0, 0].sigmoid()
 
     def _candidates(self, structure: str, modality: str | None, without: str | None) -> list[LibrarySlice]:
         left = [known for known in self._kept if known.case != without]

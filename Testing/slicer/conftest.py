@@ -60,6 +60,7 @@ def flood_library(monkeypatch) -> type:
 
     monkeypatch.setattr("KPrismLib.volumes.ReferenceLibrary", FloodLibrary)
     monkeypatch.setattr(FloodLibrary, "asked", [])
+    monkeypatch.setattr(FloodLibrary, "told", [])
     return FloodLibrary
 
 

@@ -8,9 +8,13 @@ from typing import ClassVar
 
 
 class FloodLibrary:
-    """As ``KPrismLib.volumes.ReferenceLibrary``; ``asked`` has the pixels of every slice that it was asked about."""
+    """As ``KPrismLib.volumes.ReferenceLibrary``; ``asked`` has the pixels of every slice that it was asked about.
+
+    ``told`` has the class that was told with each.
+    """
 
     asked: ClassVar[list] = []
+    told: ClassVar[list] = []
 
     def __init__(self, predictor):
         self._slices = []
@@ -18,6 +22,7 @@ class FloodLibrary:
     def add(self, slice_, part):
         self._slices.append(slice_)
 
-    def suggest(self, image, structure, *, preferred, count):
+    def suggest(self, image, structure, *, cls, preferred, count):
         self.asked.append(image.pixels)
+        self.told.append(cls)
         return [SimpleNamespace(slice=one) for one in reversed(self._slices[-count:])]

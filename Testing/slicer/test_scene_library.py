@@ -194,6 +194,9 @@ def test_the_engine_takes_those_that_its_library_suggests(scene, bench, monkeypa
     again = [reference for reference, _ in _known(bench)]  # cut anew
     monkeypatch.setattr(predictor, "reference", None)
     assert engine.best_references(source, again, 3) == [again[known.index(one)] for one in expected]
+    told = library.suggest(encoded(source), "liver", cls="liver", count=3)
+    expected = [known[best.slice.index] for best in told]
+    assert engine.best_references(source, again, 3, "Liver (whole)") == [again[known.index(one)] for one in expected]
     monkeypatch.undo()
 
     logic = KPrismLogic(model)

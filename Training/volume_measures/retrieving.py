@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from KPrismLib.class_names import class_called
 from KPrismLib.dataset import DatasetFolder
+from KPrismLib.encoded_image import EncodedImage
 from KPrismLib.evaluation.dice import dice
 from KPrismLib.evaluation.plan import spread
 from KPrismLib.network import EncodedReference
@@ -55,7 +57,8 @@ class RetrievalMeasure:
         ``suggested`` and ``random_*`` are of one reference, ``suggested_five`` and ``five_random_*`` of five in one
         set. ``percentile`` and ``five_percentile``: share of the random draws of the same size that the suggestion
         beats, ties counted half; ``five_percentile_of_ones``: share of the single random references. ``random_p90``:
-        the Dice that nine of ten random references do not reach.
+        the Dice that nine of ten random references do not reach. ``told_*``: the same with the class told, where the
+        model knows it.
 
         ``exemplar_*``: of ten volumes that show every class, each of which is the reference for all cases, as in
         Table 9, by its middle slice of the class; fewer where the library has no ten.
@@ -64,8 +67,7 @@ class RetrievalMeasure:
         image = EncodedStack(self._predictor, case.stack, window=WINDOW, memory=1).image(case.middle)
         if not pool or image is None:
             return None
-        best = self._library.suggest(image, case.cls, count=TOGETHER)
-        suggested = [(one.slice.case, one.slice.index, case.cls) for one in best]
+        suggested = self._suggested(image, case, None)
         draw = np.random.default_rng(sum(case.key.encode()))
         singles = draw.choice(len(pool), size=min(DRAWS, len(pool)), replace=False)
         sets = [draw.choice(len(pool), size=len(suggested), replace=False) for _ in range(DRAWS)]
@@ -75,6 +77,7 @@ class RetrievalMeasure:
             reference = self._predictor.combine([self._parts[key] for key in keys])
             return dice(self._predictor.segment(image, reference=reference).mask, truth)
 
+        told = self._suggested(image, case, cls) if (cls := class_called(case.cls, self._predictor.classes)) else None
         one, five = quality(suggested[:1]), quality(suggested)
         ones = np.array([quality([pool[number]]) for number in singles])
         fives = np.array([quality([pool[number] for number in numbers]) for numbers in sets])
@@ -88,10 +91,15 @@ class RetrievalMeasure:
             "five_random_mean": float(fives.mean()),
             "five_percentile": _percentile(five, fives),
             "five_percentile_of_ones": _percentile(five, ones),
+            **({} if told is None else _told(quality(told[:1]), quality(told), ones, fives)),
         } | {
             f"exemplar_{number}": quality([(volume, self._middles[volume][case.cls], case.cls)])
             for number, volume in enumerate(self._exemplars, start=1)
         }
+
+    def _suggested(self, image: EncodedImage, case: Case, cls: str | None) -> list[_Key]:
+        best = self._library.suggest(image, case.cls, cls=cls, count=TOGETHER)
+        return [(one.slice.case, one.slice.index, case.cls) for one in best]
 
     def _take_in(self, cases: list[Case]) -> None:
         """Every slice of a volume that shows something; all cases are classes of that volume."""
@@ -105,6 +113,16 @@ class RetrievalMeasure:
                     part = stack.reference(index, case.truth[index])
                     self._library.add(LibrarySlice(case.item, index, case.cls), part)
                     self._parts[case.item, index, case.cls] = part
+
+
+def _told(one: float, five: float, ones: NDArray[np.float64], fives: NDArray[np.float64]) -> dict[str, float]:
+    return {
+        "told": one,
+        "told_percentile": _percentile(one, ones),
+        "told_five": five,
+        "told_five_percentile": _percentile(five, fives),
+        "told_five_percentile_of_ones": _percentile(five, ones),
+    }
 
 
 def _percentile(value: float, others: NDArray[np.float64]) -> float:

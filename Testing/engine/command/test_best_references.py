@@ -6,19 +6,22 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from KPrismLib.batch.manifest import read_manifest
+from KPrismLib.command.best_references import BestReferences, Example
 from KPrismLib.imaging.labels import read_label_volume
 from KPrismLib.imaging.planes import Plane, pixel_spacing, placement
 from KPrismLib.imaging.reading import read_volume
 from KPrismLib.intensity import window_for
 from KPrismLib.predictor import Predictor
-from KPrismLib.volumes import LibrarySlice, ReferenceLibrary
+from KPrismLib.volumes import LibrarySlice, ReferenceLibrary, Suggestion
 from Testing.engine.command.conftest import Outcome
 from Testing.engine.command.tiny_inputs import blob, save_volume
+from Testing.engine.predictor.tiny_predictor import disk, picture, tiny_predictor
 
 Run = Callable[..., Outcome]
 
@@ -69,6 +72,29 @@ def test_each_slice_is_segmented_by_what_the_library_suggests_for_it(
         assert names == [(one.slice.case, one.slice.index) for one in best]
         expected = predictor.segment(image, reference=predictor.combine([one.reference for one in best]))
         np.testing.assert_array_equal(place.extract(found.array) != 0, expected.mask)
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [(["liver", "Liver (whole)"], "liver"), (["liver", "spleen"], None), (["liver", None], None), ([None], None)],
+)
+def test_the_class_that_all_references_are_named_after_helps_to_choose(
+    names: list[str | None], told: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predictor, asked = tiny_predictor(), []
+    best = BestReferences(predictor, 1)
+    for number, name in enumerate(names):
+        (part,) = predictor.reference([(picture(phase=0.1 * number), disk())]).parts
+        best.add(Example(Path("a.png"), Path("m.png"), None, number), part, kind=None, name=name)
+    suggest = ReferenceLibrary.suggest
+
+    def spied(library: ReferenceLibrary, *given: Any, cls: str | None, **how: Any) -> list[Suggestion]:
+        asked.append(cls)
+        return suggest(library, *given, cls=cls, **how)
+
+    monkeypatch.setattr(ReferenceLibrary, "suggest", spied)
+    assert len(best.choose(predictor.encode(picture()), kind=None)[1]) == 1
+    assert asked == [told]
 
 
 def test_for_one_slice_it_says_which_examples_were_taken(

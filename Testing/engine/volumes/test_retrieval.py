@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from KPrismLib.encoded_image import EncodedImage
-from KPrismLib.errors import InvalidConfig, InvalidReference
+from KPrismLib.errors import InvalidConfig, InvalidReference, UnknownClass
 from KPrismLib.network import EncodedReference
 from KPrismLib.network.readout import affinity
 from KPrismLib.predictor import Predictor
@@ -81,12 +81,8 @@ def test_scores_are_agreement_with_the_others_times_certainty(
     image = predictor.encode(picture(phase=0.7))
     height = image.canvas.content[0]
     assert height < image.canvas.padded[0]
-    answers = []
-    for columns, logit in ((8, 2.0), (8, 3.0), (4, 5.0)):
-        logits = torch.full((1, 1, *image.canvas.padded), -1.0)
-        logits[..., :columns] = logit
-        logits[..., height:, :] = -9.0 if columns == 4 else 9.0  # the padding says nothing
-        answers.append(logits)
+    answers = _columns(image, (8, 2.0), (8, 3.0), (4, 5.0))
+    answers[-1][..., height:, :] = -9.0
     given = iter(answers)
     monkeypatch.setattr(predictor, "predict_logits", lambda *_, **__: next(given))
     sure = {logit: 1 / (1 + np.exp(-logit)) for logit in (2.0, 3.0, 5.0)}
@@ -94,6 +90,66 @@ def test_scores_are_agreement_with_the_others_times_certainty(
     expected = {(1 + 2 / 3) / 2 * sure[2.0], (1 + 2 / 3) / 2 * sure[3.0], 2 / 3 * sure[5.0]}
     found = [one.score for one in library.suggest(image, "liver")]
     assert found == pytest.approx(sorted(expected, reverse=True))
+
+
+def _columns(image: EncodedImage, *answers: tuple[int, float]) -> list[torch.Tensor]:
+    """Logits of masks of so many columns, the structure being so probable in them; the padding says nothing."""
+    height, found = image.canvas.content[0], []
+    for columns, logit in answers:
+        logits = torch.full((1, 1, *image.canvas.padded), -1.0)
+        logits[..., :columns] = logit
+        logits[..., height:, :] = 9.0
+        found.append(logits)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("by_class", "expected"),
+    [
+        ((4, 2.0), {(4, 5.0): 1.0, (8, 2.0): 2 / 3, (8, 3.0): 2 / 3}),  # Dice with the class's mask
+        ((1, 2.0), {(4, 5.0): 2 / 3, (8, 2.0): 5 / 6, (8, 3.0): 5 / 6}),  # 0.4 at most: it means something else
+        ((0, 2.0), {(4, 5.0): 2 / 3, (8, 2.0): 5 / 6, (8, 3.0): 5 / 6}),  # it finds nothing
+    ],
+)
+def test_a_class_that_is_told_is_what_masks_are_compared_with(
+    predictor: Predictor,
+    library: ReferenceLibrary,
+    monkeypatch: pytest.MonkeyPatch,
+    by_class: tuple[int, float],
+    expected: dict[tuple[int, float], float],
+) -> None:
+    image = predictor.encode(picture(phase=0.7))
+    (known,), given = _columns(image, by_class), iter(_columns(image, *expected))
+    asked = []
+
+    def answer(_: EncodedImage, *, cls: str | None, **__: object) -> torch.Tensor:
+        asked.append(cls)
+        return next(given) if cls is None else known
+
+    monkeypatch.setattr(predictor, "predict_logits", answer)
+    found = sorted(one.score for one in library.suggest(image, "liver", cls="spleen"))
+    assert asked == ["spleen", None, None, None]
+    assert found == pytest.approx(sorted(trust / (1 + np.exp(-logit)) for (_, logit), trust in expected.items()))
+
+
+def test_what_a_class_finds_tells_which_are_worth_a_look(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two references that differ in their masks alone that one which carries over what the class finds."""
+    library, image = ReferenceLibrary(predictor), predictor.encode(picture())
+    left, right = np.zeros((2, 40, 56), np.bool_)
+    left[8:32, :24] = right[8:32, 32:] = True
+    for case, mask in (("left", left), ("right", right)):
+        library.add(LibrarySlice(case, 0, "liver"), part(predictor, picture(), mask))
+    monkeypatch.setattr("KPrismLib.volumes.retrieval.LOOKED_AT", 1)
+    original, looked_at = predictor.predict_logits, []
+    for mask in (left, right):
+        drawn = image.canvas.place(torch.from_numpy(mask.astype(np.float32))[None, None]) * 20 - 10
+
+        def answer(*given: object, cls: str | None, drawn: torch.Tensor = drawn, **how: object) -> torch.Tensor:
+            return original(*given, cls=cls, **how) if cls is None else drawn  # type: ignore[arg-type]
+
+        monkeypatch.setattr(predictor, "predict_logits", answer)
+        looked_at += names(library, image, cls="liver", count=1)
+    assert looked_at == ["left", "right"]
 
 
 def test_what_comes_back_is_what_was_added(predictor: Predictor) -> None:
@@ -147,6 +203,8 @@ def test_what_is_wrong_is_said_in_one_sentence(predictor: Predictor, library: Re
     alone.add(LibrarySlice("a", 3, "liver", "CT"), part(predictor, picture(), disk()))
     with pytest.raises(InvalidReference, match="The library holds slices of a only, which is left out"):
         alone.suggest(image, "liver", without="a")
+    with pytest.raises(UnknownClass, match="does not know the class 'aorta'"):
+        library.suggest(image, "liver", cls="aorta")
     with pytest.raises(InvalidConfig, match="At least 1 reference"):
         library.suggest(image, "liver", count=0)
     with pytest.raises(InvalidReference, match="has liver in slice 3 of a already"):

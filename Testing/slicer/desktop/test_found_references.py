@@ -47,6 +47,7 @@ def test_the_best_are_taken_shown_saved_and_used(desktop, guided, flood_library)
     assert status().endswith("Found 5 references: Liver in Known.")
     assert _tips() == ["Liver in Known"] * 5
     assert (flood_library.asked[0] == 100).sum() == LIVER[6].sum()
+    assert flood_library.told == ["liver"]
     references = guided.self()._guide().references
     assert [one.mask.sum() for one in references] == [LIVER[k].sum() for k in (9, 8, 7, 6, 5)]
     assert desktop.parameters.GetAttribute(ATTRIBUTE).count("normal") >= 5

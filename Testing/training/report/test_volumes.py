@@ -30,6 +30,7 @@ def test_parts_become_tables_with_all_sets_last(tmp_path: Path) -> None:
         "ACDC": {"least_certain": number(33.1667, [23.6, 42.6]), "independent": number(44.0), "by_class": number(21.5)}
     }
     retrieval = {"all": {"suggested": number(0.5), "percentile": number(0.71), "suggested_five": number(0.6)}}
+    retrieval["all"]["told"] = number(0.65)
     classes = {"all": {"found": number(0.55), "false_slices": number(0.4)}}
     text = volumes(write(tmp_path, classes=classes, propagation=propagation, clicks=clicks, retrieval=retrieval))
     assert text is not None
@@ -41,19 +42,25 @@ def test_parts_become_tables_with_all_sets_last(tmp_path: Path) -> None:
     assert rows[1] == "| ACDC | 3 | 77.5 | – | 68.6 | – | – | – | – |"
     assert rows[2] == "| **all** | 5 | 70.0 [60.0, 80.0] | 74.0 | – | – | – | – | 0.66 |"
     assert rows[3] == "| ACDC | 3 | 33.17 [23.60, 42.60] | 44.00 | – | 21.50 | – | – | – | – |"
-    assert rows[4] == "| **all** | 3 | 50.0 | – | – | 71.0 | 60.0 | – | – | – |"
+    assert rows[4] == "| **all** | 3 | 50.0 | – | – | 71.0 | 60.0 | – | – | – | 65.0 | – | – | – | – |"
     assert "References" not in str(volumes(write(tmp_path, clicks=clicks)))
 
 
 def test_suggestions_are_set_against_the_spread_of_references_that_serve_all_slices(tmp_path: Path) -> None:
-    acdc = {"suggested": number(0.7), "exemplar_1": number(0.5), "exemplar_2": number(0.7), "exemplar_3": number(0.9)}
+    acdc = {
+        "suggested": number(0.7),
+        "told": number(0.8),
+        "exemplar_1": number(0.5),
+        "exemplar_2": number(0.7),
+        "exemplar_3": number(0.9),
+    }
     both = {"suggested": number(0.65, cases=5), "exemplar_1": number(0.5, cases=5), "exemplar_2": number(0.6, cases=5)}
     # One set has no third reference: of all together there are two.
     text = volumes(write(tmp_path, retrieval={"all": both | {"exemplar_3": number(0.9)}, "ACDC": acdc}))
     rows = [line for line in str(text).split("the spread of Table 9")[1].splitlines() if line.startswith("| ")]
     # 90th percentile of .5, .7, .9: .86, and of .5, .6: .59.
-    assert rows[2] == "| ACDC | 3 | 3 | 70.0 | 70.0 | 20.0 | 50.0 | 90.0 | 86.0 | 50.0 |"
-    assert rows[3] == "| **all** | 5 | 2 | 65.0 | 55.0 | 7.1 | 50.0 | 60.0 | 59.0 | 100.0 |"
+    assert rows[2] == "| ACDC | 3 | 3 | 70.0 | 20.0 | 50.0 | 90.0 | 86.0 | 70.0 | 50.0 | 80.0 | 66.7 |"
+    assert rows[3] == "| **all** | 5 | 2 | 55.0 | 7.1 | 50.0 | 60.0 | 59.0 | 65.0 | 100.0 | – | – |"
     assert "Table 9" not in str(volumes(write(tmp_path, retrieval={"all": {"suggested": number(0.7)}})))
 
 

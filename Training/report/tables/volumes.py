@@ -96,6 +96,11 @@ _PARTS: Mapping[str, tuple[str, Mapping[str, tuple[str, bool]]]] = MappingProxyT
                 "five_random_mean": ("mean of ten random fives", True),
                 "five_percentile": ("percentile among the random fives", True),
                 "five_percentile_of_ones": ("among single random ones", True),
+                "told": ("told the class: one", True),
+                "told_percentile": ("its percentile among the ten", True),
+                "told_five": ("told the class: five together", True),
+                "told_five_percentile": ("among the random fives", True),
+                "told_five_percentile_of_ones": ("among single random ones", True),
             },
         ),
     }
@@ -155,15 +160,16 @@ def _spread_of_exemplars(summary: Summary) -> list[Table]:
             ]
         )
         if len(means) > 1:
-            suggested = numbers["suggested"]["mean"]
-            beaten = float(np.mean(means < suggested) + 0.5 * np.mean(means == suggested))
-            shares = [
-                suggested, means.mean(), means.std(ddof=1), means.min(), means.max(), np.quantile(means, 0.9), beaten
-            ]  # fmt: skip
-            cells = [percent(Number.stored(float(share), None, cases)) for share in shares]
+            spread = [means.mean(), means.std(ddof=1), means.min(), means.max(), np.quantile(means, 0.9)]
+            suggested = [numbers[name]["mean"] if name in numbers else None for name in ("suggested", "told")]
+            beaten = [None if one is None else np.mean(means < one) + 0.5 * np.mean(means == one) for one in suggested]
+            shares = [*spread, suggested[0], beaten[0], suggested[1], beaten[1]]
+            cells = [
+                MISSING if share is None else percent(Number.stored(float(share), None, cases)) for share in shares
+            ]
             rows.append([_title(group), str(cases), str(len(means)), *cells])
-    columns = ["set", "structures", "references", "one suggested for each slice", "mean of the references", "std",
-               "min", "max", "90th percentile", "percentile of the suggested"]  # fmt: skip
+    columns = ["set", "structures", "references", "mean of the references", "std", "min", "max", "90th percentile",
+               "one suggested for each slice", "its percentile", "told the class", "its percentile"]  # fmt: skip
     title = "The same suggestions against the spread of Table 9: references each of which serves all slices, Dice (%)"
     return [Table(columns, rows, title)] if rows else []
 
