@@ -14,7 +14,7 @@ from KPrismLogic.readiness import RESTART, TORCH, installing, is_restart_needed,
 
 
 def install_missing(begun: Callable[[], None]) -> str:
-    """Install what is missing, with Slicer's own dialogs and progress.
+    """Install what is missing, with Slicer's own progress; before PyTorch, its extension asks.
 
     Args:
         begun: called when it begins; until it ends, :func:`~KPrismLogic.readiness.what_is_missing` says so.
@@ -53,10 +53,12 @@ def _install_all() -> str:
 
 
 def _install(requirements: list[str]) -> None:
-    """Slicer 5.12 brings ``slicer.packaging``, which asks and shows progress; before, ``slicer.util`` installs."""
+    """Slicer 5.12 brings ``slicer.packaging``, which shows progress; before, ``slicer.util`` installs."""
     if importlib.util.find_spec("slicer.packaging") is not None:
         packaging: Any = importlib.import_module("slicer.packaging")
-        packaging.pip_ensure(requirements, requester="K-Prism")
+        # Who pressed Install need not be asked whether to, and Slicer, once asked to restart, would quit with only half
+        # of it installed.
+        packaging.pip_ensure(requirements, prompt_install=False, prompt_restart=False, requester="K-Prism")
     else:
         with slicer.util.WaitCursor():
             slicer.util.pip_install(requirements)

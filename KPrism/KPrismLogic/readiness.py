@@ -25,22 +25,23 @@ TORCH = ">=2.2"
 
 #: The last torch for Intel Macs was built against NumPy 1: beside a later one it cannot take an array. Slicer brings 2.
 NUMPY_OF_INTEL_MACS = "numpy<2"
-RESTART = "NumPy was replaced by the version that PyTorch needs here: restart Slicer."
+RESTART = "Packages were replaced that Slicer had loaded in another version: restart Slicer."
 
 
 def missing_packages() -> list[str]:
-    """Requirements that are not met, torch last because it is the largest."""
-    wanted = {**PACKAGES, "torch": f"torch{TORCH}"}
-    missing = [requirement for name, requirement in wanted.items() if not _is_met(name, requirement)]
+    """Requirements that are not met, in the order in which they are installed."""
+    missing = [requirement for name, requirement in _wanted().items() if not _is_met(name, requirement)]
     if _is_intel_mac() and _numbers(_version("numpy")) >= (2,):
         missing.insert(0, NUMPY_OF_INTEL_MACS)
     return missing
 
 
 def is_restart_needed() -> bool:
-    """Whether another NumPy was installed than the one that this program began with."""
-    loaded = sys.modules.get("numpy")
-    return _is_intel_mac() and loaded is not None and loaded.__version__ != _version("numpy")
+    """Whether this program has loaded a package in a version that does not do, whatever was installed since."""
+    if _is_intel_mac() and _numbers(_loaded_version("numpy")) >= (2,):
+        return True
+    loaded = ((_loaded_version(name), requirement) for name, requirement in _wanted().items())
+    return any(version and not _is_new_enough(version, requirement) for version, requirement in loaded)
 
 
 @functools.cache
@@ -100,12 +101,23 @@ def _is_intel_mac() -> bool:
     return sys.platform == "darwin" and platform.machine() == "x86_64"
 
 
+def _wanted() -> dict[str, str]:
+    """Import name and requirement of each package, torch last because it is the largest."""
+    return {**PACKAGES, "torch": f"torch{TORCH}"}
+
+
 def _is_met(name: str, requirement: str) -> bool:
     """Whether a package is there, whole and new enough; nothing of it is imported."""
-    if find_spec(name) is None:
-        return False
-    distribution, least = requirement.split(">=")
-    return _numbers(_version(distribution)) >= _numbers(least)
+    return find_spec(name) is not None and _is_new_enough(_version(requirement.partition(">=")[0]), requirement)
+
+
+def _is_new_enough(version: str, requirement: str) -> bool:
+    return _numbers(version) >= _numbers(requirement.partition(">=")[2])
+
+
+def _loaded_version(name: str) -> str:
+    """Of a package that is not loaded, or does not say, ""."""
+    return str(getattr(sys.modules.get(name), "__version__", ""))
 
 
 def _version(distribution: str) -> str:

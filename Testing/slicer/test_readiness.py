@@ -69,6 +69,17 @@ def test_torch_of_intel_macs_needs_numpy_1_and_a_restart_where_another_is_loaded
     assert not readiness.is_restart_needed()
 
 
+def test_a_package_that_was_too_old_when_it_was_loaded_asks_for_a_restart(found, monkeypatch):
+    loaded = type("scipy", (), {"__version__": "1.10.1"})
+    monkeypatch.setitem(sys.modules, "scipy", loaded)
+    found["scipy"] = "1.10.1"
+    assert "press Install" in readiness.what_is_missing("small")
+    found["scipy"] = "1.15.3"
+    assert readiness.what_is_missing("small").endswith("restart Slicer.")
+    monkeypatch.setattr(loaded, "__version__", "1.11.0")  # not the one that is installed, but it will do
+    assert not readiness.is_restart_needed()
+
+
 @pytest.mark.parametrize(("system", "machine"), [("darwin", "arm64"), ("linux", "x86_64"), ("win32", "AMD64")])
 def test_elsewhere_numpy_2_stays(found, monkeypatch, system, machine):
     monkeypatch.setattr(sys, "platform", system)

@@ -11,13 +11,28 @@ from Testing.slicer.desktop import strict_module
 
 
 class Computer:
-    """Packages that are there, and ways to get the others, with the signatures that Slicer gives them."""
+    """Packages that are there, and ways to get the others, with the signatures that Slicer gives them.
+
+    That of ``pip_ensure`` is the same from 5.12.0, which brought it, to 5.12.3 and beyond.
+    """
 
     def __init__(self):
         self.missing, self.asked, self.error = ["scipy>=1.11", "torch>=2.2"], [], None
+        self.prompts = []  # of Slicer, before and after it installs
 
-    def pip_ensure(self, requirements, constraints=None, skip_packages=None, prompt_install=True, requester=None):
+    def pip_ensure(
+        self,
+        requirements,
+        constraints=None,
+        skip_packages=None,
+        prompt_install=True,
+        prompt_restart=True,
+        requester=None,
+        skip_in_testing=True,
+        show_progress=True,
+    ):
         assert all(isinstance(one, str) for one in requirements)
+        self.prompts += ["install"] * prompt_install + ["restart"] * prompt_restart
         self.asked.append((tuple(requirements), requester))
         self._get(*requirements)
 
@@ -67,6 +82,14 @@ def test_all_that_is_missing_is_asked_for_torch_through_its_extension(computer):
     assert computer.asked == [(("scipy>=1.11",), "K-Prism"), ">=2.2"]
     assert _install() == ""
     assert len(computer.asked) == 2
+
+
+def test_slicer_neither_asks_again_nor_restarts_before_all_is_there(computer):
+    """It restarts by asking its own loop to quit, and goes on installing meanwhile."""
+    computer.missing.insert(0, "numpy<2")
+    assert _install() == ""
+    assert computer.asked == [(("numpy<2", "scipy>=1.11"), "K-Prism"), ">=2.2"]
+    assert computer.prompts == []
 
 
 def test_torch_extension_that_is_missing_is_named(computer, monkeypatch):
