@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from KPrismDesktop.status_line import failure
 from KPrismLogic.guide import Guide
 from KPrismLogic.segment_editing import Editor
-from KPrismLogic.slice_controller import Request, SliceController
+from KPrismLogic.slice_controller import SliceController
+from KPrismLogic.slice_request import Request
 from KPrismLogic.target import NoLongerWanted
 from KPrismLogic.volume_run import VolumeRun
 from KPrismLogic.volume_work import Pieces, Step

@@ -13,11 +13,12 @@ from KPrismLogic.matrices import Vector, array_from_matrix, inverse, transformed
 from KPrismLogic.scene_library import Known, known_elsewhere
 from KPrismLogic.segment_editing import Editor
 from KPrismLogic.segments import apply_term
-from KPrismLogic.slice_controller import Request, SliceController
+from KPrismLogic.slice_controller import SliceController
 from KPrismLogic.slice_engine import Answer, SliceEngine
 from KPrismLogic.slice_image import cut
 from KPrismLogic.slice_origin import SliceOrigin
 from KPrismLogic.slice_plane import SlicePlane
+from KPrismLogic.slice_request import Request
 from KPrismLogic.slice_source import SliceSource
 from KPrismLogic.stroke import Stroke
 from KPrismLogic.target import Target

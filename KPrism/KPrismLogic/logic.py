@@ -30,10 +30,11 @@ from KPrismLogic.scene_library import TAKEN, known_elsewhere
 from KPrismLogic.segment_editing import LogicEditor
 from KPrismLogic.segment_propagation import SegmentPropagation
 from KPrismLogic.segments import existing_segment, find_or_add_segment, find_segment
-from KPrismLogic.slice_controller import Request, SliceController
+from KPrismLogic.slice_controller import SliceController
 from KPrismLogic.slice_engine import Answer, SliceEngine, shared_engine
 from KPrismLogic.slice_image import cut
 from KPrismLogic.slice_plane import SlicePlane
+from KPrismLogic.slice_request import Request
 from KPrismLogic.slice_source import SliceSource
 from KPrismLogic.slice_stack import SliceStack
 from KPrismLogic.target import Target

@@ -6,7 +6,7 @@ import functools
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,14 +14,13 @@ import numpy as np
 from KPrismLib.errors import InvalidImage, KPrismError
 from KPrismLogic.editable_area import check_editable_area
 from KPrismLogic.grid_coverage import LEFT_OUT, nothing_covered, pixels_outside
-from KPrismLogic.guide import Guide
 from KPrismLogic.labelmaps import Mask
 from KPrismLogic.prompt_states import Dialogue, shared_states
 from KPrismLogic.segment_editing import Editor
 from KPrismLogic.slice_engine import Answer, Question, SliceEngine
+from KPrismLogic.slice_request import Request
 from KPrismLogic.slice_store import ShownSlice, SliceStore
 from KPrismLogic.slice_voxels import SliceVoxels, segment_in_slice
-from KPrismLogic.stroke import Stroke
 from KPrismLogic.taken_voxels import TakenVoxels, write_and_give_back
 from KPrismLogic.target import NoLongerWanted, Target
 
@@ -32,38 +31,6 @@ if TYPE_CHECKING:
     from KPrismLogic.matrices import Vector
     from KPrismLogic.runner import Runner
     from KPrismLogic.slice_plane import SlicePlane
-
-
-@dataclass(frozen=True, eq=False)
-class Request:
-    """One thing that the user asked for.
-
-    Attributes:
-        target: where.
-        guide: class or references that were chosen then.
-        strokes: what is added to what was said about this slice before.
-        anew: begin with what the guide gives, whatever is drawn or was said there.
-        continues: what was said about this slice before counts; otherwise it is refined as it is drawn.
-        current: whether the user still looks at the target; asked on the main thread before writing.
-    """
-
-    target: Target
-    guide: Guide = field(default_factory=Guide)
-    strokes: tuple[Stroke, ...] = ()
-    anew: bool = False
-    continues: bool = True
-    current: Callable[[], bool] = lambda: True
-
-    def supersedes(self, other: Request) -> bool:
-        """Whether both begin anew what a guide gives in the same slice, so that nothing of the other would be left."""
-        mine, its = self.target, other.target
-        return (
-            self.anew
-            and other.anew
-            and not other.strokes
-            and mine.place == its.place
-            and np.array_equal([mine.plane.point, mine.plane.normal], [its.plane.point, its.plane.normal])
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,8 +181,7 @@ class SliceController:
         self._runner.submit(answer, lambda done: self._finish(asked, done))
 
     def _prepare(self, request: Request) -> _Asked:
-        target = request.target
-        segment = target.segment()
+        target, segment = request.target, request.segment()
         geometry = self._editor.geometry()
         shown = self._store.slice(target.volume, target.plane)
         voxels = self._store.voxels(shown, target, geometry)
@@ -254,7 +220,7 @@ class SliceController:
 
     def _write(self, asked: _Asked, answer: Answer) -> None:
         request, target, voxels = asked.request, asked.request.target, asked.voxels
-        segment = target.segment()
+        segment = request.segment()
         if not request.current():
             raise NoLongerWanted("Another slice, segment or effect is shown by now; nothing was changed.")
         if self._states.name(segment) != asked.state:

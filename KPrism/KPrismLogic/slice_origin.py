@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from KPrismLogic.matrices import Triple, Vector, triple
+from KPrismLogic.weak_reference import weak_reference
 
 if TYPE_CHECKING:
     import slicer
@@ -42,7 +43,7 @@ class SliceOrigin:
         normal: Vector | Triple,
     ) -> SliceOrigin:
         """A segment in the slice of a volume node through a point (RAS mm) across a unit normal."""
-        return cls(_weak(volume), _weak(segmentation), segment_id, triple(point), triple(normal))
+        return cls(weak_reference(volume), weak_reference(segmentation), segment_id, triple(point), triple(normal))
 
     def nodes_in(
         self, scene: slicer.vtkMRMLScene
@@ -51,12 +52,3 @@ class SliceOrigin:
         nodes = self.volume.Get(), self.segmentation.Get()
         volume, segmentation = (node if node is not None and node.GetScene() is scene else None for node in nodes)
         return volume, segmentation
-
-
-def _weak(node: slicer.vtkMRMLNode) -> vtk.vtkWeakReference:
-    import vtk
-
-    # Python's own weak reference would end with Python's wrapper of the node, long before the node.
-    reference = vtk.vtkWeakReference()
-    reference.Set(node)
-    return reference

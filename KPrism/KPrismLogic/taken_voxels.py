@@ -16,6 +16,7 @@ from KPrismLogic.editable_area import NothingEditable
 from KPrismLogic.labelmaps import Mask, labelmap_of, voxels_of
 from KPrismLogic.segment_editing import Editor, write_voxels
 from KPrismLogic.slice_voxels import SliceVoxels
+from KPrismLogic.weak_reference import weak_reference
 
 if TYPE_CHECKING:
     import slicer
@@ -43,10 +44,7 @@ class _Loss:
     @classmethod
     def of(cls, mask: Mask, segmentation: slicer.vtkMRMLSegmentationNode, segment_id: str, others: Holdings) -> _Loss:
         """What a segment has lost, while others hold what they hold."""
-        import vtk
-
-        segment = vtk.vtkWeakReference()
-        segment.Set(segmentation.GetSegmentation().GetSegment(segment_id))
+        segment = weak_reference(segmentation.GetSegmentation().GetSegment(segment_id))
         return cls(_packed(mask), segment, _held(segmentation, segment_id, others))
 
     def stands(self, segmentation: slicer.vtkMRMLSegmentationNode, segment_id: str, others: Holdings) -> bool:

@@ -13,9 +13,10 @@ from KPrismLogic.matrices import matrix_from_array, world_from_image, world_from
 from KPrismLogic.model import Model
 from KPrismLogic.runner import DirectRunner
 from KPrismLogic.segment_editing import LogicEditor
-from KPrismLogic.slice_controller import Request, SliceController
+from KPrismLogic.slice_controller import SliceController
 from KPrismLogic.slice_engine import SliceEngine
 from KPrismLogic.slice_plane import SlicePlane
+from KPrismLogic.slice_request import Request
 from KPrismLogic.stroke import Stroke
 from KPrismLogic.target import Target
 from Testing.slicer.flood_predictor import FloodPredictor

@@ -102,7 +102,7 @@ def test_same_as_erase_then_paint_with_full_size_brushes(scene, bench, mode, ove
 @pytest.mark.parametrize("mode", MODES)
 def test_a_class_takes_away_and_adds_within_the_mask(bench, mode):
     from KPrismLogic.guide import Guide
-    from KPrismLogic.slice_controller import Request
+    from KPrismLogic.slice_request import Request
 
     _rules(bench, mode, "OverwriteNone", False)
     before = _all(bench)

@@ -8,10 +8,10 @@ import pytest
 from KPrismLib.errors import InvalidReference, OutOfMemory
 from KPrismLogic.guide import Guide, ReferenceShelf, ReferenceSlice
 from KPrismLogic.recently_used import RecentlyUsed
-from KPrismLogic.slice_controller import Request
 from KPrismLogic.slice_engine import Question
 from KPrismLogic.slice_image import cut
 from KPrismLogic.slice_plane import SlicePlane
+from KPrismLogic.slice_request import Request
 from KPrismLogic.slice_source import SliceSource
 from Testing.slicer.scenes import Bench, body, fill, geometry, segmentation_node, volume_node
 

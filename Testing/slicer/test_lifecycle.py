@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import slicer
 
 from KPrismLogic.guide import Guide
 from KPrismLogic.model import Model
 from KPrismLogic.runner import ThreadRunner
-from KPrismLogic.slice_controller import Request
 from KPrismLogic.slice_plane import SlicePlane
+from KPrismLogic.slice_request import Request
 from KPrismLogic.stroke import Stroke
 from KPrismLogic.target import NoLongerWanted
 from Testing.slicer.flood_predictor import FloodPredictor
@@ -134,6 +135,27 @@ def test_answer_for_what_is_no_longer_shown_is_dropped(bench):
     assert isinstance(bench.failures[0], NoLongerWanted)
     assert not bench.array().any()
     assert not bench.editor.logic.CanUndo()
+
+
+def test_no_click_is_written_into_another_content_of_the_node(bench):
+    """A sequence browser gives the node that of the next frame, where segments have the same IDs and names."""
+    frame, next_frame = bench.segmentation.GetSegmentation(), slicer.vtkSegmentation()
+    next_frame.DeepCopy(frame)
+
+    def click_and_turn():
+        bench.click(_plane(bench, 7), bench.ras(7, 6, 7))  # waits for the first one
+        bench.segmentation.SetAndObserveSegmentation(next_frame)
+
+    _click_and(bench, click_and_turn)
+    assert [type(one) for one in bench.failures] == [NoLongerWanted] * 2
+    assert "Another segmentation" in str(bench.failures[0])
+    assert not bench.reports
+    assert not bench.array().any()
+    bench.click(_plane(bench), bench.ras(6, 6, 7))
+    bench.runner.wait()
+    assert bench.array().any()
+    bench.segmentation.SetAndObserveSegmentation(frame)
+    assert not bench.array().any()
 
 
 def test_undo_during_a_run_takes_the_running_click_with_it(bench):

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from KPrismLogic.guide import Guide
 from KPrismLogic.matrices import world_from_volume
-from KPrismLogic.slice_controller import Request
 from KPrismLogic.slice_plane import SlicePlane
+from KPrismLogic.slice_request import Request
 from Testing.slicer.scenes import LIVER, SIZE, SPLEEN, Bench, body, fill, geometry, segmentation_node, volume_node
 
 K = 6

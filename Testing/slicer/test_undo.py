@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from KPrismLogic import slice_store
 from KPrismLogic.guide import Guide, ReferenceSlice
 from KPrismLogic.runner import ThreadRunner
-from KPrismLogic.slice_controller import Request
 from KPrismLogic.slice_image import cut
 from KPrismLogic.slice_plane import SlicePlane
+from KPrismLogic.slice_request import Request
 from KPrismLogic.stroke import Stroke
 from Testing.slicer.scenes import LIVER, SPLEEN, Bench, body, fill, geometry, segmentation_node, volume_node
 
