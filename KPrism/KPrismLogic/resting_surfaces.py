@@ -15,25 +15,24 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from KPrismLogic.labelmaps import Mask, labelmap_of
+from KPrismLogic.old_surfaces import SURFACE, end_rest, forget, let_rest, surface_of
 from KPrismLogic.slice_voxels import SliceVoxels
+from KPrismLogic.standing_runs import new_run
 
 if TYPE_CHECKING:
     import slicer
 
-#: As Slicer calls the representation. Others stay: what a planar contour is made of, for instance, voxels are not.
-_SURFACE = "Closed surface"
-
 
 class RestingSurfaces:
-    """Those of a segmentation's segments.
+    """Those of a segmentation's segments, for one run.
 
     Args:
-        segmentation: the node, edited by voxels.
+        segmentation: the node, edited by voxels; another content that it gets meanwhile is none of the run's.
     """
 
     def __init__(self, segmentation: slicer.vtkMRMLSegmentationNode) -> None:
-        self._segmentation = segmentation
-        self._old: set[str] = set()  # segments whose surfaces are those of before
+        self._segmentation, self._content = segmentation, segmentation.GetSegmentation()
+        self._run = new_run()
 
     @contextmanager
     def at_rest(
@@ -46,36 +45,36 @@ class RestingSurfaces:
             added: voxels that it is about to get.
             overwrites: whether other segments may lose these.
         """
-        content = self._segmentation.GetSegmentation()
-        derived = content.GetSourceRepresentationName() != _SURFACE
+        content = self._content
+        derived = content.GetSourceRepresentationName() != SURFACE
         changing = [segment_id, *(self._losing(segment_id, added) if overwrites else ())] if derived else []
-        aside = {one: content.GetSegment(one).GetRepresentation(_SURFACE) for one in changing if self._has_surface(one)}
+        aside = {one: surface for one in changing if (surface := surface_of(content, one)) is not None}
         if not aside:
             yield
             return
-        self._old.update(aside)
+        let_rest(content, aside.values(), self._run)
         with self._quiet():
             for one in aside:
-                content.GetSegment(one).RemoveRepresentation(_SURFACE)
+                content.GetSegment(one).RemoveRepresentation(SURFACE)
             try:
                 yield
             finally:
                 for one, surface in aside.items():
                     segment = content.GetSegment(one)
                     if segment is not None:
-                        segment.AddRepresentation(_SURFACE, surface)
+                        segment.AddRepresentation(SURFACE, surface)
 
     def renew(self) -> None:
-        """Make those anew that are of before; nothing where the segmentation is in no scene any more."""
-        # Whoever shows no surfaces any more has taken them away.
-        old, self._old = [one for one in self._old if self._has_surface(one)], set()
-        if not old or self._segmentation.GetScene() is None:
+        """The run has ended: make those anew that are of before.
+
+        Where undo has ended it, those that it brought back are mostly right. Nothing is made where the segmentation is
+        in no scene any more.
+        """
+        if self._segmentation.GetScene() is None:
+            forget(self._run)
             return
-        content = self._segmentation.GetSegmentation()
         with self._quiet():
-            for one in old:
-                content.GetSegment(one).RemoveRepresentation(_SURFACE)
-            content.CreateRepresentation(_SURFACE)
+            end_rest(self._content, self._run)
 
     @contextmanager
     def _quiet(self) -> Iterator[None]:
@@ -86,15 +85,11 @@ class RestingSurfaces:
         finally:
             self._segmentation.EndModify(before)
 
-    def _has_surface(self, segment_id: str) -> bool:
-        segment = self._segmentation.GetSegmentation().GetSegment(segment_id)
-        return segment is not None and segment.GetRepresentation(_SURFACE) is not None
-
     def _losing(self, segment_id: str, added: Sequence[tuple[SliceVoxels, Mask]]) -> Iterator[str]:
         """Other segments that have a surface and hold any of the voxels."""
         held: dict[slicer.vtkOrientedImageData, set[int]] = {}  # values among the voxels, by labelmap: many share one
-        for other in self._segmentation.GetSegmentation().GetSegmentIDs():
-            if other == segment_id or not self._has_surface(other):
+        for other in self._content.GetSegmentIDs():
+            if other == segment_id or surface_of(self._content, other) is None:
                 continue
             labelmap, value = labelmap_of(self._segmentation, other)
             if labelmap is None:

@@ -67,6 +67,7 @@ class VolumeRun:
     ) -> None:
         self._editor, self._engine, self._runner = editor, engine, runner
         self._volume, self._segmentation, self._stack = volume, segmentation, stack
+        self._content = segmentation.GetSegmentation()
         self._records = defaultdict(WrittenSlices, records or {})
         self._progress, self._finished = progress, finished
         # Nothing of the main thread goes to the other one, which would destroy what is closed meanwhile.
@@ -252,5 +253,8 @@ class VolumeRun:
     def _check(self) -> None:
         if self._segmentation.GetScene() is None:
             raise NoLongerWanted("The segmentation was closed; the rest was not segmented.")
+        if self._segmentation.GetSegmentation() is not self._content:
+            # As a sequence browser does for its next frame, in which segments have the same IDs.
+            raise NoLongerWanted("Another segmentation is shown by now; the rest was not segmented.")
         if self._volume.GetScene() is None or not self._stack.fits(self._volume, self._stack.planes[0]):
             raise NoLongerWanted("The volume was closed or changed; the rest was not segmented.")

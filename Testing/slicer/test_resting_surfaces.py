@@ -1,11 +1,14 @@
 """Surfaces of segments rest while a run writes, and are right again at its end, whatever the end is."""
 
+import functools
+
 import numpy as np
 import pytest
 import slicer
 import vtk
 
 from KPrismLogic.slice_plane import SlicePlane
+from KPrismLogic.target import NoLongerWanted
 from Testing.slicer.scenes import LIVER, Bench, fill
 
 pytestmark = pytest.mark.usefixtures("flood_propagation")
@@ -57,6 +60,11 @@ class View:
         self._group.AddDisplayableManager(manager)
         self._node = scene.AddNewNodeByClass("vtkMRMLViewNode", "View")
         self._group.SetMRMLDisplayableNode(self._node)
+        self.drawn = 0  # how often it was asked to draw
+        self._group.AddObserver(vtk.vtkCommand.UpdateEvent, self._draw)
+
+    def _draw(self, *_):
+        self.drawn += 1
 
     def shown(self):
         """Points of all surfaces that can be seen."""
@@ -82,15 +90,22 @@ def test_a_surface_is_derived_once_at_the_end_of_a_run(bench, session, view, pos
     bench.segmentation.GetSegmentation().SetSegmentIndex("Liver", position)
     show_in_3d(bench)
     before, other = surface(bench), surface(bench, "Other")
-    small, stamps = before.GetNumberOfPoints(), (before.GetMTime(), other.GetMTime())
+    small, stamp = before.GetNumberOfPoints(), other.GetMTime()
     seen = view.shown()
     assert seen == sorted([small, other.GetNumberOfPoints()])
     during = []
-    session.start(progress=lambda: during.append((surface(bench), view.shown()))).wait()
+
+    def note():
+        during.append((surface(bench), before.GetMTime(), view.shown()))
+        view.drawn = 0
+
+    session.start(progress=note).wait()
     assert session.ends == [None]
     assert len(during) > 3
-    assert all(shown is before and points == seen for shown, points in during)
-    assert (before.GetMTime(), other.GetMTime()) == stamps
+    assert all(shown is before and points == seen for shown, _, points in during)
+    assert len({stamp for _, stamp, _ in during}) == 1  # views have nothing new to draw
+    assert view.drawn == 1
+    assert other.GetMTime() == stamp
     assert surface(bench).GetNumberOfPoints() > small
     assert surface(bench, "Other") is other  # nobody wrote there
     assert view.shown() == sorted([surface(bench).GetNumberOfPoints(), other.GetNumberOfPoints()])
@@ -107,6 +122,106 @@ def test_undo_brings_the_surface_of_before_back_and_redo_that_of_after(bench, se
     assert surface(bench).GetBounds() == before
     bench.redo()
     assert surface(bench).GetBounds() == after
+
+
+def at_slice(session, number, act):
+    """A progress of runs that does something once so many slices are written."""
+
+    def progress():
+        if len(session.written) == number:
+            act()
+        return True
+
+    return progress
+
+
+def rename_other(bench):
+    """As the segments table does: the state that it keeps is that of all segments."""
+    bench.editor.save_state()
+    bench.segmentation.GetSegmentation().GetSegment("Other").SetName("Renamed")
+
+
+def test_undo_during_a_run_can_be_redone(bench, session, view):
+    show_in_3d(bench)
+    logic, before, points = bench.editor.logic, bench.array(), view.shown()
+    session.start(progress=at_slice(session, 3, bench.undo)).wait()
+    assert isinstance(session.ends[0], NoLongerWanted)
+    assert view.shown() == points
+    assert (logic.CanUndo(), logic.CanRedo()) == (False, True)
+    bench.redo()
+    assert bench.array().sum() > before.sum()
+    assert (logic.CanUndo(), logic.CanRedo()) == (True, False)
+    shown = view.shown()
+    assert is_right(bench)
+    assert shown == view.shown() != points
+
+
+def test_a_state_that_somebody_else_kept_during_a_run_comes_back_with_its_surface(bench, session, view):
+    show_in_3d(bench)
+    logic = bench.editor.logic
+    session.start(progress=at_slice(session, 3, lambda: rename_other(bench))).wait()
+    assert session.ends == [None]
+    whole, surface_of_whole = bench.array().sum(), view.shown()
+    bench.undo()
+    assert 0 < bench.array().sum() < whole
+    assert (logic.CanUndo(), logic.CanRedo()) == (True, True)
+    shown = view.shown()
+    assert shown != surface_of_whole
+    bench.redo()
+    assert (bench.array().sum(), view.shown()) == (whole, surface_of_whole)
+    bench.undo()
+    assert view.shown() == shown
+    assert is_right(bench)
+    assert view.shown() == shown
+
+
+def test_undo_during_a_run_to_such_a_state_leaves_its_surface_and_can_be_redone(bench, session):
+    show_in_3d(bench)
+    before, logic = bench.array(), bench.editor.logic
+
+    def rename_then_undo():
+        if len(session.written) == 2:
+            rename_other(bench)
+        elif len(session.written) == 4:
+            bench.undo()
+        return True
+
+    session.start(progress=rename_then_undo).wait()
+    assert isinstance(session.ends[0], NoLongerWanted)
+    assert bench.array().sum() > before.sum()
+    assert (logic.CanUndo(), logic.CanRedo()) == (True, True)
+    assert is_right(bench)
+
+
+def test_surfaces_of_segments_that_share_voxels_are_smoothed_together_and_the_voxels_stay(bench, session):
+    other_filled(bench, (slice(7, 9), slice(0, 12), slice(0, 14)))
+    bench.parameters.SetOverwriteMode(bench.parameters.OverwriteAllSegments)
+    content = bench.segmentation.GetSegmentation()
+    content.SetConversionParameter("Joint smoothing", "1")
+    show_in_3d(bench)
+    assert content.GetNumberOfLayers() == 1
+    before = bench.array("Other").sum()
+    session.start().wait()
+    assert content.GetNumberOfLayers() == 1
+    assert np.array_equal(bench.array(), LIVER)
+    assert 0 < bench.array("Other").sum() < before
+    assert is_right(bench)
+    assert is_right(bench, "Other")
+
+
+def test_a_run_writes_into_no_other_content_and_leaves_its_own_with_the_surface_of_what_is_there(bench, session):
+    show_in_3d(bench)
+    frame, next_frame = bench.segmentation.GetSegmentation(), slicer.vtkSegmentation()
+    next_frame.DeepCopy(frame)
+    turn = functools.partial(bench.segmentation.SetAndObserveSegmentation, next_frame)  # as a sequence browser does
+    before = bench.array()
+    session.start(progress=at_slice(session, 3, turn)).wait()
+    assert isinstance(session.ends[0], NoLongerWanted)
+    assert "Another segmentation" in str(session.ends[0])
+    assert np.array_equal(bench.array(), before)
+    bench.segmentation.SetAndObserveSegmentation(frame)
+    assert bench.array().sum() > before.sum()
+    assert is_right(bench)
 
 
 @pytest.mark.parametrize("end", ["cancel", "undo"])
