@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 
 import torch
 
 from KPrismLib.errors import InvalidConfig
 from KPrismLib.network import NetworkConfig
+from KPrismLib.network.full_precision import full_precision
 
 CHOICES = ("auto", "float32", "bfloat16")
 
@@ -20,8 +21,9 @@ def choose_precision(name: str, device: torch.device, config: NetworkConfig) -> 
     """``float32``, ``bfloat16``, or ``auto``: bfloat16 for large networks on devices that multiply it natively.
 
     Convolutions and matrix products then take bfloat16 factors, and what lies between them may be rounded to bfloat16
-    too; logits and masks are float32. In ``float32``, NVIDIA GPUs since Ampere still round the factors of convolutions
-    to 11 bits (TF32) unless ``torch.backends.cudnn.allow_tf32`` is off, which is the program's to say.
+    too; similarities to references (Eq. 14), logits and masks are float32. In ``float32``, NVIDIA GPUs since Ampere
+    still round the factors of convolutions to 11 bits (TF32) unless ``torch.backends.cudnn.allow_tf32`` is off, which
+    is the program's to say.
 
     Raises:
         InvalidConfig: no such name, or a PyTorch that cannot have it on this device.
@@ -49,10 +51,7 @@ def multiplying(dtype: torch.dtype, device: torch.device) -> AbstractContextMana
     """While it is entered, convolutions and matrix products on ``device`` take factors of ``dtype``."""
     if dtype is not torch.float32:
         return torch.autocast(device.type, dtype)
-    if device.type == "mps":
-        return nullcontext()  # PyTorch before 2.5 has no autocast for MPS, not even to switch it off
-    # An autocast of the caller must not change the mask.
-    return torch.autocast(device.type, torch.bfloat16, enabled=False)
+    return full_precision(device)  # an autocast of the caller must not change the mask
 
 
 def multiplies_bfloat16(device: torch.device) -> bool:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor
+
+from KPrismLib.network.full_precision import full_precision
 
 
 def affinity(keys: Tensor, query: Tensor) -> Tensor:
     """A of Eq. 14 without the term that the softmax cancels, divided by sqrt(C).
 
-    The division keeps the softmax from being a hard maximum at the start of training, when distances grow with C.
+    The division keeps the softmax from being a hard maximum at the start of training, when distances grow with C. It is
+    a small difference of large numbers, which 8 bits do not hold: in float32 at least, whatever the features come in.
 
     Args:
         keys: (B, C, n) reference keys K^ref.
@@ -20,7 +24,10 @@ def affinity(keys: Tensor, query: Tensor) -> Tensor:
         (B, hw, n) similarities 2 k.q - |k|^2, scaled.
     """
     scale = 1 / math.sqrt(keys.shape[1])
-    return 2 * scale * (query.transpose(1, 2) @ keys) - scale * keys.square().sum(1)[:, None]
+    exact = torch.promote_types(keys.dtype, torch.float32)
+    keys, query = keys.to(exact), query.to(exact)
+    with full_precision(keys.device):
+        return 2 * scale * (query.transpose(1, 2) @ keys) - scale * keys.square().sum(1)[:, None]
 
 
 def read_out(keys: Tensor, values: Tensor, query: Tensor) -> Tensor:
@@ -35,5 +42,5 @@ def read_out(keys: Tensor, values: Tensor, query: Tensor) -> Tensor:
         (B, C, h, w) value features aligned to the query image.
     """
     weights = affinity(keys, query.flatten(2)).softmax(dim=-1)  # (B, hw, n), Eq. 6
-    fused = weights @ values.transpose(1, 2)
+    fused = weights.to(values.dtype) @ values.transpose(1, 2)
     return fused.transpose(1, 2).unflatten(2, query.shape[-2:])

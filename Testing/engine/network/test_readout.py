@@ -39,6 +39,44 @@ def test_affinity_is_negative_squared_distance_up_to_what_the_softmax_cancels(
     assert torch.equal(found.argsort(-1, descending=True), distance.argsort(-1))
 
 
+def test_affinity_is_not_rounded_by_autocast() -> None:
+    """Far from the origin 2 k.q and |k|^2 are large, and what is left of them lies below the digits of bfloat16."""
+    generator = torch.Generator().manual_seed(0)
+    keys, query = (torch.randn(1, 64, n, generator=generator).add(3).bfloat16() for n in (9, 5))
+    exact = affinity(keys.double(), query.double())
+    with torch.autocast("cpu", torch.bfloat16):
+        found = affinity(keys, query)
+        assert (query.transpose(1, 2) @ keys).dtype == torch.bfloat16  # nobody switched it off for good
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found.double(), exact, rtol=0, atol=1e-4)
+    with torch.autocast("cpu", torch.bfloat16):
+        again = affinity(keys.float(), query.float())
+    assert torch.equal(again, found)
+
+
+def test_gradients_come_through_autocast_as_exact() -> None:
+    generator = torch.Generator().manual_seed(0)
+    keys, query = (torch.randn(1, 64, n, generator=generator).add(3) for n in (9, 5))
+
+    def gradient(autocast: bool) -> torch.Tensor:
+        leaf = keys.clone().requires_grad_()
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            loss = affinity(leaf, query).softmax(-1).square().sum()
+        loss.backward()
+        assert leaf.grad is not None
+        return leaf.grad
+
+    assert torch.equal(gradient(autocast=True), gradient(autocast=False))
+
+
+def test_features_of_half_precision_are_read_out_in_half_precision() -> None:
+    keys, values = torch.randn(2, 1, 4, 7).bfloat16()
+    query = torch.randn(1, 4, 2, 3).bfloat16()
+    found = read_out(keys, values, query)
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(found.float(), read_out(keys.float(), values.float(), query.float()), rtol=0, atol=0.03)
+
+
 def test_read_out_equals_its_definition_on_a_map_that_is_not_square() -> None:
     keys, values = torch.randn(2, 2, 4, 7, dtype=torch.float64)
     query = torch.randn(2, 4, 2, 3, dtype=torch.float64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 
 from KPrismLib.errors import InvalidConfig
 from KPrismLib.network import KPrism, base_config
-from KPrismLib.precision import choose_precision, multiplies_bfloat16
+from KPrismLib.precision import choose_precision, multiplies_bfloat16, multiplying
 from KPrismLib.predictor import Predictor
 from Testing.engine.network.tiny_network import filled, tiny_config
 from Testing.engine.predictor.tiny_predictor import disk, picture, tiny_predictor
@@ -76,6 +77,18 @@ def test_the_autocast_of_a_caller_does_not_change_the_mask() -> None:
     alone = predictor.segment(predictor.encode(picture()), cls="liver").probability
     with torch.autocast("cpu", torch.bfloat16):
         assert np.array_equal(predictor.segment(predictor.encode(picture()), cls="liver").probability, alone)
+
+
+def test_the_autocast_of_a_caller_is_switched_off_on_a_mac_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, bool]] = []
+
+    def autocast(device_type: str, *_: object, enabled: bool = True) -> AbstractContextManager[None]:
+        asked.append((device_type, enabled))
+        return nullcontext()
+
+    monkeypatch.setattr(torch, "autocast", autocast)
+    with multiplying(torch.float32, torch.device("mps")):
+        assert asked == [("mps", False)]
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
