@@ -106,7 +106,7 @@ class DatasetFolder:
 
         The slices of a volume are those of its third axis, turned as ``kprism segment`` and 3D Slicer show them: by
         the orientation in the image's header. From a slice store only the asked slices are read; any other volume is
-        read whole.
+        read whole, and the asked slices of it are windowed.
 
         Slices without any label are kept; training skips them, the false-positive rate needs them.
 
@@ -132,14 +132,17 @@ class DatasetFolder:
         labels = stored.values
         with self._reading(item, "image"):
             volume = read_volume(self.path / item.image)
-            pixels = self._window(volume.array).apply(volume.array)
+            window = self._window(volume.array)
         self._check_sizes(item, volume.shape, labels.shape)
         if stored.ijk_to_ras is not None and not item.image.lower().endswith(pictures.SUFFIXES):
             self._check_orientation(item, volume.ijk_to_ras, stored.ijk_to_ras)
         plane = stacking_plane(volume)
         for index in range(len(labels)) if indices is None else indices:
             place = placement(volume, plane, index)
-            yield Slice(self.name, item.id, item.patient, index, place.extract(pixels), place.extract(labels))
+            # The window belongs to the volume, but its values are changed, in double precision, slice by slice.
+            with self._reading(item, "image"):
+                pixels = window.apply(place.extract(volume.array))
+            yield Slice(self.name, item.id, item.patient, index, pixels, place.extract(labels))
 
     def _stored_slices(self, item: DatasetItem, indices: Sequence[int] | None) -> Iterator[Slice]:
         with ExitStack() as files:

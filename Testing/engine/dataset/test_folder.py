@@ -15,6 +15,7 @@ from PIL import Image
 from KPrismLib.dataset import DatasetFolder, index_slices
 from KPrismLib.dataset.reading import whole_numbers
 from KPrismLib.errors import InvalidDataset, InvalidMask
+from KPrismLib.intensity import IntensityWindow, window_for
 from Testing.engine.dataset.tiny_dataset import describe, listed, save, square, write_folder
 
 
@@ -156,6 +157,27 @@ def test_without_a_rule_the_modality_decides(tmp_path: Path) -> None:
     folder = opened(tmp_path, describe([listed("a")]), image_a=np.arange(24, dtype=np.uint16).reshape(4, 6) * 100)
     # CT: -125..275 HU, so that everything from 300 on is white.
     assert (folder.load(folder.items()[0])[0].pixels.ravel()[3:] == 255).all()
+
+
+def test_only_the_asked_slices_are_windowed_by_the_window_of_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    volume = np.random.default_rng(0).integers(-900, 900, (6, 4, 5), dtype=np.int16)  # columns, rows, slices
+    content = describe([listed("v", suffix=".nii.gz")], window="min-max")
+    folder = opened(tmp_path, content, image_v=volume, mask_v=np.ones((6, 4, 5), dtype=np.uint8))
+    whole = window_for(volume, rule="min-max").apply(volume)
+    windowed: list[tuple[int, ...]] = []
+    apply = IntensityWindow.apply
+
+    def told(window: IntensityWindow, pixels: np.ndarray) -> np.ndarray:
+        windowed.append(pixels.shape)
+        return apply(window, pixels)
+
+    monkeypatch.setattr(IntensityWindow, "apply", told)
+    for index, piece in zip([3, 1], folder.slices(folder.items()[0], [3, 1]), strict=True):
+        np.testing.assert_array_equal(piece.pixels, whole[..., index].T)
+        assert piece.pixels.flags.c_contiguous
+    assert windowed == [(4, 6), (4, 6)]
 
 
 def test_an_image_without_a_window_is_named(tmp_path: Path) -> None:
