@@ -29,7 +29,11 @@ def rasterise(points: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def draw_disks(channel: NDArray[np.float32], points: Iterable[tuple[int, int]], radius: int) -> None:
-    """Set disks of ``radius`` pixels around (row, column) ``points`` to 1 in ``channel`` (H, W), in place."""
+    """Set disks of ``radius`` pixels around (row, column) ``points`` to 1 in ``channel`` (H, W), in place.
+
+    A disk reaches from the centre of its middle pixel to the far edge of the pixel ``radius`` away, and has the pixels
+    whose centres it holds: 3 x 3 for radius 1, where centres no farther than 1 would be a cross of five.
+    """
     reach = np.arange(-radius, radius + 1)
     down, right = np.nonzero(np.square(reach)[:, None] + np.square(reach) < (radius + 0.5) ** 2)
     centres = np.asarray(list(points))

@@ -41,7 +41,8 @@ class NetworkConfig:
         rounds: how often the decoder visits the three scales; two rounds are the paper's six layers.
         semantic_queries: p, queries per class.
         reference_queries: n_s, half foreground, half background.
-        click_radius: radius in pixels of a click's disk in the dense maps (A.2: 1).
+        click_radius: radius in pixels of a click's disk in the dense maps (A.2: 1), its middle pixel not counted in:
+            0, 1 and 2 are disks of 1, 9 (3 x 3) and 21 pixels.
         moe_attention: off for Table 5(a) "w/o MoE CA".
         moe_ffn: off for Table 5(a) "w/o MoE FFN".
         dense_prompts: off for Table 5(b, c) "w/o 2-D fusion".

@@ -13,6 +13,8 @@ import typer
 
 from KPrismLib.command import app as kprism
 from KPrismLib.dataset import DatasetFolder
+from KPrismLib.network import named_config
+from KPrismLib.prompt_maps import draw_disks
 from KPrismLib.training.ablations import ABLATIONS
 from KPrismLib.training.config import TrainingConfig
 from Testing.engine.dataset.tiny_dataset import save
@@ -82,6 +84,15 @@ def test_folders_are_those_of_the_converters_and_of_the_configuration() -> None:
     recipe = TrainingConfig.read(ROOT / "Training" / "configs" / "paper.toml", Path("DATA"))
     assert {Path(folder).name for folder in recipe.datasets} == set(recipe.dataset_weights) <= set(folders.values())
     assert recipe.total_steps == pytest.approx(75 * 4320, rel=1e-3)
+
+
+def test_the_disks_of_clicks_are_as_large_as_it_says() -> None:
+    said = re.search(r"of radius 1 \(A\.2\) is (\d) × \1 pixels[^-]+`small` has radius 2, (\d+) pixels", GUIDE)
+    assert said is not None
+    for name, pixels in (("base", int(said[1]) ** 2), ("small", int(said[2]))):
+        channel = np.zeros((9, 9), dtype=np.float32)
+        draw_disks(channel, [(4, 4)], named_config(name).click_radius)
+        assert channel.sum() == pixels
 
 
 def test_every_table_and_figure_is_listed() -> None:
