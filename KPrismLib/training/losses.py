@@ -31,15 +31,24 @@ def mask_loss(logits: Tensor, target: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(logits, target) + dice_loss(logits, target)
 
 
-def prediction_loss(prediction: MaskPrediction, target: Tensor, layer_weight: float) -> Tensor:
-    """Loss of the final mask plus the mean over the decoder layers' masks, whose targets are area fractions."""
+def prediction_loss(
+    prediction: MaskPrediction, target: Tensor, layer_weight: float, sum_layers: bool = False
+) -> Tensor:
+    """Loss of the final mask plus that of the decoder layers' masks, whose targets are area fractions.
+
+    Args:
+        prediction: the masks; how many layers have one depends on the mode and on whether there was a mask before.
+        target: (B, 1, H, W) in [0, 1].
+        layer_weight: weight of the layers' losses beside the final mask's.
+        sum_layers: whether it is the weight of each of them, or else of their mean.
+    """
     target = target.float()
     loss = mask_loss(prediction.logits, target)
     if prediction.layer_logits and layer_weight > 0:
-        layers = [
-            mask_loss(m, F.adaptive_avg_pool2d(target, (m.shape[-2], m.shape[-1]))) for m in prediction.layer_logits
-        ]
-        loss = loss + layer_weight * torch.stack(layers).mean()
+        layers = torch.stack(
+            [mask_loss(m, F.adaptive_avg_pool2d(target, (m.shape[-2], m.shape[-1]))) for m in prediction.layer_logits]
+        )
+        loss = loss + layer_weight * (layers.sum() if sum_layers else layers.mean())
     return loss
 
 

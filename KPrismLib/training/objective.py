@@ -26,8 +26,9 @@ class ObjectiveConfig:
         interactive_passes: click rounds with gradients in the interactive mode (A.2: three).
         warm_up_clicks: most rounds without gradients before those, so that late clicks are practised too.
         scribble_probability: how often a prompt is a stroke; never in the paper.
-        refinement_weight: weight of the losses of refinement passes.
-        layer_weight: weight of the mean loss of the decoder layers' masks beside the final mask's.
+        refinement_weight: weight of the losses of passes that refine a semantic or in-context mask.
+        layer_weight: weight of the losses of the decoder layers' masks beside the final mask's.
+        sum_layers: whether each of these masks has that weight, or else their mean has it.
     """
 
     refinements: int = 2
@@ -37,6 +38,7 @@ class ObjectiveConfig:
     scribble_probability: float = 0.15
     refinement_weight: float = 0.8
     layer_weight: float = 1.0
+    sum_layers: bool = False
 
     def __post_init__(self) -> None:
         check_kinds(self, "objective.")
@@ -82,17 +84,20 @@ class Objective(nn.Module):
             rounds = self.config.interactive_passes
         else:
             prediction = self.network(features, class_index=class_index, reference=reference)
-            losses.append(prediction_loss(prediction, batch.mask, self.config.layer_weight))
+            losses.append(self._judged(prediction, batch.mask))
             logits = prediction.logits.detach()
             most = self.config.refinements
             rounds = most if self.config.always_refine else int(shared.integers(most + 1))
         for _ in range(rounds):
             prediction = self._refine(features, class_index, reference, user, logits, batch.mask)
             weight = 1.0 if batch.mode is TrainingMode.INTERACTIVE else self.config.refinement_weight
-            losses.append(weight * prediction_loss(prediction, batch.mask, self.config.layer_weight))
+            losses.append(weight * self._judged(prediction, batch.mask))
             logits = prediction.logits.detach()
         assert logits is not None  # there is at least one pass in every mode
         return torch.stack(losses).mean(), hard_dice(logits, batch.mask)
+
+    def _judged(self, prediction: MaskPrediction, mask: Tensor) -> Tensor:
+        return prediction_loss(prediction, mask, self.config.layer_weight, self.config.sum_layers)
 
     def _knowledge(self, batch: Batch) -> tuple[Tensor | None, ReferenceMemory | None]:
         if batch.mode is TrainingMode.SEMANTIC:

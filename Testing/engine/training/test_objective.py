@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,13 @@ from torch import Tensor
 from KPrismLib.network import KPrism, MaskPrediction
 from KPrismLib.training import objective as module
 from KPrismLib.training.batches import Batch
+from KPrismLib.training.config import TrainingConfig
 from KPrismLib.training.losses import dice_loss, hard_dice, mask_loss, prediction_loss
 from KPrismLib.training.modes import TrainingMode
 from KPrismLib.training.objective import Objective, ObjectiveConfig
-from Testing.engine.network.tiny_network import blob, filled, scene, tiny_config
+from Testing.engine.network.tiny_network import blob, filled, knowledge, scene, tiny_config
 
+CONFIGS = Path(__file__).parents[3] / "Training" / "configs"
 SIZE = (32, 32)
 
 
@@ -84,6 +87,26 @@ class TestLosses:
         assert prediction_loss(prediction, target, 0.0) == mask_loss(final, target)
         assert prediction_loss(MaskPrediction(final, []), target, 0.5) == mask_loss(final, target)
 
+    @pytest.mark.parametrize(("mode", "layers"), [("semantic", 5), ("in-context", 6), ("refine in-context", 5)])
+    def test_in_the_papers_recipe_every_mask_has_the_gradient_that_it_has_alone(self, mode: str, layers: int) -> None:
+        """Equal weights, however many layers have a mask."""
+        network = filled(KPrism(tiny_config()))
+        given = knowledge(network, mode, 2, SIZE, dtype=torch.float32)
+        found = network(network.encode_image(scene(2, SIZE, dtype=torch.float32)), **given)
+        target = blob(2, SIZE, dtype=torch.float32)
+        masks = [m.detach().requires_grad_() for m in (found.logits, *found.layer_logits)]
+        assert len(masks) == 1 + layers
+        for file in ("paper.toml", "paper-ablation.toml"):
+            recipe = TrainingConfig.read(CONFIGS / file).objective
+            prediction_loss(
+                MaskPrediction(masks[0], masks[1:]), target, recipe.layer_weight, recipe.sum_layers
+            ).backward()
+            for mask in masks:
+                alone = mask.detach().requires_grad_()
+                mask_loss(alone, torch.nn.functional.adaptive_avg_pool2d(target, mask.shape[-2:])).backward()
+                torch.testing.assert_close(mask.grad, alone.grad)
+                mask.grad = None
+
     def test_an_empty_target_is_missed_by_the_share_of_the_area_that_is_marked(self) -> None:
         """With 1 % smoothing, a false 1 % of the area costs half, whatever the size of the image."""
         for side in (20, 40):
@@ -122,6 +145,17 @@ class Passes:
         monkeypatch.setattr(module, "prediction_loss", loss)
         network.register_forward_pre_hook(lambda _, __, named: self.given.append(named), with_kwargs=True)
         network.image_encoder.register_forward_hook(lambda *_: setattr(self, "encoded", self.encoded + 1))
+
+
+@pytest.mark.parametrize("sum_layers", [False, True])
+def test_a_step_weighs_layers_as_it_is_told(sum_layers: bool) -> None:
+    step = objective(sum_layers=sum_layers, layer_weight=0.5, refinements=1)
+    made: list[MaskPrediction] = []
+    step.network.register_forward_hook(lambda _, __, prediction: made.append(prediction))
+    data = batch(TrainingMode.SEMANTIC)
+    loss, _ = step(data)
+    first, refined = (prediction_loss(prediction, data.mask, 0.5, sum_layers) for prediction in made)
+    assert loss.item() == pytest.approx(((first + 0.8 * refined) / 2).item())
 
 
 @pytest.mark.parametrize(("mode", "encodings"), [(TrainingMode.SEMANTIC, 1), (TrainingMode.IN_CONTEXT, 2)])
