@@ -40,7 +40,7 @@ class AugmentationConfig:
         intensity: probability of brightness, contrast and gamma changes.
         blur: probability of a Gaussian blur.
         noise: probability of Gaussian noise.
-        colour: probability of independent gains of the colour channels.
+        colour: probability of independent gains of the colour channels; never in the paper, nor in ``paper.toml``.
     """
 
     rotation: float = 25.0

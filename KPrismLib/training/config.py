@@ -53,7 +53,10 @@ class Phase:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
-    """A whole run; the defaults are the paper's where the paper says (A.2), but for the warm-up, ten epochs there.
+    """A whole run.
+
+    Defaults are the paper's where the paper says (A.2), but for the warm-up (ten epochs there), scribbles and gains of
+    colours (neither there); ``Training/configs/paper.toml`` sets these as in the paper, too.
 
     Attributes:
         network: ``base`` or ``small``; ``network_settings`` change single settings of it.

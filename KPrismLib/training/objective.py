@@ -25,7 +25,7 @@ class ObjectiveConfig:
         always_refine: False draws the number of refinements from 0 to ``refinements``, which saves decoder passes.
         interactive_passes: click rounds with gradients in the interactive mode (A.2: three).
         warm_up_clicks: most rounds without gradients before those, so that late clicks are practised too.
-        scribble_probability: how often a prompt is a stroke; never in the paper.
+        scribble_probability: how often a prompt is a stroke; never in the paper, nor in ``paper.toml``.
         refinement_weight: weight of the losses of passes that refine a semantic or in-context mask.
         layer_weight: weight of the losses of the decoder layers' masks beside the final mask's.
         sum_layers: whether each of these masks has that weight, or else their mean has it.

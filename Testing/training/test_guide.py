@@ -16,7 +16,8 @@ from KPrismLib.dataset import DatasetFolder
 from KPrismLib.network import named_config
 from KPrismLib.prompt_maps import draw_disks
 from KPrismLib.training.ablations import ABLATIONS
-from KPrismLib.training.config import TrainingConfig
+from KPrismLib.training.config import Phase, TrainingConfig
+from KPrismLib.training.losses import EMPTY_SMOOTHING
 from Testing.engine.dataset.tiny_dataset import save
 from Training import bench_corrections, bench_evaluation, bench_loader, bench_step
 from Training.convert import __main__ as convert
@@ -93,6 +94,28 @@ def test_the_disks_of_clicks_are_as_large_as_it_says() -> None:
         channel = np.zeros((9, 9), dtype=np.float32)
         draw_disks(channel, [(4, 4)], named_config(name).click_radius)
         assert channel.sum() == pixels
+
+
+def test_defaults_are_told_from_what_the_papers_recipe_sets() -> None:
+    said = re.search(
+        r"warm-up of (\d+) steps, scribbles for (\d+) % of .+?gains of their own in (\d+) % .+?defaults of the classes"
+        r"\. `paper\.toml` sets\s+the paper's: ten epochs, no scribbles, no such gains",
+        GUIDE,
+        flags=re.DOTALL,
+    )
+    assert said is not None
+    plain = TrainingConfig(datasets=("A",), phases=(Phase(size=64, steps=1, batch=1),))
+    shares = plain.objective.scribble_probability, plain.augmentation.colour
+    assert [int(number) for number in said.groups()] == [plain.warm_up_steps, *(round(100 * s) for s in shares)]
+    recipe = TrainingConfig.read(ROOT / "Training" / "configs" / "paper.toml", Path("DATA"))
+    assert recipe.warm_up_steps == pytest.approx(10 * 4320, rel=1e-3)
+    assert (recipe.objective.scribble_probability, recipe.augmentation.colour) == (0, 0)
+
+
+def test_the_dice_of_empty_targets_is_smoothed_as_it_says() -> None:
+    said = re.search(r"empty target.+?smoothed by (\d+) % of\s+the area", GUIDE, flags=re.DOTALL)
+    assert said is not None
+    assert int(said[1]) == round(100 * EMPTY_SMOOTHING)
 
 
 def test_every_table_and_figure_is_listed() -> None:
