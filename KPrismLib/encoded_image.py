@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from KPrismLib.canvas import Canvas
 from KPrismLib.intensity import IntensityWindow
-from KPrismLib.network import EncodedReference, ImageFeatures, ReferenceMemory
+from KPrismLib.network import EncodedReference, ImageFeatures, ReadOut, ReferenceMemory
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +50,29 @@ class ReferenceSet:
 
     def __len__(self) -> int:
         return len(self.parts)
+
+    def seen_by(self, image: EncodedImage) -> ReferenceMemory | ReadOut:  # noqa: ARG002 - to this set all are alike
+        """What the network takes for a mask of ``image``."""
+        return self.memory
+
+
+@dataclass(frozen=True, eq=False)
+class ReadReferences(ReferenceSet):
+    """Made by :meth:`Predictor.read_out`: a reference set that one image has been read out of already.
+
+    For any other image it is the set that it was.
+
+    Attributes:
+        image: whose read-out is kept, a map at 1/16; it lives as long as this set.
+        read_out: what it sees.
+    """
+
+    image: EncodedImage
+    read_out: ReadOut
+
+    def seen_by(self, image: EncodedImage) -> ReferenceMemory | ReadOut:
+        """The read-out for the image that it is of, the memory for others."""
+        return self.read_out if image is self.image else self.memory
 
 
 @dataclass(frozen=True, eq=False)

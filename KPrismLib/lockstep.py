@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,8 +22,7 @@ from KPrismLib.devices import synchronise
 from KPrismLib.encoded_image import EncodedImage, ReferenceSet, Segmentation
 from KPrismLib.errors import InvalidConfig, InvalidPrompt
 from KPrismLib.honoured_prompts import honoured
-from KPrismLib.network import Clicks, DensePrompt, ImageFeatures, ReferenceMemory
-from KPrismLib.network.query_set import QuerySet
+from KPrismLib.network import Clicks, DensePrompt, ImageFeatures, ReadOut
 from KPrismLib.prompt_maps import draw_prompts
 from KPrismLib.prompts import Click, Prompt, check_prompt, whole_pixel
 
@@ -33,11 +32,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class _Question:
-    """What one mask is made from: at most one of ``row`` (of the semantic table) and ``memory``, and a prompt."""
+    """What one mask is made from: at most one of ``row`` (of the semantic table) and ``reference``, and a prompt."""
 
     image: EncodedImage
     row: int | None
-    memory: ReferenceMemory | None
+    reference: ReferenceSet | None
     prompt: DensePrompt | None = None
 
     @property
@@ -47,7 +46,7 @@ class _Question:
         return (
             self.image.canvas.padded,
             self.row is None,
-            None if self.memory is None else (self.memory.keys.shape, self.memory.queries.tokens.shape),
+            None if self.reference is None else self.reference.memory.keys.shape,
             None if prompt is None else (prompt.clicks.valid.shape, prompt.previous_logits is None),
         )
 
@@ -83,7 +82,7 @@ class Lockstep:
             UnknownClass, InvalidPrompt: as for :meth:`Predictor.segment`.
         """
         questions = self._questions(images, classes, references)
-        if any(question.row is None and question.memory is None for question in questions):
+        if any(question.row is None and question.reference is None for question in questions):
             raise InvalidPrompt("Nothing says what to segment; give each image a class or references.")
         return [result for _, result in self.answer(questions)]
 
@@ -117,16 +116,16 @@ class Lockstep:
     def _one_pass(self, questions: Sequence[_Question]) -> Iterable[tuple[Tensor, Segmentation]]:
         started = time.perf_counter()
         predictor, device = self.predictor, self.predictor.device
-        rows, memories, prompts = (
+        rows, seen, prompts = (
             None if questions[0].row is None else torch.tensor([q.row for q in questions], device=device),
-            [q.memory for q in questions if q.memory is not None],
+            [predictor.read_out(q.image, q.reference).read_out for q in questions if q.reference is not None],
             [q.prompt for q in questions if q.prompt is not None],
         )
         with predictor.computing():
             prediction = predictor.network(
                 ImageFeatures.join([question.image.features for question in questions]),
                 class_index=rows,
-                reference=_joined_memories(memories) if memories else None,
+                reference=ReadOut.join(seen) if seen else None,
                 prompt=_joined_prompts(prompts) if prompts else None,
             )
             synchronise(device)
@@ -148,7 +147,7 @@ class Lockstep:
             if cls is not None and reference is not None:
                 raise InvalidPrompt("Give either a class or references, not both; clicks can refine either.")
             row = None if cls is None else row_of_class(cls, self.predictor.classes)
-            questions.append(_Question(image, row, None if reference is None else reference.memory))
+            questions.append(_Question(image, row, reference))
         return questions
 
 
@@ -157,12 +156,12 @@ class Sessions:
 
     def __init__(self, lockstep: Lockstep, questions: Sequence[_Question]) -> None:
         self._lockstep = lockstep
-        self._questions = questions
+        self._questions = [self._read_out(question) for question in questions]
         self._prompts: list[tuple[Click, ...]] = [()] * len(questions)
         self._logits: list[Tensor | None] = [None] * len(questions)
         self._masks: list[NDArray[np.bool_]] = [np.zeros(question.image.shape, dtype=bool) for question in questions]
-        guided = [n for n, q in enumerate(questions) if q.row is not None or q.memory is not None]
-        self._take(guided, lockstep.answer([questions[number] for number in guided]))
+        guided = [n for n, q in enumerate(self._questions) if q.row is not None or q.reference is not None]
+        self._take(guided, lockstep.answer([self._questions[number] for number in guided]))
 
     @property
     def masks(self) -> list[NDArray[np.bool_]]:
@@ -187,7 +186,7 @@ class Sessions:
                 previous_logits=self._logits[number],
                 device=self._lockstep.predictor.device,
             )
-            asked.append(_Question(question.image, question.row, question.memory, drawn))
+            asked.append(_Question(question.image, question.row, question.reference, drawn))
         answers = [
             self._lockstep.honoured(answer, question.image, prompts[number])
             for number, question, answer in zip(clicks, asked, self._lockstep.answer(asked), strict=True)
@@ -197,23 +196,15 @@ class Sessions:
             self._prompts[number] = given
         self._take(list(clicks), answers)
 
+    def _read_out(self, question: _Question) -> _Question:
+        """With what the image sees of its references, which is the same at every click."""
+        if question.reference is None:
+            return question
+        return replace(question, reference=self._lockstep.predictor.read_out(question.image, question.reference))
+
     def _take(self, numbers: Sequence[int], answers: Sequence[tuple[Tensor, Segmentation]]) -> None:
         for number, (logits, result) in zip(numbers, answers, strict=True):
             self._logits[number], self._masks[number] = logits, result.mask
-
-
-def _joined_memories(memories: Sequence[ReferenceMemory]) -> ReferenceMemory:
-    queries = [memory.queries for memory in memories]
-    return ReferenceMemory(
-        torch.cat([memory.keys for memory in memories]),
-        torch.cat([memory.values for memory in memories]),
-        QuerySet(
-            torch.cat([q.tokens for q in queries]),
-            torch.cat([q.position for q in queries]),
-            torch.cat([q.foreground for q in queries]),
-            torch.cat([q.valid for q in queries]),
-        ),
-    )
 
 
 def _joined_prompts(prompts: Sequence[DensePrompt]) -> DensePrompt:

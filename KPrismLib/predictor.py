@@ -16,7 +16,7 @@ from torch import Tensor
 from KPrismLib.canvas import Canvas, image_tensor
 from KPrismLib.class_names import row_of_class
 from KPrismLib.devices import choose_device, memory_guard, synchronise
-from KPrismLib.encoded_image import EncodedImage, ReferenceSet, Segmentation
+from KPrismLib.encoded_image import EncodedImage, ReadReferences, ReferenceSet, Segmentation
 from KPrismLib.errors import InvalidImage, InvalidPrompt, InvalidReference
 from KPrismLib.image_checks import Pixels, check_reference, checked_mask, checked_pixels, size_text
 from KPrismLib.intensity import IntensityWindow, window_for
@@ -210,6 +210,17 @@ class Predictor:
             memory = self.network.remember(parts)
         return ReferenceSet(memory, tuple(parts), 0.0)
 
+    def read_out(self, image: EncodedImage, reference: ReferenceSet) -> ReadReferences:
+        """The same references for several masks of one image, which need not be compared with it each time (Eq. 15).
+
+        Sessions do this by themselves. Masks are the same, bit for bit, also those of other images.
+        """
+        if isinstance(reference, ReadReferences) and reference.image is image:
+            return reference
+        with self.computing():
+            seen = self.network.read_out(image.features, reference.memory)
+        return ReadReferences(reference.memory, reference.parts, reference.milliseconds, image, seen)
+
     def segment(
         self, image: EncodedImage, *, cls: str | None = None, reference: ReferenceSet | None = None
     ) -> Segmentation:
@@ -307,7 +318,7 @@ class Predictor:
             prediction = self.network(
                 image.features,
                 class_index=index,
-                reference=None if reference is None else reference.memory,
+                reference=None if reference is None else reference.seen_by(image),
                 prompt=prompt,
             )
             synchronise(self.device)

@@ -17,6 +17,7 @@ from KPrismLib.errors import InvalidMask, InvalidPrompt
 from KPrismLib.honoured_prompts import honoured
 from KPrismLib.image_checks import checked_mask, size_text
 from KPrismLib.local_change import corrects, midst, touched
+from KPrismLib.network import DensePrompt
 from KPrismLib.prompt_maps import draw_prompts
 from KPrismLib.prompts import Click, Prompt, Scribble, check_prompt, whole_pixel
 
@@ -212,7 +213,7 @@ class Session:
             # Nothing is lost of an empty mask, whatever changes.
             return _State((), logits, self._honours and drawn and bool(given.any()), 0.0, result)
         if self._cls is not None or self._reference is not None:
-            logits = self._predictor.predict_logits(image, cls=self._cls, reference=self._reference, prompt=None)
+            logits = self._predicted(None)
             result = self._predictor.to_segmentation(image, logits, start)
             return _State((), logits, False, result.milliseconds, result)
         empty = np.zeros(image.shape, dtype=bool)
@@ -230,7 +231,7 @@ class Session:
             previous_logits=current.logits,
             device=self._predictor.device,
         )
-        logits = self._predictor.predict_logits(self._image, cls=self._cls, reference=self._reference, prompt=dense)
+        logits = self._predicted(dense)
         result = self._predictor.to_segmentation(self._image, logits, start)
         if self._honours:
             logits, result = honoured(self._predictor, self._image, logits, result, prompts)
@@ -241,6 +242,11 @@ class Session:
         self._states[self._position + 1 :] = [_State(prompts, logits, corrected, result.milliseconds, result, patch)]
         self._step_to(self._position + 1)
         return result
+
+    def _predicted(self, prompt: DensePrompt | None) -> Tensor:
+        if self._reference is not None:  # what the image sees of them is the same at every click
+            self._reference = self._predictor.read_out(self._image, self._reference)
+        return self._predictor.predict_logits(self._image, cls=self._cls, reference=self._reference, prompt=prompt)
 
     def _implied(self, prompts: Sequence[Prompt]) -> tuple[Prompt, ...]:
         """What goes without saying while only what does not belong was named: that a given mask is the structure."""

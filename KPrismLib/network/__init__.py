@@ -8,6 +8,7 @@ from KPrismLib.network.kprism import (
     ImageFeatures,
     KPrism,
     MaskPrediction,
+    ReadOut,
     ReferenceMemory,
     normalise,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "KPrism",
     "MaskPrediction",
     "NetworkConfig",
+    "ReadOut",
     "ReferenceMemory",
     "base_config",
     "named_config",

@@ -95,6 +95,33 @@ class ReferenceMemory:
 
 
 @dataclass(frozen=True)
+class ReadOut:
+    """References as an image sees them: all that a mask of it needs of a :class:`ReferenceMemory`.
+
+    Attributes:
+        fused: (B, C16, h, w) F_fuse at 1/16, Eq. 15.
+        queries: object queries of Eq. 7.
+    """
+
+    fused: Tensor
+    queries: QuerySet
+
+    @staticmethod
+    def join(parts: Sequence[ReadOut]) -> ReadOut:
+        """Those of images of one size side by side as a batch."""
+        queries = [part.queries for part in parts]
+        return ReadOut(
+            torch.cat([part.fused for part in parts]),
+            QuerySet(
+                torch.cat([q.tokens for q in queries]),
+                torch.cat([q.position for q in queries]),
+                torch.cat([q.foreground for q in queries]),
+                torch.cat([q.valid for q in queries]),
+            ),
+        )
+
+
+@dataclass(frozen=True)
 class DensePrompt:
     """2-D prompt of a click round.
 
@@ -120,7 +147,8 @@ class MaskPrediction:
 class KPrism(nn.Module):
     """f_theta of section 3.1.
 
-    Call :meth:`encode_image` (:meth:`encode_reference` and :meth:`remember`) once, the module itself for each mask:
+    Call :meth:`encode_image` (:meth:`encode_reference`, :meth:`remember` and, for several masks of an image,
+    :meth:`read_out`) once, the module itself for each mask:
 
     ============================  ==================================================
     semantic (Eq. 2)              ``class_index``
@@ -202,12 +230,19 @@ class KPrism(nn.Module):
             queries = self.plain_queries(len(keys))
         return ReferenceMemory(keys, values, queries)
 
+    def read_out(self, features: ImageFeatures, reference: ReferenceMemory) -> ReadOut:
+        """What an image sees of its references, whatever else is said of the mask (Eq. 5-7, 12-15)."""
+        fused = features.maps.s16
+        if self.config.dense_prompts:
+            fused = read_out(reference.keys, reference.values, fused)
+        return ReadOut(fused, reference.queries)
+
     def forward(
         self,
         features: ImageFeatures,
         *,
         class_index: Tensor | None = None,
-        reference: ReferenceMemory | None = None,
+        reference: ReferenceMemory | ReadOut | None = None,
         prompt: DensePrompt | None = None,
     ) -> MaskPrediction:
         """Predict a mask; at least one kind of knowledge is needed, class and reference exclude each other.
@@ -215,13 +250,15 @@ class KPrism(nn.Module):
         Args:
             features: encoded image, batch B.
             class_index: (B,) int64 rows of the semantic table.
-            reference: encoded support set.
+            reference: encoded support set, or what :meth:`read_out` made of it for these features.
             prompt: clicks and previous mask.
         """
         if class_index is not None and reference is not None:
             raise ValueError("Give either a class or references, not both.")
         if class_index is None and reference is None and prompt is None:
             raise ValueError("Give a class, references or clicks.")
+        if isinstance(reference, ReferenceMemory):
+            reference = self.read_out(features, reference)
         fused = self._fuse(features, reference, prompt)
         projected = Pyramid(*(p(m) for p, m in zip(self.projections, fused, strict=True)))
         queries = self._queries(projected, features.image_size, class_index, reference, prompt)
@@ -231,13 +268,13 @@ class KPrism(nn.Module):
         )
         return MaskPrediction(self.final_mask_head(decoded.pixels, features.detail), decoded.layer_logits)
 
-    def _fuse(self, features: ImageFeatures, reference: ReferenceMemory | None, prompt: DensePrompt | None) -> Pyramid:
+    def _fuse(self, features: ImageFeatures, reference: ReadOut | None, prompt: DensePrompt | None) -> Pyramid:
         """F_fuse: Eq. 15 for references (at 1/16 alone), Eq. 8 for clicks."""
         maps = features.maps
         if not self.config.dense_prompts:
             return maps
         if reference is not None:
-            maps = maps._replace(s16=read_out(reference.keys, reference.values, maps.s16))
+            maps = maps._replace(s16=reference.fused)
         if prompt is not None:
             previous = prompt.previous_logits
             mask = torch.zeros_like(prompt.maps[:, :1]) if previous is None else previous.sigmoid()
@@ -250,7 +287,7 @@ class KPrism(nn.Module):
         projected: Pyramid,
         image_size: tuple[int, int],
         class_index: Tensor | None,
-        reference: ReferenceMemory | None,
+        reference: ReadOut | None,
         prompt: DensePrompt | None,
     ) -> QuerySet:
         """The 1-D prompts side by side, Eq. 9."""

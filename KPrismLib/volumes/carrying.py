@@ -74,6 +74,7 @@ def carry(
         guides: the slice before, and beyond it a known one where there is one; shares sum to 1.
         semantic: whom to ask for the structure's class; their masks (Eq. 2) have a say, too.
     """
+    references = predictor.read_out(image, references)
     seen = predictor.segment(image, reference=references).probability
     followed = _mean((guide.share, logits_of(_followed(predictor, image, references, guide.mask))) for guide in guides)
     named = [logits_of(guide.predictor.segment(image, cls=guide.cls).probability) for guide in semantic]
