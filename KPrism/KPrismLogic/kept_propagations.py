@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from KPrismLib.errors import KPrismError
-from KPrismLogic.slice_source import content_key
+from KPrismLogic.volume_content import state_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -144,6 +144,6 @@ def _forget_model(runs: Iterable[SegmentPropagation]) -> None:
 def _lives(run: SegmentPropagation) -> bool:
     try:
         run.target.segment()
-        return content_key(run.target.volume) == run.stack.content
+        return state_of(run.target.volume) == run.stack.state
     except KPrismError:
         return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 Value = TypeVar("Value")
 
@@ -59,6 +59,12 @@ class RecentlyUsed(Generic[Value]):
         """The kept value, or a new one."""
         value = self.get(key)
         return self.put(key, make()) if value is None else value
+
+    def drop(self, gone: Callable[[Any], bool]) -> None:
+        """Forget the values whose keys are of a kind."""
+        with self._lock:
+            for key in [key for key in self._values if gone(key)]:
+                del self._values[key]
 
     def clear(self) -> None:
         """Forget everything."""

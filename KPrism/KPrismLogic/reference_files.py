@@ -13,6 +13,7 @@ from KPrismLib.imaging.planes import Plane, pixel_spacing, placement
 from KPrismLib.imaging.reading import read_volume
 from KPrismLogic.guide import ReferenceSlice
 from KPrismLogic.slice_source import SliceSource
+from KPrismLogic.volume_window import VolumeWindow
 
 
 def reference_from_files(image: Path, mask: Path, *, plane: str = "axial") -> ReferenceSlice:
@@ -44,10 +45,8 @@ def reference_from_files(image: Path, mask: Path, *, plane: str = "axial") -> Re
     place = placement(volume, view, index)
     source = SliceSource(
         key=(str(image), view.value, index),
-        volume_key=str(image),
         pixels=place.extract(volume.array),
         spacing=pixel_spacing(volume, place) or (1.0, 1.0),
-        voxels=volume.array,
-        modality=volume.modality,
+        window=VolumeWindow(str(image), volume.array, volume.modality),
     )
     return ReferenceSlice(source, place.extract(inside), f"{mask.name} on {image.name}")

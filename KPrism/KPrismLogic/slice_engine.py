@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from KPrismLib.errors import InvalidConfig, OutOfMemory
 from KPrismLib.prompts import Click, Prompt
@@ -20,6 +19,7 @@ from KPrismLogic.labelmaps import Mask
 from KPrismLogic.model import Model, shared_model
 from KPrismLogic.recently_used import RecentlyUsed
 from KPrismLogic.slice_source import SliceSource
+from KPrismLogic.volume_window import VolumeWindow
 
 if TYPE_CHECKING:
     from KPrismLib.encoded_image import EncodedImage, ReferenceSet
@@ -34,7 +34,6 @@ Result = TypeVar("Result")
 LEFT_GPU = "The GPU was out of memory; the CPU went on."
 
 _KEPT_SESSIONS = 16
-_KEPT_WINDOWS = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +88,6 @@ class SliceEngine:
         self._images: RecentlyUsed[EncodedImage] = RecentlyUsed(capacity)
         self._references: RecentlyUsed[ReferenceSet] = RecentlyUsed(capacity)
         self._sessions: RecentlyUsed[Session] = RecentlyUsed(min(capacity, _KEPT_SESSIONS))
-        self._windows: RecentlyUsed[IntensityWindow] = RecentlyUsed(_KEPT_WINDOWS)
         model.when_replaced(self.forget)
 
     @property
@@ -131,7 +129,8 @@ class SliceEngine:
 
     def is_encoded(self, source: SliceSource) -> bool:
         """Whether a question about the slice would cost the decoder only."""
-        return self._generation == self.model.generation and (source.key, self.window) in self._images
+        window = source.window.known(self.window)
+        return self._generation == self.model.generation and window is not None and (source.key, window) in self._images
 
     def lend(self, work: Callable[[Predictor], Result], *, anew: Callable[[Predictor], Result] | None = None) -> Result:
         """Let somebody work with the predictor, alone, for the length of one call; a full GPU is left for the CPU.
@@ -167,7 +166,7 @@ class SliceEngine:
 
     def window_of(self, stack: SliceStack) -> IntensityWindow:
         """The intensity window of a volume, the same as for a click in one of its slices."""
-        return self._window(stack.content, stack.grid.voxels, stack.modality)
+        return VolumeWindow(stack.state, stack.grid.voxels, stack.modality).by(self.window)
 
     def answer(self, question: Question) -> Answer:
         """Segment a slice; a full GPU is left for the CPU.
@@ -218,7 +217,7 @@ class SliceEngine:
     def _kind(self, source: SliceSource) -> str | None:
         from KPrismLib.imaging.kinds import kind_of
 
-        return kind_of(source.modality, self._window_for(source), colour=source.pixels.ndim == 3)
+        return kind_of(source.window.modality, source.window.by(self.window), colour=source.pixels.ndim == 3)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -241,7 +240,7 @@ class SliceEngine:
         """A session that stands where the question's prompts lead, with as little computing as possible."""
         guide, start, drawn = question.guide, question.start, question.drawn
         beginning = None if start is None else np.packbits(start).tobytes()
-        key = (question.source.key, self.window, guide, beginning, drawn)
+        key = (question.source.key, question.source.window.by(self.window), guide, beginning, drawn)
         session = self._sessions.get(key)
         if session is None:
             image = self._image(predictor, question.source)
@@ -257,9 +256,9 @@ class SliceEngine:
         return session
 
     def _image(self, predictor: Predictor, source: SliceSource) -> EncodedImage:
+        window = source.window.by(self.window)
         return self._images.get_or_make(
-            (source.key, self.window),
-            lambda: predictor.encode(source.pixels, window=self._window_for(source), spacing=source.spacing),
+            (source.key, window), lambda: predictor.encode(source.pixels, window=window, spacing=source.spacing)
         )
 
     def _reference_set(self, predictor: Predictor, references: tuple[ReferenceSlice, ...]) -> ReferenceSet:
@@ -269,23 +268,11 @@ class SliceEngine:
         return predictor.combine(parts)
 
     def _reference(self, predictor: Predictor, one: ReferenceSlice) -> ReferenceSet:
+        source, window = one.source, one.source.window.by(self.window)
         # By what it shows: each search of the scene cuts the same slices anew.
         return self._references.get_or_make(
-            (one.source.key, np.packbits(one.mask).tobytes(), self.window),
-            lambda: predictor.reference(
-                [(one.source.pixels, one.mask)], window=self._window_for(one.source), spacing=one.source.spacing
-            ),
-        )
-
-    def _window_for(self, source: SliceSource) -> IntensityWindow:
-        return self._window(source.volume_key, source.voxels, source.modality)
-
-    def _window(self, content: Hashable, voxels: npt.NDArray[Any], modality: str | None) -> IntensityWindow:
-        """The window of the whole volume, so that every path to a slice gives the same mask."""
-        from KPrismLib.intensity import window_for
-
-        return self._windows.get_or_make(
-            (content, self.window), lambda: window_for(voxels, rule=self.window, modality=modality)
+            (source.key, np.packbits(one.mask).tobytes(), window),
+            lambda: predictor.reference([(source.pixels, one.mask)], window=window, spacing=source.spacing),
         )
 
 

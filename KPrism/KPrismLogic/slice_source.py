@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 
-from KPrismLib.errors import InvalidImage
 from KPrismLogic.slice_image import SliceImage, stack_axis
+from KPrismLogic.volume_content import state_of
+from KPrismLogic.volume_window import VolumeWindow
 from KPrismLogic.voxel_grid import VoxelGrid
 
 if TYPE_CHECKING:
@@ -22,44 +23,28 @@ class SliceSource:
 
     Attributes:
         key: equal for equal pixels: volume, state of its content, place of the slice.
-        volume_key: the part of ``key`` that stands for the volume's content.
         pixels: a copy, ``(rows, columns)`` or ``(rows, columns, 3)``.
         spacing: millimetres along (rows, columns).
-        voxels: all voxels of the volume as a view, for its intensity window.
-        modality: DICOM modality, or None when unknown.
+        window: the intensity window of the volume, which alone needs all of its voxels.
     """
 
     key: Hashable
-    volume_key: Hashable
     pixels: npt.NDArray[Any]
     spacing: tuple[float, float]
-    voxels: npt.NDArray[Any]
-    modality: str | None
+    window: VolumeWindow
 
     @classmethod
     def of(cls, volume: slicer.vtkMRMLVolumeNode, image: SliceImage) -> SliceSource:
         """What the model needs of a slice of a volume node."""
-        content, grid = content_key(volume), VoxelGrid.of(volume)
+        state, grid = state_of(volume), VoxelGrid.of(volume)
         # A slice of voxels has the same pixels wherever in its thickness a view is.
         whole = image.stack_index is not None
         place = (stack_axis(grid, image.plane), image.stack_index) if whole else ()
         # In pixels, not in mm: an electron microscope's are a millionth of that.
         world = ((grid.world if whole else image.world_from_pixel) / min(image.spacing)).round(5)
-        key = (content, image.shape, image.spacing, place, tuple(world.ravel().tolist()))
-        return cls(key, content, image.pixels, image.spacing, grid.voxels, modality_of(volume))
-
-
-def content_key(volume: slicer.vtkMRMLVolumeNode) -> Hashable:
-    """Changes when voxels of the volume change, and never repeats in a process.
-
-    Raises:
-        InvalidImage: the node holds no voxels.
-    """
-    image = volume.GetImageData()
-    scalars = image.GetPointData().GetScalars() if image is not None else None
-    if scalars is None:
-        raise InvalidImage(f"{volume.GetName()} holds no voxels.")
-    return volume.GetID() or id(volume), image.GetMTime(), scalars.GetMTime()
+        key = (state, image.shape, image.spacing, place, tuple(world.ravel().tolist()))
+        window = VolumeWindow(state, grid.voxels, modality_of(volume), grid.scalars)
+        return cls(key, image.pixels, image.spacing, window)
 
 
 def modality_of(volume: slicer.vtkMRMLVolumeNode) -> str | None:

@@ -13,7 +13,8 @@ from KPrismLib.errors import InvalidImage, KPrismError
 from KPrismLogic.matrices import world_from_volume
 from KPrismLogic.slice_image import Frame, SliceImage, corners_of, cut_grid, shows, stack_axis
 from KPrismLogic.slice_plane import SlicePlane
-from KPrismLogic.slice_source import content_key, modality_of
+from KPrismLogic.slice_source import modality_of
+from KPrismLogic.volume_content import state_of
 from KPrismLogic.voxel_grid import VoxelGrid
 
 if TYPE_CHECKING:
@@ -34,14 +35,14 @@ class SliceStack:
         grid: the voxels.
         planes: the planes, in order.
         frame: what oblique slices show.
-        content: changes when voxels of the volume change.
+        state: of the volume, as of :func:`~KPrismLogic.volume_content.state_of`.
         modality: DICOM modality, or None when unknown.
     """
 
     grid: VoxelGrid
     planes: tuple[SlicePlane, ...]
     frame: Frame
-    content: Hashable
+    state: Hashable
     modality: str | None = field(default=None)
     _images: dict[int, SliceImage] = field(default_factory=dict, init=False, repr=False)
 
@@ -70,7 +71,7 @@ class SliceStack:
             planes = [plane.moved_to(middle + grid.world[:3, across] * layer) for layer in range(grid.size[across])]
             if plane.normal @ grid.world[:3, across] < 0:
                 planes.reverse()
-        return cls(grid, tuple(planes), frame, content_key(volume), modality_of(volume))
+        return cls(grid, tuple(planes), frame, state_of(volume), modality_of(volume))
 
     def __len__(self) -> int:
         return len(self.planes)
@@ -92,7 +93,7 @@ class SliceStack:
     def fits(self, volume: slicer.vtkMRMLVolumeNode, plane: SlicePlane) -> bool:
         """Whether this is still the stack of a volume through a plane."""
         try:
-            same = content_key(volume) == self.content and np.array_equal(world_from_volume(volume), self.grid.world)
+            same = state_of(volume) == self.state and np.array_equal(world_from_volume(volume), self.grid.world)
         except KPrismError:
             return False
         return same and self.planes[0].is_parallel(plane)

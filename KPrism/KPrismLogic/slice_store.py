@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,8 +14,9 @@ from KPrismLogic.matrices import world_from_image, world_from_volume
 from KPrismLogic.prompt_states import Topic
 from KPrismLogic.recently_used import RecentlyUsed
 from KPrismLogic.slice_image import SliceImage, cut
-from KPrismLogic.slice_source import SliceSource, content_key
+from KPrismLogic.slice_source import SliceSource
 from KPrismLogic.slice_voxels import SliceVoxels, voxels_in
+from KPrismLogic.volume_content import state_of
 
 if TYPE_CHECKING:
     import slicer
@@ -58,11 +59,16 @@ class SliceStore:
             raise InvalidImage(f"{volume.GetName()} holds no voxels.")
         world = world_from_volume(volume)
         voxel = np.linalg.norm(world[:3, :3], axis=0).min()
-        key = (content_key(volume), world.tobytes(), *(plane.point / voxel).round(6), *plane.normal.round(9))
+        state = state_of(volume)
+        key = (state, world.tobytes(), *(plane.point / voxel).round(6), *plane.normal.round(9))
 
         def make() -> ShownSlice:
+            # Of what the volume was before, as at another time of a sequence, nothing is found any more.
+            self._slices.drop(lambda known: known[0][0] == state[0] and known[0] != state)
             image = cut(volume, plane)
-            return ShownSlice(image, SliceSource.of(volume, image))
+            source = SliceSource.of(volume, image)
+            # With the pixels of its own, not with the volume's, all of which they would keep in memory.
+            return ShownSlice(replace(image, seen=source.pixels), source)
 
         return self._slices.get_or_make(key, make)
 

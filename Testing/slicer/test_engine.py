@@ -13,6 +13,7 @@ from KPrismLogic.slice_image import cut
 from KPrismLogic.slice_plane import SlicePlane
 from KPrismLogic.slice_request import Request
 from KPrismLogic.slice_source import SliceSource
+from KPrismLogic.volume_window import VolumeWindow
 from Testing.slicer.scenes import Bench, body, fill, geometry, segmentation_node, volume_node
 
 
@@ -193,8 +194,9 @@ def test_a_reference_of_another_modality_is_told(bench):
     known = ReferenceSlice.of_segment(bench.volume, bench.segmentation, "Other", _axial(bench, 6))
 
     def remark(image, reference):
-        guide = Guide(references=(replace(known, source=replace(known.source, modality=reference)),))
-        return bench.engine.answer(Question(replace(shown, modality=image), guide)).remark
+        of_image, of_reference = (VolumeWindow(kind, body(), kind) for kind in (image, reference))
+        guide = Guide(references=(replace(known, source=replace(known.source, window=of_reference)),))
+        return bench.engine.answer(Question(replace(shown, window=of_image), guide)).remark
 
     assert "The image is CT but a reference is MR" in remark("CT", "MR")
     assert remark("CT", "CT") == remark("CT", None) == remark(None, "MR") == ""

@@ -182,7 +182,7 @@ def test_the_engine_takes_those_that_its_library_suggests(scene, bench, monkeypa
     source = SliceSource.of(bench.volume, cut(bench.volume, view_plane("axial", bench.ras(6, 6, 7))))
 
     def encoded(one):
-        return predictor.encode(one.pixels, window=engine._window_for(one), spacing=one.spacing)
+        return predictor.encode(one.pixels, window=one.window.by(engine.window), spacing=one.spacing)
 
     library = ReferenceLibrary(predictor)
     for number, one in enumerate(known):
