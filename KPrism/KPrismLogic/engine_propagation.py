@@ -30,14 +30,14 @@ class EnginePropagation:
     def __init__(self, predictor: Predictor, stack: SliceStack, window: IntensityWindow, cls: str | None) -> None:
         from KPrismLib.volumes import Propagation
 
-        self._predictor, self._cls = predictor, cls
+        self._predictor, self._stack, self._cls = predictor, stack, cls
         self._run = Propagation(predictor, stack, window=window, cls=cls)
         self._told: dict[int, Mask] = {}
         self._learned: Mapping[int, Mask] | None = None  # from what; None when nothing is learned
 
-    def is_of(self, predictor: Predictor, cls: str | None) -> bool:
-        """Whether it is for this model and class."""
-        return self._predictor is predictor and self._cls == cls
+    def is_of(self, predictor: Predictor, stack: SliceStack, cls: str | None) -> bool:
+        """Whether it is for this model, these slices and this class."""
+        return self._predictor is predictor and self._stack is stack and self._cls == cls
 
     @property
     def guided(self) -> bool:

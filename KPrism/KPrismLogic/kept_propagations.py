@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from KPrismLib.errors import KPrismError
-from KPrismLogic.volume_content import state_of
+from KPrismLogic.volume_content import is_replayed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -77,7 +77,10 @@ class KeptPropagations:
         beside = [
             one
             for one in earlier
-            if one.target.segmentation is ours and (overwrites or one.target.segment_id in segments)
+            if one.target.segmentation is ours
+            and (overwrites or one.target.segment_id in segments)
+            # A segmentation that changes with the volume is another one there.
+            and (one.is_shown or not is_replayed(ours))
         ]
         for other in beside:
             other.accept_changed(geometry)
@@ -103,10 +106,16 @@ class KeptPropagations:
         return any(run.record.is_free(voxels, target.segment_id, content) for run in ours)
 
     def forget_what_is_gone(self) -> None:
-        """Keep none whose volume, segmentation or segment is gone, or whose volume has other voxels."""
+        """Keep none whose volume, segmentation or segment is gone, or whose volume was changed.
+
+        Those rest whose volume shows another item of a sequence, and go on when theirs is shown again.
+        """
         gone = [run for run in self._runs if not _lives(run)]
         self._are([run for run in self._runs if run not in gone])
         _forget_model(gone)
+        for run in self._runs:
+            if not run.is_shown:
+                run.rest()
 
     def clear(self) -> None:
         """Keep none."""
@@ -144,6 +153,6 @@ def _forget_model(runs: Iterable[SegmentPropagation]) -> None:
 def _lives(run: SegmentPropagation) -> bool:
     try:
         run.target.segment()
-        return state_of(run.target.volume) == run.stack.state
     except KPrismError:
         return False
+    return run.is_shown or is_replayed(run.target.volume)

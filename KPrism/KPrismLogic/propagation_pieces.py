@@ -23,7 +23,6 @@ class PropagationPieces:
     """Of run after run, with what the engine knows from the ones before; the main thread changes what it is given.
 
     Args:
-        stack: the slices.
         segment_id: the segment.
         accepted: what is accepted.
         confidence, areas: by slice, of what was written.
@@ -31,14 +30,13 @@ class PropagationPieces:
 
     def __init__(
         self,
-        stack: SliceStack,
         segment_id: str,
         accepted: AcceptedSlices,
         confidence: Mapping[int, float],
         areas: Mapping[int, int],
     ) -> None:
-        self._stack, self._segment_id = stack, segment_id
-        self._accepted, self._confidence, self._areas = accepted, confidence, areas
+        self._segment_id, self._accepted = segment_id, accepted
+        self._confidence, self._areas = confidence, areas
         #: What the model encoded; None to begin anew.
         self.engine: EnginePropagation | None = None
 
@@ -51,6 +49,7 @@ class PropagationPieces:
         predictor: Predictor,
         window: IntensityWindow,
         *,
+        stack: SliceStack,
         name: str,
         first: int,
         last: int,
@@ -62,6 +61,7 @@ class PropagationPieces:
         Args:
             predictor: the model.
             window: intensity window of the volume.
+            stack: the slices.
             name: of the structure, which may be that of a class.
             first, last: the range.
             learn: learn the structure from the accepted slices before, unless nothing of them changed since it was
@@ -76,8 +76,8 @@ class PropagationPieces:
         # Only as far as the class finds the accepted slices, which the engine sees to.
         cls = class_called(name, predictor.classes)
         engine = self.engine
-        if engine is None or not engine.is_of(predictor, cls):
-            engine = self.engine = EnginePropagation(predictor, self._stack, window, cls)
+        if engine is None or not engine.is_of(predictor, stack, cls):
+            engine = self.engine = EnginePropagation(predictor, stack, window, cls)
         accepted, planes = self._accepted.masks, self._accepted.planes
         reached = set(accepted)
         for step in engine.steps(accepted, first, last, learn=learn):

@@ -15,7 +15,7 @@ from KPrismLogic.found_slices import FoundSlices
 from KPrismLogic.grid_change import as_large, as_seen_on
 from KPrismLogic.held_voxels import HeldVoxels
 from KPrismLogic.labelmaps import empty_grid, grid_key
-from KPrismLogic.slice_stack import SliceStack
+from KPrismLogic.replayed_stack import ReplayedStack
 from KPrismLogic.slice_voxels import layers_in, segment_in_slice, voxels_in
 from KPrismLogic.standing_runs import standing_runs
 from KPrismLogic.written_slices import WrittenSlices
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from KPrismLogic.labelmaps import Mask
     from KPrismLogic.slice_plane import SlicePlane
+    from KPrismLogic.slice_stack import SliceStack
     from KPrismLogic.slice_voxels import SliceVoxels
     from KPrismLogic.target import Target
 
@@ -38,12 +39,12 @@ class SegmentExamples:
 
     Raises:
         InvalidReference: the segment is not in the slice.
-        InvalidImage, GeometryMismatch: as :meth:`SliceStack.through`.
+        InvalidImage, GeometryMismatch: as :class:`~KPrismLogic.replayed_stack.ReplayedStack`.
     """
 
     def __init__(self, target: Target, *, accept: bool = True) -> None:
         self.target = target
-        self.stack = SliceStack.through(target.volume, target.plane)
+        self._stack = ReplayedStack(target.volume, target.plane)
         self._accepted = AcceptedSlices()
         self._found = FoundSlices()
         #: What is written, for every run.
@@ -69,9 +70,23 @@ class SegmentExamples:
         """What is written, by the segment's ID."""
         return {self.target.segment_id: self.record}
 
+    @property
+    def stack(self) -> SliceStack:
+        """The slices, in order."""
+        return self._stack.slices
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether the volume shows what it showed at the beginning, still or again."""
+        return self._stack.is_shown
+
     def fits(self, target: Target) -> bool:
-        """Whether a target means this segment in this stack, and the volume is still what it was."""
-        return target.place == self.target.place and self.stack.fits(target.volume, target.plane)
+        """Whether a target means this segment in this stack, and the volume shows what it showed."""
+        return target.place == self.target.place and self._stack.fits(target.plane)
+
+    def rest(self) -> None:
+        """Keep nothing of the volume in memory, while it shows something else."""
+        self._stack.rest()
 
     def accept(self, plane: SlicePlane) -> int:
         """Vouch for the segment in a slice as it is drawn now; -> the slice's number.

@@ -35,9 +35,8 @@ class SegmentPropagation(SegmentExamples):
         #: The class of the segment, if one was chosen for it; otherwise one that was run through it, or its name.
         self.class_name: str | None = None
         self._class_run: str | None = None
-        self._pieces = PropagationPieces(
-            self.stack, target.segment_id, self._accepted, self._found.confidence, self._found.areas
-        )
+        given = target.segment_id, self._accepted, self._found.confidence, self._found.areas
+        self._pieces = PropagationPieces(*given)
         self._held: HeldVoxels | None = None  # what the segment held when the last run began
 
     @classmethod
@@ -67,6 +66,7 @@ class SegmentPropagation(SegmentExamples):
             run = cls(target)
         else:
             run = earlier
+            run._stack.go_on()
             run.accept_changed(geometry)
             run.accept(target.plane)
         run.accept_answered(answered, target.plane)
@@ -97,6 +97,7 @@ class SegmentPropagation(SegmentExamples):
             run = cls(target, accept=False)
         else:
             run = earlier
+            run._stack.go_on()
             run.accept_changed(geometry)
         run.go_over_to(geometry)
         run._class_run = class_name
@@ -113,6 +114,11 @@ class SegmentPropagation(SegmentExamples):
         """What a run writes, with what it keeps of the model."""
         return self._pieces
 
+    def rest(self) -> None:
+        """Keep nothing of the volume in memory, nor what the model encoded of it."""
+        super().rest()
+        self._pieces.forget_model()
+
     def least_certain(self) -> int | None:
         """The written slice to look at next, where most pixels are in doubt, or None."""
         return most_in_doubt(self._found.confidence, self._found.areas)
@@ -122,6 +128,7 @@ class SegmentPropagation(SegmentExamples):
         self._held = HeldVoxels(self.target.segmentation, self.target.segment_id) if learn else None
         return functools.partial(
             self._pieces.steps,
+            stack=self.stack,
             name=self.class_name or self._class_run or self._name,
             first=first,
             last=last,

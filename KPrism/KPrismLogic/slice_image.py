@@ -200,7 +200,11 @@ def _reslice(grid: VoxelGrid, plane: SlicePlane, frame: Frame | None) -> SliceIm
     matrix, inside = _oblique_pixels(grid, plane, frame)
     if not inside.any():
         raise InvalidImage(f"The slice lies outside {grid.name}; scroll to where the volume is.")
-    pixels = _interpolated(grid.image(), inverse(grid.world) @ matrix, (inside.shape[0], inside.shape[1]))
+    voxels, shape = grid.image(), (inside.shape[0], inside.shape[1])
+    if voxels is None:
+        pixels = np.zeros((*shape, *(grid.voxels.shape[3:] or (1,))), grid.voxels.dtype)
+    else:
+        pixels = _interpolated(voxels, inverse(grid.world) @ matrix, shape)
     if pixels.dtype != grid.voxels.dtype:
         pixels = np.rint(pixels).astype(grid.voxels.dtype)
     if grid.voxels.ndim == 3:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 
+from KPrismLogic.labelmaps import fingerprint
 from KPrismLogic.slice_image import SliceImage, stack_axis
-from KPrismLogic.volume_content import state_of
+from KPrismLogic.volume_content import node_key, state_of
 from KPrismLogic.volume_window import VolumeWindow
 from KPrismLogic.voxel_grid import VoxelGrid
 
@@ -22,7 +23,7 @@ class SliceSource:
     """Pixels with a name that changes whenever they do.
 
     Attributes:
-        key: equal for equal pixels: volume, state of its content, place of the slice.
+        key: equal for equal pixels in one place of one volume, also where others were shown there in between.
         pixels: a copy, ``(rows, columns)`` or ``(rows, columns, 3)``.
         spacing: millimetres along (rows, columns).
         window: the intensity window of the volume, which alone needs all of its voxels.
@@ -36,15 +37,16 @@ class SliceSource:
     @classmethod
     def of(cls, volume: slicer.vtkMRMLVolumeNode, image: SliceImage) -> SliceSource:
         """What the model needs of a slice of a volume node."""
-        state, grid = state_of(volume), VoxelGrid.of(volume)
+        grid, pixels = VoxelGrid.of(volume), image.pixels
         # A slice of voxels has the same pixels wherever in its thickness a view is.
         whole = image.stack_index is not None
         place = (stack_axis(grid, image.plane), image.stack_index) if whole else ()
         # In pixels, not in mm: an electron microscope's are a millionth of that.
         world = ((grid.world if whole else image.world_from_pixel) / min(image.spacing)).round(5)
-        key = (state, image.shape, image.spacing, place, tuple(world.ravel().tolist()))
-        window = VolumeWindow(state, grid.voxels, modality_of(volume), grid.scalars)
-        return cls(key, image.pixels, image.spacing, window)
+        shown = fingerprint(pixels), pixels.dtype.str, pixels.shape
+        key = (node_key(volume), *shown, image.spacing, place, tuple(world.ravel().tolist()))
+        window = VolumeWindow(state_of(volume), grid.voxels, modality_of(volume), grid.scalars)
+        return cls(key, pixels, image.spacing, window)
 
 
 def modality_of(volume: slicer.vtkMRMLVolumeNode) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,7 +35,7 @@ class SliceStack:
         grid: the voxels.
         planes: the planes, in order.
         frame: what oblique slices show.
-        state: of the volume, as of :func:`~KPrismLogic.volume_content.state_of`.
+        state: of the volume, as of :func:`~KPrismLogic.volume_content.state_of`; None without its voxels.
         modality: DICOM modality, or None when unknown.
     """
 
@@ -93,10 +93,29 @@ class SliceStack:
     def fits(self, volume: slicer.vtkMRMLVolumeNode, plane: SlicePlane) -> bool:
         """Whether this is still the stack of a volume through a plane."""
         try:
-            same = state_of(volume) == self.state and np.array_equal(world_from_volume(volume), self.grid.world)
+            return state_of(volume) == self.state and self.lies_in(volume, plane)
         except KPrismError:
             return False
-        return same and self.planes[0].is_parallel(plane)
+
+    def lies_in(self, volume: slicer.vtkMRMLVolumeNode, plane: SlicePlane) -> bool:
+        """Whether it lies in the world as a stack of a volume through a plane does, whatever voxels there are.
+
+        Raises:
+            GeometryMismatch: a non-linear parent transform.
+        """
+        return np.array_equal(world_from_volume(volume), self.grid.world) and self.planes[0].is_parallel(plane)
+
+    def emptied(self) -> SliceStack:
+        """The same slices without the voxels of the volume: they know where they lie, and show 0 everywhere."""
+        return replace(self, grid=self.grid.emptied(), state=None)
+
+    def filled(self, volume: slicer.vtkMRMLVolumeNode) -> SliceStack:
+        """The same slices with the voxels that a volume has now, of which there are as many.
+
+        Raises:
+            InvalidImage, GeometryMismatch: as for :meth:`through`.
+        """
+        return replace(self, grid=VoxelGrid.of(volume), state=state_of(volume))
 
     def image(self, index: int) -> SliceImage:
         """Slice ``index``, and where its pixels lie."""

@@ -23,13 +23,13 @@ class VoxelGrid:
 
     Attributes:
         voxels: ``(k, j, i)`` or ``(k, j, i, 3)``, a view.
-        scalars: the same as VTK holds them.
+        scalars: the same as VTK holds them; None of a grid without voxels.
         world: 4x4, from ``(i, j, k)`` to RAS mm.
         name: of the volume, for messages.
     """
 
     voxels: npt.NDArray[Any]
-    scalars: vtk.vtkDataArray
+    scalars: vtk.vtkDataArray | None
     world: Matrix
     name: str
 
@@ -55,6 +55,11 @@ class VoxelGrid:
         voxels = voxels[..., 0] if components == 1 else voxels[..., :3]
         return cls(voxels, scalars, world_from_volume(volume), volume.GetName())
 
+    def emptied(self) -> VoxelGrid:
+        """The same grid without the voxels: it knows where they lie, holds no memory, and shows 0 everywhere."""
+        nothing = np.broadcast_to(np.zeros((), self.voxels.dtype), self.voxels.shape)
+        return VoxelGrid(nothing, None, self.world, self.name)
+
     @property
     def size(self) -> npt.NDArray[np.intp]:
         """How many voxels there are along i, j, k."""
@@ -70,9 +75,15 @@ class VoxelGrid:
         """Millimetres from one slice to the next across a normal."""
         return float(np.abs(normal @ self.world[:3, :3]).max())
 
-    def image(self) -> vtk.vtkImageData:
-        """The voxels as an image of unit spacing to interpolate, new and nobody else's; 64-bit integers as doubles."""
+    def image(self) -> vtk.vtkImageData | None:
+        """The voxels as an image of unit spacing to interpolate, new and nobody else's; 64-bit integers as doubles.
+
+        None of a grid without voxels.
+        """
         import vtk
+
+        if self._interpolable is None:
+            return None
 
         image = vtk.vtkImageData()
         image.SetDimensions(*(int(count) for count in self.size))
@@ -80,11 +91,11 @@ class VoxelGrid:
         return image
 
     @cached_property
-    def _interpolable(self) -> vtk.vtkDataArray:
+    def _interpolable(self) -> vtk.vtkDataArray | None:
         """The scalars as floating-point numbers where they have 64 bits, which no filter of VTK interpolates."""
         import vtk
         from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
-        if self.scalars.GetDataTypeSize() < 8 or self.scalars.GetDataType() == vtk.VTK_DOUBLE:
+        if self.scalars is None or self.scalars.GetDataTypeSize() < 8 or self.scalars.GetDataType() == vtk.VTK_DOUBLE:
             return self.scalars
         return numpy_to_vtk(vtk_to_numpy(self.scalars).astype(np.float64), deep=True)

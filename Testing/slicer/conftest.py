@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -32,6 +33,45 @@ def scene(shared_scene) -> Iterator:
     scene.Clear(False)
     yield scene
     scene.Clear(False)
+
+
+@pytest.fixture(scope="session")
+def _sequences(shared_scene) -> Iterator[None]:
+    """Slicer's own logic copies what browsers of sequences show."""
+    import slicer
+
+    logic = slicer.vtkSlicerSequencesLogic()
+    logic.SetMRMLScene(shared_scene[0])
+    yield
+    logic.SetMRMLScene(None)
+
+
+@pytest.fixture
+def browser(_sequences, scene) -> object:
+    """A browser of sequences in the scene."""
+    from Testing.slicer.sequences import Browser
+
+    return Browser(scene)
+
+
+@pytest.fixture
+def in_memory() -> object:
+    """Counts the volumes, of those that it is told of, whose voxels are in memory still."""
+
+    class Count:
+        def __init__(self):
+            self._made, self._gone = 0, []
+
+        def watch(self, volume):
+            scalars = volume.GetImageData().GetPointData().GetScalars()
+            scalars.AddObserver("DeleteEvent", lambda *_: self._gone.append(1))
+            self._made += 1
+
+        def __call__(self):
+            gc.collect()
+            return self._made - len(self._gone)
+
+    return Count()
 
 
 @pytest.fixture

@@ -263,7 +263,9 @@ def test_what_is_gone_is_forgotten(bench, kept, gone):
     if gone == "segment":
         bench.segmentation.GetSegmentation().RemoveSegment("Liver")
     elif gone == "voxels":
-        bench.volume.GetImageData().GetPointData().GetScalars().Modified()
+        scalars = bench.volume.GetImageData().GetPointData().GetScalars()
+        scalars.SetTuple1(0, 1)
+        scalars.Modified()
     elif gone != "nothing":
         bench.volume.GetScene().RemoveNode(getattr(bench, gone))
     kept.forget_what_is_gone()

@@ -1,7 +1,5 @@
 """Of a volume that is shown no more nothing stays in memory but a few slices, whoever clicked in it or refers to it."""
 
-import gc
-
 import numpy as np
 import pytest
 
@@ -19,26 +17,6 @@ from Testing.slicer.scenes import (
     view_plane,
     volume_node,
 )
-
-
-@pytest.fixture
-def in_memory():
-    """Counts the volumes, of those that it is told of, whose voxels are in memory still."""
-
-    class Count:
-        def __init__(self):
-            self._made, self._gone = 0, []
-
-        def watch(self, volume):
-            scalars = volume.GetImageData().GetPointData().GetScalars()
-            scalars.AddObserver("DeleteEvent", lambda *_: self._gone.append(1))
-            self._made += 1
-
-        def __call__(self):
-            gc.collect()
-            return self._made - len(self._gone)
-
-    return Count()
 
 
 def _click(bench):
