@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from KPrismDesktop.effect_editor import EffectEditor
+from KPrismDesktop.image_watch import ImageWatch
 from KPrismDesktop.model_settings import restore
 from KPrismDesktop.selection_watch import SelectionWatch
 from KPrismDesktop.slice_views import is_scrolled, visible_slice_nodes
@@ -36,6 +37,7 @@ class ActiveEditing:
         runner: runs the model.
         guide_kind: gives the kind of guide that is chosen, "clicks", "class" or "reference".
         selected: called when another segment was selected.
+        settled: called when another image is shown to stay, as of a sequence, or it lies elsewhere.
         found: whether what a segment holds is what a run left there, as of ``KPrismLogic.slice_controller``.
     """
 
@@ -46,11 +48,13 @@ class ActiveEditing:
         runner: Runner,
         guide_kind: Callable[[], str],
         selected: Callable[[], None],
+        settled: Callable[[], None],
         found: Callable[[Target, SliceVoxels, Mask], bool],
     ) -> None:
         engine = shared_engine()
         restore(engine)
-        self._effect, self._guide_kind, self._selected = effect, guide_kind, selected
+        self._effect, self._guide_kind = effect, guide_kind
+        self._selected, self._settled = selected, settled
         # The view that the pointer is in, and the one that the user works in: the way to the panel leads across others.
         self._pointed: Any = None
         self._view: Any = None
@@ -69,17 +73,19 @@ class ActiveEditing:
         self._warm_up = WarmUp(self.session, self._pointed_node, lambda: not self._status.missing())
         self._markers.follow_segmentation()
         self._selection = SelectionWatch(effect.parameterSetNode, self._on_selected)
+        self._image = ImageWatch(effect.parameterSetNode, self._markers.refresh, self._on_settled)
         options.show_classes(classes_of(engine.model.name))
 
     def close(self) -> None:
         """Leave nothing behind; afterwards only the status line works, for runs that end late."""
         self._selection.end()
+        self._image.end()
         self._warm_up.close()
         self._markers.close()
         self.session.close()
         # Whoever holds this still, if only in a circle, must not keep timers and actors: those would be destroyed where
         # Python collects circles, which may be the thread that the model runs in.
-        del self._selection, self._warm_up, self._markers, self.session
+        del self._selection, self._image, self._warm_up, self._markers, self.session
 
     def enter(self, widget: Any, *, working: bool) -> bool:
         """The pointer is in a slice view; -> whether that has become the one that the user works in.
@@ -92,6 +98,7 @@ class ActiveEditing:
             self._pointed = widget
             self._warm_up.later()
         self._selection.follow()
+        self._image.follow()
         self._markers.enter(widget)
         return (working or not self._view) and self._work_in(widget)
 
@@ -106,6 +113,7 @@ class ActiveEditing:
     def nodes_changed(self) -> None:
         """Another volume or segmentation was chosen."""
         self._selection.follow()
+        self._image.follow()
         self._markers.follow_segmentation()
         self._warm_up.later()
 
@@ -163,9 +171,14 @@ class ActiveEditing:
         return self._effect.viewNode(widget) if widget else None  # A view that is gone is false.
 
     def _on_selected(self) -> None:
+        self._image.follow()
         self._markers.follow_segmentation()
         self._markers.refresh()
         self._selected()
+
+    def _on_settled(self) -> None:
+        self._settled()
+        self._warm_up.now()
 
     def _on_written(self, answer: Answer) -> None:
         self._status.answered(answer)

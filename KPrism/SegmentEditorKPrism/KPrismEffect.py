@@ -92,7 +92,7 @@ class KPrismEffect(AbstractScriptedSegmentEditorEffect):
                 self._references = EffectReferences(self.scriptedEffect, self.options, self._runner)
                 self._propagation = EffectPropagation(self.scriptedEffect, self.options.propagation)
             self._propagation.forget_what_is_gone()
-            told = self._runner, self._guide_kind, self._follow, self._propagation.found
+            told = self._runner, self._guide_kind, self._follow, self._on_another_image, self._propagation.found
             self._active = ActiveEditing(self.scriptedEffect, self.options, *told)
             self._references.recall(self._active)
             if left := self._propagation.how_it_was_left():
@@ -230,6 +230,11 @@ class KPrismEffect(AbstractScriptedSegmentEditorEffect):
 
     def onErasingChanged(self, erasing: bool) -> None:
         self.scriptedEffect.setParameter("Erasing", int(erasing))
+
+    def _on_another_image(self) -> None:
+        if self._propagation is not None:
+            self._propagation.forget_what_is_gone()
+        self._follow()
 
     def _on_key(self, key: str | None) -> bool:
         """Enter asks for the guide's mask again, as it applies what Draw has drawn."""

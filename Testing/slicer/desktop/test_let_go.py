@@ -32,6 +32,8 @@ def _watched(effect):
         "marker timer": active._markers._timer,
         "warm-up timer": active._warm_up._timer,
         "selection timer": active._selection._timer,
+        "image watch": active._image,
+        "image timer": active._image._later,
     }
     for name, part in parts.items():
         if part in Strict.made:
