@@ -72,7 +72,8 @@ class ImageWatch:
             self._on_changed()
 
     def _on_changed(self, *_: Any) -> None:
-        self._soon.start()
+        if not self._soon.isActive():  # A sequence that is played may leave no pause that is long enough.
+            self._soon.start()
         self._later.start()
 
     def _on_rest(self) -> None:

@@ -47,6 +47,6 @@ def reference_from_files(image: Path, mask: Path, *, plane: str = "axial") -> Re
         key=(str(image), view.value, index),
         pixels=place.extract(volume.array),
         spacing=pixel_spacing(volume, place) or (1.0, 1.0),
-        window=VolumeWindow(str(image), volume.array, volume.modality),
+        window=VolumeWindow(object(), volume.array, volume.modality),
     )
     return ReferenceSlice(source, place.extract(inside), f"{mask.name} on {image.name}")

@@ -30,6 +30,13 @@ def _click(desktop, effect):
     settle()
 
 
+def _count_starts(timer, monkeypatch):
+    """How often a timer is started, each of which lets it wait anew."""
+    starts, start = [], type(timer).start
+    monkeypatch.setattr(type(timer), "start", lambda one: (one is timer and starts.append(1), start(one)))
+    return starts
+
+
 def _pass_time(timer):
     """Let a timer fire that Qt has waited for."""
     timer.stop()
@@ -122,3 +129,15 @@ def test_while_a_sequence_is_played_only_dots_follow(desktop, frames, effect, mo
     _pass_time(later)
     assert len(encoded) == 1
     assert not later.isActive()
+
+
+def test_dots_follow_however_quickly_a_sequence_is_played(desktop, frames, effect, monkeypatch):
+    _click(desktop, effect)
+    soon = effect.self()._active._image._soon
+    assert not soon.isActive()
+    starts = _count_starts(soon, monkeypatch)
+    for number in (1, 0, 1, 0, 1):
+        frames.show(number)
+    assert starts == [1]
+    _pass_time(soon)
+    assert _dots(effect) == 0
