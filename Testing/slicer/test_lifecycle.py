@@ -18,7 +18,7 @@ from KPrismLogic.slice_request import Request
 from KPrismLogic.stroke import Stroke
 from KPrismLogic.target import NoLongerWanted
 from Testing.slicer.flood_predictor import FloodPredictor
-from Testing.slicer.scenes import Bench, body, fill, geometry, segmentation_node, volume_node
+from Testing.slicer.scenes import SIZE, Bench, body, fill, geometry, segmentation_node, volume_node
 
 MODULE_FOLDER = Path(__file__).resolve().parents[2] / "KPrism"
 
@@ -119,14 +119,17 @@ def test_what_is_gone_is_not_written(bench, mischief):
         assert segment is None or bench.segmentation.GetScene() is None or not bench.array(name).any()
 
 
-def test_volume_edited_during_the_run(bench):
+@pytest.mark.parametrize(("layer", "written"), [(6, False), (2, True)], ids=["in the slice", "elsewhere"])
+def test_volume_edited_during_the_run(bench, layer, written):
     def edit():
-        bench.volume.GetImageData().GetPointData().GetScalars().Modified()
+        scalars = bench.volume.GetImageData().GetPointData().GetScalars()
+        scalars.SetTuple1(layer * SIZE[0] * SIZE[1], 1)
+        scalars.Modified()
         bench.volume.GetImageData().Modified()
 
     _click_and(bench, edit)
-    assert isinstance(bench.failures[0], NoLongerWanted)
-    assert not bench.array().any()
+    assert [type(one) for one in bench.failures] == [NoLongerWanted] * (not written)
+    assert bench.array().any() == written
 
 
 def test_answer_for_what_is_no_longer_shown_is_dropped(bench):
