@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Hashable
 from typing import TYPE_CHECKING
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
     import vtk
 
 _BROWSER = "vtkMRMLSequenceBrowserNode"
-
-#: By state, so that all voxels are read once for each.
-_digests: RecentlyUsed[bytes] = RecentlyUsed(64)
 
 
 def state_of(volume: slicer.vtkMRMLVolumeNode) -> tuple[Hashable, ...]:
@@ -40,7 +38,7 @@ def content_of(volume: slicer.vtkMRMLVolumeNode) -> Hashable:
         InvalidImage: the node holds no voxels.
     """
     scalars = _scalars(volume)
-    digest = _digests.get_or_make(state_of(volume), lambda: _digest(scalars))
+    digest = _digests().get_or_make(state_of(volume), lambda: _digest(scalars))
     return node_key(volume), volume.GetImageData().GetDimensions(), scalars.GetDataType(), digest
 
 
@@ -65,6 +63,12 @@ def _browsers_of(node: slicer.vtkMRMLNode) -> list[slicer.vtkMRMLSequenceBrowser
     count = 0 if scene is None else scene.GetNumberOfNodesByClass(_BROWSER)
     browsers = [scene.GetNthNodeByClass(number, _BROWSER) for number in range(count)]
     return [browser for browser in browsers if browser.IsProxyNodeID(node.GetID())]
+
+
+@functools.cache
+def _digests() -> RecentlyUsed[bytes]:
+    """By state, so that all voxels are read once for each."""
+    return RecentlyUsed(64)
 
 
 def _scalars(volume: slicer.vtkMRMLVolumeNode) -> vtk.vtkDataArray:
