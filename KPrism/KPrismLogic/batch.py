@@ -19,7 +19,7 @@ from KPrismLib.errors import InvalidImage, InvalidPrompt, KPrismError
 from KPrismLib.imaging.atomic_file import made_folder
 from KPrismLogic.batch_cases import cases_in, check_truth_stays, file_name, truth_files
 from KPrismLogic.batch_results import BatchResults
-from KPrismLogic.case_nodes import add_segmentation, add_volume, segmentation_file, whole_mask
+from KPrismLogic.case_nodes import add_segmentation, add_volume, remove_nodes, segmentation_file, whole_mask
 from KPrismLogic.guide import ReferenceSlice
 from KPrismLogic.headless import application_scene
 from KPrismLogic.labelmaps import Mask
@@ -159,14 +159,16 @@ def _segment_case(
         nodes.append(volume)
         segmentation = add_segmentation(scene, volume, title)
         nodes.extend((segmentation, segmentation.GetDisplayNode()))
+        stack = SliceStack.through(volume, SlicePlane.of_volume(volume, what.plane))
+        window = logic.engine.window_of(stack)
         start = time.perf_counter()
         if what.references:
-            _segment_by_example(logic, volume, segmentation, what)
+            _segment_by_example(logic, volume, segmentation, stack, what)
         else:
             logic.segmentVolume(volume, segmentation, what.names, plane=what.plane, everyPiece=what.every_piece)
         elapsed = (time.perf_counter() - start) / len(what.names)
         # Before anything is compared, so that a true segmentation that does not fit costs no result.
-        results.write(case, about, segmentation_file(segmentation))
+        results.write(case, {**about, "window": window.to_dict()}, segmentation_file(segmentation))
         masks = {name: whole_mask(volume, segmentation, name) for name in what.names}
         agreement: dict[str, float] = {}
         missing: list[str] = []
@@ -180,8 +182,7 @@ def _segment_case(
         return measured, missing
     finally:
         logic.engine.forget()
-        for node in nodes:
-            scene.RemoveNode(node)
+        remove_nodes(scene, nodes)
 
 
 def _measure(
@@ -200,8 +201,7 @@ def _read(case: Case, plane: str) -> Volume:
     return read
 
 
-def _segment_by_example(logic: KPrismLogic, volume: Any, segmentation: Any, what: _What) -> None:
-    stack = SliceStack.through(volume, SlicePlane.of_volume(volume, what.plane))
+def _segment_by_example(logic: KPrismLogic, volume: Any, segmentation: Any, stack: SliceStack, what: _What) -> None:
     find_or_add_segment(segmentation, what.names[0], None)
     for index, where in enumerate(stack.planes):
         pixels = stack.pixels(index)

@@ -13,13 +13,18 @@ from KPrismLogic.matrices import matrix_from_array
 from KPrismLogic.segments import find_segment
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import slicer
 
     from KPrismLib.imaging.volume import Volume
 
 
 def add_volume(scene: slicer.vtkMRMLScene, read: Volume, name: str) -> slicer.vtkMRMLVolumeNode:
-    """A new node with the voxels of an image that was read."""
+    """A new node with the voxels of an image that was read, and its modality where Slicer's DICOM import has it.
+
+    :func:`remove_nodes` is to take it away.
+    """
     import vtk
     from vtk.util.numpy_support import numpy_to_vtk
 
@@ -34,6 +39,8 @@ def add_volume(scene: slicer.vtkMRMLScene, read: Volume, name: str) -> slicer.vt
     node = scene.AddNewNodeByClass(node_class, _speakable(name))
     node.SetAndObserveImageData(image)
     node.SetIJKToRASMatrix(matrix_from_array(read.ijk_to_ras))
+    if read.modality is not None:
+        _set_modality(node, read.modality)
     return node
 
 
@@ -45,6 +52,18 @@ def add_segmentation(
     segmentation.CreateDefaultDisplayNodes()  # Here, so that who removes the node knows of this one.
     segmentation.SetReferenceImageGeometryParameterFromVolumeNode(volume)
     return segmentation
+
+
+def remove_nodes(scene: slicer.vtkMRMLScene, nodes: Iterable[slicer.vtkMRMLNode]) -> None:
+    """Take nodes out of a scene, with what the subject hierarchy has of them: only Slicer's windows see to that."""
+    import slicer
+
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    for node in nodes:
+        item = hierarchy.GetItemByDataNode(node)
+        if item:
+            hierarchy.RemoveItem(item, False, False)
+        scene.RemoveNode(node)
 
 
 def segmentation_file(segmentation: slicer.vtkMRMLSegmentationNode) -> bytes:
@@ -76,6 +95,16 @@ def whole_mask(volume: slicer.vtkMRMLVolumeNode, segmentation: slicer.vtkMRMLSeg
         place = tuple(slice(extent[axis], extent[axis + 1] + 1) for axis in (4, 2, 0))
         mask[place] = voxels_of(labelmap) == value
     return mask
+
+
+def _set_modality(volume: slicer.vtkMRMLVolumeNode, modality: str) -> None:
+    """Let the subject hierarchy know it, where :func:`~KPrismLogic.slice_source.modality_of` looks it up."""
+    import slicer
+
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(volume.GetScene())
+    # Slicer's windows have made an item for the volume by now; without them nobody does.
+    item = hierarchy.GetItemByDataNode(volume) or hierarchy.CreateItem(hierarchy.GetSceneItemID(), volume)
+    hierarchy.SetItemAttribute(item, "DICOM.Modality", modality)
 
 
 def _speakable(name: str) -> str:
