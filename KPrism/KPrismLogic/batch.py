@@ -71,8 +71,8 @@ def segment_folder(
             what has no names for its labels is compared if one structure is looked for and one label is there.
         overwrite: write over whatever lies where results go.
         logic: what segments; None for a new one.
-        tell: called with a line for each case, in which it also says where there is nothing to compare with; what it
-            raises is passed over.
+        tell: called with a line for each case, in which it also says what the user should know of the result, and
+            where there is nothing to compare with; what it raises is passed over.
 
     Returns:
         How many cases failed; a table that could not be written counts as one.
@@ -105,10 +105,8 @@ def segment_folder(
             file = file_name(case, images)
             files = [] if truth is None else truth_files(case, images, truth)
             try:
-                done, missing = _segment_case(scene, case, file, results, what, files, logic)
-                line = "; ".join(
-                    [f"{sum(row.voxels for row in done)} voxels", *(f"no Dice, {sentence}" for sentence in missing)]
-                )
+                done, remarks = _segment_case(scene, case, file, results, what, files, logic)
+                line = "; ".join([f"{sum(row.voxels for row in done)} voxels", *remarks])
             except Exception as error:  # one failed case does not stop the others  # noqa: BLE001
                 failed += 1
                 line = _sentence_of(error)
@@ -149,7 +147,7 @@ def _segment_case(
     truth: Sequence[Path],
     logic: KPrismLogic,
 ) -> tuple[list[Measurement], list[str]]:
-    """A row for each structure, and sentences on why some of them could not be compared."""
+    """A row for each structure; a warning, and sentences on why some of them could not be compared."""
     about = results.begin(case)
     nodes: list[Any] = []
     try:
@@ -163,12 +161,14 @@ def _segment_case(
         window = logic.engine.window_of(stack)
         start = time.perf_counter()
         if what.references:
-            _segment_by_example(logic, volume, segmentation, stack, what)
+            warning = _segment_by_example(logic, volume, segmentation, stack, what)
         else:
-            logic.segmentVolume(volume, segmentation, what.names, plane=what.plane, everyPiece=what.every_piece)
+            found = logic.segmentVolume(volume, segmentation, what.names, plane=what.plane, everyPiece=what.every_piece)
+            warning = found.remark
         elapsed = (time.perf_counter() - start) / len(what.names)
         # Before anything is compared, so that a true segmentation that does not fit costs no result.
-        results.write(case, {**about, "window": window.to_dict()}, segmentation_file(segmentation))
+        facts = {"window": window.to_dict(), "warning": warning or None}
+        results.write(case, {**about, **facts}, segmentation_file(segmentation))
         masks = {name: whole_mask(volume, segmentation, name) for name in what.names}
         agreement: dict[str, float] = {}
         missing: list[str] = []
@@ -179,7 +179,7 @@ def _segment_case(
         ]
         if read.is_picture:
             measured = [dataclasses.replace(one, millilitres=None) for one in measured]
-        return measured, missing
+        return measured, [*filter(None, [warning]), *(f"no Dice, {sentence}" for sentence in missing)]
     finally:
         logic.engine.forget()
         remove_nodes(scene, nodes)
@@ -201,12 +201,16 @@ def _read(case: Case, plane: str) -> Volume:
     return read
 
 
-def _segment_by_example(logic: KPrismLogic, volume: Any, segmentation: Any, stack: SliceStack, what: _What) -> None:
+def _segment_by_example(logic: KPrismLogic, volume: Any, segmentation: Any, stack: SliceStack, what: _What) -> str:
+    """Segment slice by slice; -> what the user should know, each remark once, or ""."""
     find_or_add_segment(segmentation, what.names[0], None)
+    remarks: dict[str, None] = {}
     for index, where in enumerate(stack.planes):
         pixels = stack.pixels(index)
         if pixels.min() < pixels.max():  # In padding there is nothing to see.
-            logic.segmentSlice(volume, segmentation, what.names[0], plane=where, reference=what.references)
+            answer = logic.segmentSlice(volume, segmentation, what.names[0], plane=where, reference=what.references)
+            remarks[answer.remark] = None
+    return " ".join(filter(None, remarks))
 
 
 def _normal_axis(volume: Any, plane: str) -> int:

@@ -7,15 +7,19 @@ import slicer
 from KPrismLib.batch.cases import find_cases
 from KPrismLib.batch.manifest import read_manifest
 from KPrismLib.command.app import main
+from KPrismLib.imaging.kinds import foreign_reference
 from KPrismLib.imaging.labels import binary_mask, read_label_volume
+from KPrismLib.imaging.segmentation_file import Segment, write_segmentation
 from KPrismLib.intensity import window_for
 from KPrismLib.weights import save_weights
 from KPrismLogic.batch import segment_folder
 from KPrismLogic.logic import KPrismLogic
 from KPrismLogic.model import Model
+from KPrismLogic.reference_files import reference_from_files
 from Testing.engine.command.conftest import decided_network
 from Testing.engine.command.tiny_inputs import tiny_config
 from Testing.engine.imaging.tiny_dicom import UID, save_slice
+from Testing.slicer.flood_predictor import FloodPredictor
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -88,3 +92,23 @@ def test_the_subject_hierarchy_keeps_nothing_of_a_case(scene, images, weights, t
     before = hierarchy.GetNumberOfItems()
     assert segment_folder(images, tmp_path / "out", ["liver"], logic=KPrismLogic(Model(weights, "cpu"))) == 0
     assert hierarchy.GetNumberOfItems() == before
+
+
+def test_a_reference_of_another_modality_is_told_with_every_case(scene, images, tmp_path):
+    mask, out = tmp_path / "mask.seg.nrrd", tmp_path / "out"
+    (case,) = find_cases([images / "CT"])
+    drawn = np.zeros((3, 128, 128), np.uint8)
+    drawn[1, 20:60, 30:90] = 1
+    write_segmentation(mask, drawn, [Segment("liver", 1, (1, 0, 0))], case.read())
+    model, lines = Model(), []
+    model.use(FloodPredictor())
+    known = [reference_from_files(images / "CT", mask)]
+    assert segment_folder(images, out, references=known, logic=KPrismLogic(model), tell=lines.append) == 0
+    warning = foreign_reference("MR", ["CT"])
+    assert warning.startswith("The image is MR but a reference is CT, ")
+    (same,) = [line for line in lines if " CT: " in line]
+    (other,) = [line for line in lines if " MR: " in line]
+    assert other.endswith(f" voxels; {warning}")
+    assert warning not in same
+    records = read_manifest(out)
+    assert (records["CT"]["warning"], records["MR"]["warning"]) == (None, warning)
