@@ -26,6 +26,7 @@ from KPrismLogic.labelmaps import Mask
 from KPrismLogic.logic import KPrismLogic
 from KPrismLogic.matrices import world_from_volume
 from KPrismLogic.measurements import Measurement, MetricsTable
+from KPrismLogic.run_tally import NOTHING_FOUND
 from KPrismLogic.segments import find_or_add_segment
 from KPrismLogic.slice_image import stack_axis
 from KPrismLogic.slice_plane import SlicePlane
@@ -205,12 +206,14 @@ def _segment_by_example(logic: KPrismLogic, volume: Any, segmentation: Any, stac
     """Segment slice by slice; -> what the user should know, each remark once, or ""."""
     find_or_add_segment(segmentation, what.names[0], None)
     remarks: dict[str, None] = {}
+    found = False
     for index, where in enumerate(stack.planes):
         pixels = stack.pixels(index)
         if pixels.min() < pixels.max():  # In padding there is nothing to see.
             answer = logic.segmentSlice(volume, segmentation, what.names[0], plane=where, reference=what.references)
             remarks[answer.remark] = None
-    return " ".join(filter(None, remarks))
+            found = found or bool(answer.mask.any())
+    return " ".join(filter(None, [*remarks, "" if found else NOTHING_FOUND]))
 
 
 def _normal_axis(volume: Any, plane: str) -> int:

@@ -122,6 +122,7 @@ class VolumeRun:
         try:
             step = done.result()
             going_on = step is not None and self._take(step)
+            self._tally.complete = step is None
         except Exception as error:
             if self._fail(error):
                 raise
@@ -194,6 +195,7 @@ class VolumeRun:
         for segment_id, places in wanted.items():
             self._change(piece.index, segment_id, places)
         if piece.accepted is not None:
+            self._tally.give()
             return True
         self._tally.reach(piece.index, found=found, outside=outside)
         return self._progress(piece, self.done)

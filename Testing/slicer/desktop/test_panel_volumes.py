@@ -9,7 +9,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 from KPrismLib.errors import InvalidImage, InvalidWeights
 from KPrismLogic.model import shared_model
 from Testing.slicer.desktop.strict_effect import settle
-from Testing.slicer.desktop.two_classes import undoable
+from Testing.slicer.desktop.two_classes import image, undoable
 from Testing.slicer.scenes import LIVER, SPLEEN, body, draw_layers, fill, volume_node
 
 
@@ -35,6 +35,23 @@ def test_panel_propagates_both_ways_over_a_range(panel):
     assert panel.ui.statusLabel.text == "Done: 3 slices written."
     assert not panel.ui.cancelButton.visible
     assert panel.bench.volume.GetScene().GetNumberOfNodes() <= nodes + 1
+    panel.widget.cleanup()
+
+
+def test_panel_says_that_nothing_was_found(panel):
+    image(panel, LIVER, 0)
+    panel.ui.classBox.clear()
+    panel.ui.classBox.addItems(["liver"])
+    panel.ui.planeBox.setCurrentIndex(0)
+    panel.ui.classVolumeButton.click()
+    settle()
+    assert panel.ui.statusLabel.text == "Done: 14 slices written. Nothing was found in any slice."
+    image(panel, np.s_[6, 3:12, 4:11], 100)
+    _known(panel, 6)
+    panel.ui.propagateButton.click()
+    settle()
+    told = "Done: 4 slices written. Nothing was found beyond the slices that were given."
+    assert panel.ui.statusLabel.text == told
     panel.widget.cleanup()
 
 
