@@ -87,7 +87,8 @@ class PropagationOptions(OptionRows):
         strip = qt.QLabel()
         strip.objectName = "KPrismConfidence"
         strip.setToolTip(
-            "How sure the model is, first slice to last: blue accepted, green sure, red unsure, grey none."
+            "How sure the model is, first slice to last: blue accepted, green sure, yellow halfway, red unsure, grey "
+            "none."
         )
         self.confidence = ConfidenceView(strip, least_certain)
         self._connect(least_certain, "clicked()", self.confidence.go)

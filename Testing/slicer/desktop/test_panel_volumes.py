@@ -170,9 +170,19 @@ def test_strip_has_a_colour_for_every_slice():
     red, green, blue = colours.T.astype(int)
     assert red[0] == green[0] == blue[0]
     assert green[1] > red[1]
-    assert red[2] > green[2]
-    assert (colours[2] == colours[3]).all()
+    assert red[3] > 2 * green[3]
     assert blue[4] > max(red[4], green[4])
+
+
+@pytest.mark.parametrize("sure", [(0.03, 0.3, 0.6, 0.9), (0.7, 0.8, 0.9, 1.0)], ids=["carried", "class"])
+def test_strip_tells_slices_apart_whatever_kind_of_run_was_sure_of_them(sure):
+    from KPrismDesktop.confidence_strip import strip
+
+    colours = strip(len(sure), dict(enumerate(sure)), ())[0].astype(int)
+    apart = np.abs(np.diff(colours, axis=0)).sum(axis=1)
+    assert apart.min() > 30
+    # Less red and more green, the surer.
+    assert (np.diff(colours[:, 1] - colours[:, 0]) > 0).all()
 
 
 def test_panel_run_is_one_state_of_the_segment_editors_undo(panel, monkeypatch):
