@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from KPrismLogic.lesson import Lesson
+from KPrismLogic.lost_ways import lost_ways
 
 if TYPE_CHECKING:
     from KPrismLogic.segment_propagation import SegmentPropagation
@@ -51,5 +52,5 @@ class RunProgress:
 
 
 def advice(run: SegmentPropagation) -> str:
-    """How the next run could find more than this one, which has ended; or ""."""
-    return "" if run.guided else _LEARN
+    """Where this run, which has ended, lost its way, and how the next one could find more; or ""."""
+    return " ".join(filter(None, (lost_ways(run), "" if run.guided else _LEARN)))

@@ -44,6 +44,11 @@ class EnginePropagation:
         """As ``KPrismLib.volumes.Propagation.guided``."""
         return self._run.guided
 
+    @property
+    def ends(self) -> dict[int, str]:
+        """As ``KPrismLib.volumes.Propagation.ends``: why the last pass went no further, by the last slice it saw."""
+        return {end.index: end.reason.value for end in self._run.ends}
+
     def steps(
         self, accepted: Mapping[int, Mask], first: int, last: int, *, learn: bool
     ) -> Iterator[Lesson | SliceResult]:

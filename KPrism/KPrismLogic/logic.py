@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from KPrismLib.class_names import row_of_class
@@ -24,6 +25,7 @@ from KPrismLogic.console_arguments import (
 from KPrismLogic.console_run import ConsoleRun
 from KPrismLogic.editor_undo import KeepState, keep_state
 from KPrismLogic.guide import ReferenceSlice
+from KPrismLogic.lost_ways import lost_ways
 from KPrismLogic.model import Model
 from KPrismLogic.runner import DirectRunner
 from KPrismLogic.scene_library import TAKEN, known_elsewhere
@@ -226,7 +228,7 @@ class KPrismLogic:
                 after each step of learning; returning False stops there. None for no progress.
 
         Returns:
-            What was written, with a confidence for each slice.
+            What was written, with a confidence for each slice, and where and why it went no further.
 
         Raises:
             KPrismError: one sentence on what is wrong; slices written before stay.
@@ -247,9 +249,11 @@ class KPrismLogic:
             run.check_open(start, end)
         run.check_shown(start, end)
         pieces = run.through(start, end, learn=learn)
-        return ConsoleRun(self.engine, self._save_state, editorNode, told, run.note).through_volume(
+        result = ConsoleRun(self.engine, self._save_state, editorNode, told, run.note).through_volume(
             volumeNode, segmentationNode, segment_id, run.stack, pieces, end - start + 1
         )
+        remark = " ".join(filter(None, (result.remark, lost_ways(run))))
+        return replace(result, ends=run.ends, remark=remark)
 
     def segmentVolume(
         self,

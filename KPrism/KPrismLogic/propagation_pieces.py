@@ -39,6 +39,8 @@ class PropagationPieces:
         self._confidence, self._areas = confidence, areas
         #: What the model encoded; None to begin anew.
         self.engine: EnginePropagation | None = None
+        #: Why the last run went no further, by the last slice that it saw; nothing of a run that was stopped.
+        self.ends: Mapping[int, str] = {}
 
     def forget_model(self) -> None:
         """Hold nothing of the model, as far as no run is under way; any thread may ask. The next run begins with it."""
@@ -78,6 +80,7 @@ class PropagationPieces:
         engine = self.engine
         if engine is None or not engine.is_of(predictor, stack, cls):
             engine = self.engine = EnginePropagation(predictor, stack, window, cls)
+        self.ends = {}
         accepted, planes = self._accepted.masks, self._accepted.planes
         reached = set(accepted)
         for step in engine.steps(accepted, first, last, learn=learn):
@@ -86,6 +89,7 @@ class PropagationPieces:
             else:
                 reached.add(step.index)
                 yield Piece(step.index, {self._segment_id: step.mask}, {self._segment_id: step.confidence})
+        self.ends = engine.ends
         # An engine that is new does not know that the structure, by what is accepted now, reaches less far than before.
         nothing = np.zeros_like(next(iter(accepted.values())))
         for index in [one for one, area in sorted(self._areas.items()) if area and first <= one <= last]:

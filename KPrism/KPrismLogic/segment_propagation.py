@@ -110,6 +110,14 @@ class SegmentPropagation(SegmentExamples):
         return engine is not None and engine.guided
 
     @property
+    def ends(self) -> dict[float, str]:
+        """Why the last run went no further, by the offset in mm of the last slice that it saw, ascending.
+
+        "structure ended" or "confidence collapsed"; nothing where it came to the end of its range or was stopped.
+        """
+        return dict(sorted((self.stack.offset(index), reason) for index, reason in self._pieces.ends.items()))
+
+    @property
     def pieces(self) -> PropagationPieces:
         """What a run writes, with what it keeps of the model."""
         return self._pieces

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 Where = TypeVar("Where", int, float)
@@ -31,11 +31,14 @@ class VolumeResult:
             as in slices in which a class is not found.
         area: pixels of each written slice by its offset.
         remark: something the user should know, or "".
+        ends: why a propagation went no further, by the offset of the last slice that it saw: "structure ended" or
+            "confidence collapsed"; nothing where it came to the end of its range or was stopped.
     """
 
     confidence: Mapping[float, float | None]
     area: Mapping[float, int]
     remark: str = ""
+    ends: Mapping[float, str] = field(default_factory=dict)
 
     @property
     def leastCertain(self) -> float | None:

@@ -29,6 +29,7 @@ class FloodPropagation:
     """As ``KPrismLib.volumes.Propagation``."""
 
     guided = True  # or the end of a run comes with advice
+    ends = ()
 
     def __init__(self, predictor, stack, *, window, cls=None):
         self.cls = cls

@@ -7,9 +7,11 @@ import pytest
 from vtk.util.numpy_support import vtk_to_numpy
 
 from KPrismLib.errors import InvalidImage, InvalidWeights
+from KPrismLib.volumes.walk import End, EndReason
 from KPrismLogic.model import shared_model
 from Testing.slicer.desktop.strict_effect import settle
 from Testing.slicer.desktop.two_classes import image, undoable
+from Testing.slicer.flood_propagation import FloodPropagation
 from Testing.slicer.scenes import LIVER, SPLEEN, body, draw_layers, fill, volume_node
 
 
@@ -52,6 +54,21 @@ def test_panel_says_that_nothing_was_found(panel):
     settle()
     told = "Done: 4 slices written. Nothing was found beyond the slices that were given."
     assert panel.ui.statusLabel.text == told
+    panel.widget.cleanup()
+
+
+def test_panel_says_where_the_model_lost_its_way(panel, monkeypatch):
+    lost = End(9, 1, EndReason.CONFIDENCE_COLLAPSED), End(5, -1, EndReason.STRUCTURE_ENDED)
+    monkeypatch.setattr(FloodPropagation, "ends", lost)
+    _known(panel, 7)
+    panel.ui.propagateButton.click()
+    settle()
+    done, _, told = panel.ui.statusLabel.text.partition(". ")
+    assert done.startswith("Done: ")
+    assert (
+        told
+        == "The model lost its way at S = 6 mm; if the structure goes on there, segment it there and propagate again."
+    )
     panel.widget.cleanup()
 
 
