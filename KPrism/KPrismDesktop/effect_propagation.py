@@ -12,11 +12,11 @@ from KPrismDesktop.desktop_run import DesktopRun
 from KPrismDesktop.effect_editor import EffectEditor
 from KPrismDesktop.qt_pump import QtPump
 from KPrismDesktop.run_progress import advice
-from KPrismDesktop.scene_watch import SceneWatch
-from KPrismDesktop.shared_propagations import shared_propagations
 from KPrismLib.errors import KPrismError
 from KPrismLogic.runner import ThreadRunner
+from KPrismLogic.scene_watch import SceneWatch
 from KPrismLogic.segment_propagation import SegmentPropagation
+from KPrismLogic.shared_propagations import shared_propagations
 from KPrismLogic.slice_engine import shared_engine
 from KPrismLogic.target import NoLongerWanted
 

@@ -16,7 +16,6 @@ from KPrismDesktop.panel_targets import PanelTargets
 from KPrismDesktop.qt_pump import QtPump
 from KPrismDesktop.run_progress import RunProgress, advice
 from KPrismDesktop.scene_link import SceneLink
-from KPrismDesktop.shared_propagations import shared_propagations
 from KPrismDesktop.slice_range import SliceRange
 from KPrismLib.errors import InvalidPrompt, KPrismError
 from KPrismLogic.classes_through_volume import ClassesThroughVolume
@@ -25,6 +24,7 @@ from KPrismLogic.readiness import classes_of
 from KPrismLogic.runner import ThreadRunner
 from KPrismLogic.segment_editing import LogicEditor
 from KPrismLogic.segment_propagation import SegmentPropagation
+from KPrismLogic.shared_propagations import shared_propagations
 from KPrismLogic.slice_plane import NORMAL_AXES, SlicePlane
 from KPrismLogic.slice_stack import SliceStack
 from KPrismLogic.target import Target

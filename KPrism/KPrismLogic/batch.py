@@ -184,6 +184,7 @@ def _segment_case(
     finally:
         logic.engine.forget()
         remove_nodes(scene, nodes)
+        logic.propagations.forget_what_is_gone()
 
 
 def _measure(

@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from KPrismLogic.slice_stack import SliceStack
 
 
+def segments_of_classes(segmentation: slicer.vtkMRMLSegmentationNode, classes: Sequence[str]) -> list[str]:
+    """IDs of the segments with the names of classes, made where they are missing."""
+    # Not by ID: a segment keeps that of its old name when it is renamed, and the class is somewhere else then.
+    return [segment_named(segmentation, cls) or add_segment(segmentation, cls, cls) for cls in classes]
+
+
 class ClassesThroughVolume:
     """A segment for each class; a new one has its terminology and colour.
 
@@ -40,10 +46,7 @@ class ClassesThroughVolume:
     ) -> None:
         self._stack, self._classes, self._every_piece = stack, tuple(classes), every_piece
         self._kept = {segment_id: frozenset(indices) for segment_id, indices in (kept or {}).items()}
-        # Not by ID: a segment keeps that of its old name when it is renamed, and the class is somewhere else then.
-        self.segment_ids = tuple(
-            segment_ids or (segment_named(segmentation, cls) or add_segment(segmentation, cls, cls) for cls in classes)
-        )
+        self.segment_ids = tuple(segment_ids or segments_of_classes(segmentation, classes))
 
     def pieces(self, predictor: Predictor, window: IntensityWindow, first: int, last: int) -> Iterator[Piece]:
         """What to write into the slices ``first`` to ``last``, in order, some of them once more; for any thread.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from KPrismLogic.console_arguments import goes_on
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from KPrismLogic.editor_undo import KeepState
     from KPrismLogic.slice_engine import SliceEngine
     from KPrismLogic.slice_stack import SliceStack
+    from KPrismLogic.written_slices import WrittenSlices
 
 
 class ConsoleRun:
@@ -53,6 +54,7 @@ class ConsoleRun:
         pieces: Pieces,
         count: int,
         new: Iterable[str] = (),
+        records: Mapping[str, WrittenSlices] | None = None,
     ) -> VolumeResult:
         """Write a volume slice by slice.
 
@@ -63,6 +65,7 @@ class ConsoleRun:
             pieces: what to write.
             count: how many slices there will be at most.
             new: IDs of segments that were made for this.
+            records: what earlier runs wrote of each segment, by its ID.
 
         Raises:
             KPrismError: whatever ended the run.
@@ -87,7 +90,15 @@ class ConsoleRun:
                 editor = LogicEditor(parameters, self._save_state)
                 runner = DirectRunner()
                 run = VolumeRun(
-                    editor, self._engine, runner, volume, segmentation, stack, progress=on_step, finished=on_end
+                    editor,
+                    self._engine,
+                    runner,
+                    volume,
+                    segmentation,
+                    stack,
+                    records=records,
+                    progress=on_step,
+                    finished=on_end,
                 )
                 run.start(pieces)
         except BaseException:

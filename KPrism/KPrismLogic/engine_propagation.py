@@ -74,8 +74,11 @@ class EnginePropagation:
         for result in results:
             new.add(result.index)
             yield result
-        # What was computed before may have been undone since; the run writes only what is not there.
-        for index, result in sorted(self._run.results.items()):
+        # What was computed before may have been undone since; the run writes only what is not there. In the order in
+        # which it came then: oblique slices share voxels, and the last of them decides.
+        seeds = [index for index, mask in accepted.items() if mask.any()]
+        known = sorted(self._run.results.items(), key=lambda one: (min(abs(one[0] - seed) for seed in seeds), one[0]))
+        for index, result in known:
             if first <= index <= last and index not in new and not result.accepted:
                 yield result
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from KPrismLib.class_names import row_of_class
 from KPrismLib.errors import InvalidPrompt, InvalidReference
-from KPrismLogic.classes_through_volume import ClassesThroughVolume
+from KPrismLogic.classes_through_volume import ClassesThroughVolume, segments_of_classes
 from KPrismLogic.console_arguments import (
     check_editing,
     check_model,
@@ -22,6 +22,7 @@ from KPrismLogic.console_arguments import (
     progress_of,
     strokes_of,
 )
+from KPrismLogic.console_propagations import ConsolePropagations
 from KPrismLogic.console_run import ConsoleRun
 from KPrismLogic.editor_undo import KeepState, keep_state
 from KPrismLogic.guide import ReferenceSlice
@@ -30,8 +31,8 @@ from KPrismLogic.model import Model
 from KPrismLogic.runner import DirectRunner
 from KPrismLogic.scene_library import TAKEN, known_elsewhere
 from KPrismLogic.segment_editing import LogicEditor
-from KPrismLogic.segment_propagation import SegmentPropagation
 from KPrismLogic.segments import existing_segment, find_or_add_segment, find_segment
+from KPrismLogic.shared_propagations import SharedPropagations, shared_propagations
 from KPrismLogic.slice_controller import SliceController
 from KPrismLogic.slice_engine import Answer, SliceEngine, shared_engine
 from KPrismLogic.slice_image import cut
@@ -46,6 +47,9 @@ from KPrismLogic.volume_result import VolumeResult
 if TYPE_CHECKING:
     import numpy.typing as npt
     import slicer
+
+    from KPrismLogic.kept_propagations import KeptPropagations
+    from KPrismLogic.volume_work import Step
 
 #: (R, A, S) in mm, or (R, A, S, positive).
 ClickRAS = Sequence[float]
@@ -82,6 +86,12 @@ class KPrismLogic:
         self.engine = shared_engine() if model is None else SliceEngine(model)
         self.model = self.engine.model
         self._save_state = saveState
+        self._kept = shared_propagations() if model is None else SharedPropagations(model)
+
+    @functools.cached_property
+    def propagations(self) -> KeptPropagations:
+        """What runs have found, and the next ones go on from."""
+        return self._kept.join(self)
 
     def classes(self) -> tuple[str, ...]:
         """The classes that the model knows; loads it."""
@@ -206,6 +216,7 @@ class KPrismLogic:
         offsets: float | Sequence[float | None] | None = (None,),
         first: float | None = None,
         last: float | None = None,
+        cls: str | None = None,
         keepDrawn: bool = False,
         learn: bool = False,
         progress: Callable[[int, int], bool | None] | None = None,
@@ -213,14 +224,18 @@ class KPrismLogic:
     ) -> VolumeResult:
         """Carry a segment from slices in which it is segmented through their neighbours, until it ends.
 
-        If it is called like a class, what the model knows of that helps, where the class finds the given slices.
+        It goes on from what the last call, the effect or the panel found of the segment in this plane: slices that were
+        given before, or that somebody changed since, stay as they are, and only what depends on new ones is computed
+        again.
 
         Args:
             volumeNode, segmentationNode, segment, plane, editorNode: as for :meth:`segmentSlice`.
             offsets: coordinates in mm of the segmented slices, or one; None for that of a view, else the middle one.
             first, last: coordinates in mm of the range, in any order; None for the end of the volume.
-            keepDrawn: take every other slice that holds the segment as segmented, too, and leave it as it is; not for
-                oblique planes, whose slices share voxels.
+            cls: a class of :meth:`classes`, in any spelling, that helps where it finds the given slices; None for that
+                of the segment's name, if there is one.
+            keepDrawn: take every other slice that holds the segment, and that no run wrote, as segmented, too, and
+                leave it as it is; not for oblique planes, whose slices share voxels.
             learn: learn the structure from the segmented slices before, which takes seconds on a GPU and up to half a
                 minute on a CPU. It pays off where the model does not know the structure or the kind of image; the
                 more slices, the better.
@@ -236,22 +251,23 @@ class KPrismLogic:
         check_editing(volumeNode, segmentationNode, editorNode, segment)
         told = progress_of(progress)
         segment_id = existing_segment(segmentationNode, segment)
+        asked_for = guide_of(cls, None).cls
         known = [plane_of(volumeNode, plane, offset) for offset in offsets_of(offsets)]
         if not known:
             raise InvalidReference("Give at least one slice in which the segment is segmented.")
-        run = SegmentPropagation(Target(volumeNode, segmentationNode, segment_id, known[0]))
-        for other in known[1:]:
-            run.accept(other)
+        class_name = None if asked_for is None else self._known_class(asked_for)
+        going_on = ConsolePropagations(self.propagations, editorNode)
+        target = Target(volumeNode, segmentationNode, segment_id, known[0])
+        run = going_on.continued(target, known[1:], class_name, keep_drawn=keepDrawn)
         start, end = run.stack.within(millimetres("first", first), millimetres("last", last))
         if keepDrawn:
-            with temporary_editor(volumeNode, segmentationNode, segment_id, editorNode) as parameters:
-                run.accept_drawn(LogicEditor(parameters, self._save_state).geometry())
             run.check_open(start, end)
         run.check_shown(start, end)
         pieces = run.through(start, end, learn=learn)
-        result = ConsoleRun(self.engine, self._save_state, editorNode, told, run.note).through_volume(
-            volumeNode, segmentationNode, segment_id, run.stack, pieces, end - start + 1
-        )
+        with going_on.keeping(run):
+            result = ConsoleRun(self.engine, self._save_state, editorNode, told, run.note).through_volume(
+                volumeNode, segmentationNode, segment_id, run.stack, pieces, end - start + 1, records=run.records
+            )
         remark = " ".join(filter(None, (result.remark, lost_ways(run))))
         return replace(result, ends=run.ends, remark=remark)
 
@@ -272,6 +288,7 @@ class KPrismLogic:
 
         What is hardly certain in a slice is left out, and at the end what is not the structure that a class is surest
         of, or that another class is surer of. A run that is stopped before leaves what was found slice by slice.
+        Slices that are examples of a propagation by then stay as they are.
 
         Args:
             volumeNode, segmentationNode, plane, editorNode: as for :meth:`segmentSlice`.
@@ -287,18 +304,35 @@ class KPrismLogic:
         """
         names = classes_of(classes)
         check_editing(volumeNode, segmentationNode, editorNode, *names)
-        known = self.classes()
-        names = list(dict.fromkeys(known[row_of_class(one, known)] for one in names))
+        names = list(dict.fromkeys(map(self._known_class, names)))
         told = progress_of(progress)
-        stack = SliceStack.through(volumeNode, plane_of(volumeNode, plane, None))
+        where = plane_of(volumeNode, plane, None)
+        stack = SliceStack.through(volumeNode, where)
         start, end = stack.within(millimetres("first", first), millimetres("last", last))
         before = set(segmentationNode.GetSegmentation().GetSegmentIDs())
-        run = ClassesThroughVolume(stack, segmentationNode, names, every_piece=everyPiece)
-        pieces = functools.partial(run.pieces, first=start, last=end)
-        new = set(run.segment_ids) - before
-        return ConsoleRun(self.engine, self._save_state, editorNode, told).through_volume(
-            volumeNode, segmentationNode, run.segment_ids[0], stack, pieces, end - start + 1, new
-        )
+        segment_ids = segments_of_classes(segmentationNode, names)
+        new = set(segment_ids) - before
+        going_on = ConsolePropagations(self.propagations, editorNode)
+        targets = [Target(volumeNode, segmentationNode, one, where) for one in segment_ids]
+        runs = going_on.before_classes(targets, names)
+        kept = {one.target.segment_id: one.accepted for one in runs}
+        through = ClassesThroughVolume(stack, segmentationNode, names, segment_ids, every_piece=everyPiece, kept=kept)
+        pieces = functools.partial(through.pieces, first=start, last=end)
+        records = {one.target.segment_id: one.record for one in runs}
+
+        def note(step: Step) -> None:
+            for run in runs:
+                run.note_class(step)
+
+        with going_on.keeping(*runs):
+            return ConsoleRun(self.engine, self._save_state, editorNode, told, note).through_volume(
+                volumeNode, segmentationNode, segment_ids[0], stack, pieces, end - start + 1, new, records
+            )
+
+    def _known_class(self, cls: str) -> str:
+        """A class in the model's own spelling."""
+        known = self.classes()
+        return known[row_of_class(cls, known)]
 
     def _controller(self, parameters: Any, report: Callable[[Answer], None]) -> SliceController:
         editor = LogicEditor(parameters, self._save_state)

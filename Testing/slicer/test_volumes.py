@@ -211,7 +211,10 @@ def test_drawn_slices_stay_on_request(bench, logic):
     assert found[10][SPLEEN[10]].all()
     assert _offset(bench, 8) not in {round(offset, 6) for offset in result.confidence}
     with pytest.raises(InvalidReference, match="Every slice of the range is kept"):
-        call(first=_offset(bench, 4), last=_offset(bench, 8))
+        call(first=_offset(bench, 8), last=_offset(bench, 8))
+    # What a run found was not drawn.
+    again = call(first=_offset(bench, 4), last=_offset(bench, 8))
+    assert set(again.confidence) == {_offset(bench, k) for k in (4, 5, 7)}
     assert np.array_equal(bench.array(), found)
 
 

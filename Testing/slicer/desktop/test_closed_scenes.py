@@ -78,7 +78,7 @@ def test_the_scene_knows_nothing_of_an_effect_whose_editor_is_gone(desktop, effe
 
 def test_the_scene_keeps_nobody_alive_who_watches_it(desktop):
     """Not every Slicer cleans up."""
-    from KPrismDesktop.scene_watch import SceneWatch
+    from KPrismLogic.scene_watch import SceneWatch
 
     class Holder:
         def closed(self):

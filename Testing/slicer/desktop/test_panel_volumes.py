@@ -40,6 +40,21 @@ def test_panel_propagates_both_ways_over_a_range(panel):
     panel.widget.cleanup()
 
 
+def test_console_goes_on_from_what_the_panel_found(panel):
+    from KPrismLogic.logic import KPrismLogic
+
+    _known(panel, 7)
+    panel.ui.propagateButton.click()
+    settle()
+    found, predictor = panel.bench.array(), shared_model().predictor()
+    before = predictor.predictions
+    offset = float(panel.bench.ras(7, 0, 0)[2])
+    assert KPrismLogic().propagate(panel.bench.volume, panel.bench.segmentation, "Liver", offsets=offset).confidence
+    assert predictor.predictions == before
+    assert np.array_equal(panel.bench.array(), found)
+    panel.widget.cleanup()
+
+
 def test_panel_says_that_nothing_was_found(panel):
     image(panel, LIVER, 0)
     panel.ui.classBox.clear()

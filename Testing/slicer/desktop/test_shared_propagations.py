@@ -5,6 +5,7 @@ import weakref
 
 import pytest
 
+from KPrismLogic.model import shared_model
 from KPrismLogic.segment_propagation import SegmentPropagation
 from KPrismLogic.slice_plane import SlicePlane
 from Testing.slicer.scenes import Bench, draw_layers
@@ -16,9 +17,9 @@ class User:
 
 @pytest.fixture
 def shared(module):
-    from KPrismDesktop.shared_propagations import SharedPropagations
+    from KPrismLogic.shared_propagations import SharedPropagations
 
-    return SharedPropagations()
+    return SharedPropagations(shared_model())
 
 
 @pytest.fixture

@@ -1,26 +1,30 @@
-"""The propagations of all editors and the panel: what one began is corrected and carried on in another."""
+"""The propagations of all editors, the panel and the console: what one began is corrected and carried on in another."""
 
 from __future__ import annotations
 
 import functools
 import weakref
 
-from KPrismDesktop.scene_watch import SceneWatch
 from KPrismLogic.kept_propagations import KeptPropagations
-from KPrismLogic.model import shared_model
+from KPrismLogic.model import Model, shared_model
+from KPrismLogic.scene_watch import SceneWatch
 
 
 class SharedPropagations:
-    """Kept as long as an editor or the panel is there, since Slicer must be able to end without their nodes."""
+    """Kept as long as one of their users is there, since Slicer must be able to end without their nodes.
 
-    def __init__(self) -> None:
-        self._kept = KeptPropagations(shared_model())
-        # Not every Slicer tells an effect that its editor is gone.
+    Args:
+        model: whose predictor they work with.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self._kept = KeptPropagations(model)
+        # Not every Slicer tells an effect that its editor is gone, and nobody ends the console's logic.
         self._users: weakref.WeakSet[object] = weakref.WeakSet()
         self._watch: SceneWatch | None = None
 
     def join(self, user: object) -> KeptPropagations:
-        """What is kept, for somebody who :meth:`leaves <leave>` at the end."""
+        """What is kept, for somebody who :meth:`leaves <leave>` at the end; there is a scene by then."""
         if not self._users:
             self._kept.clear()  # of those who did not leave
         self._users.add(user)
@@ -40,4 +44,4 @@ class SharedPropagations:
 @functools.cache
 def shared_propagations() -> SharedPropagations:
     """The one that there is."""
-    return SharedPropagations()
+    return SharedPropagations(shared_model())
