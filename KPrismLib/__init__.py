@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from KPrismLib.predictor import Predictor
     from KPrismLib.session import Session
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"
 __all__ = ["Predictor", "Session", "__version__"]
 
 
