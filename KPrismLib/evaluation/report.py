@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from KPrismLib.evaluation.measurements import ReferenceChoice, Skipped, SliceMeasurement, VolumeMeasurement
 from KPrismLib.evaluation.rows import rows_of, to_csv
 from KPrismLib.evaluation.settings import EvaluationSettings, Mode
-from KPrismLib.evaluation.summary import MEAN, summarise_mode
+from KPrismLib.evaluation.summary import summarise_mode, summarise_sets
 from KPrismLib.imaging.atomic_file import write_atomically
 
 
@@ -44,23 +41,30 @@ class EvaluationReport:
         Dice after 0, 1, 2, ... clicks. ``summary()["mean_of_datasets"][MODE]`` is the paper's "Avg": every
         dataset counts the same.
         """
+        found: dict[Mode, dict[str, list[SliceMeasurement]]] = {mode: {} for mode in self.settings.modes}
+        for row in self.slices:
+            found[row.mode].setdefault(row.dataset, []).append(row)
         datasets = {
             name: {
                 mode.value: summarise_mode(
-                    [row for row in self.slices if row.dataset == name and row.mode is mode],
+                    sets[name],
                     [row for row in self.volumes if row.dataset == name and row.mode is mode],
                     mode,
                     self.settings,
                 )
-                for mode in self.settings.modes
-                if any(row.dataset == name and row.mode is mode for row in self.slices)
+                for mode, sets in found.items()
+                if name in sets
             }
             for name in dict.fromkeys(row.dataset for row in self.slices)
         }
         return {
             "settings": asdict(self.settings),
             "datasets": datasets,
-            "mean_of_datasets": _mean_of_datasets(datasets.values(), self.settings.modes),
+            "mean_of_datasets": {
+                mode.value: summarise_sets(list(sets.values()), mode, self.settings)
+                for mode, sets in found.items()
+                if sets
+            },
             "skipped": [asdict(entry) for entry in self.skipped],
             "references": [asdict(choice) for choice in self.references],
         }
@@ -91,21 +95,3 @@ def is_report(path: Path) -> bool:
     except (OSError, ValueError):
         return False
     return isinstance(content, dict) and {"settings", "datasets"} <= content.keys()
-
-
-def _mean_of_datasets(datasets: Iterable[Mapping[str, Mapping[str, Any]]], modes: Sequence[Mode]) -> dict[str, Any]:
-    """Plain averages over the datasets of what each mode reports for all its pairs."""
-    collected: dict[str, dict[str, list[Any]]] = {}
-    for dataset in datasets:
-        for mode, summary in dataset.items():
-            numbers = collected.setdefault(mode, {})
-            for key in ("dice", "noc90", "noc95"):
-                value = summary.get(key)
-                value = value.get(MEAN) if isinstance(value, Mapping) else value
-                if value is not None:
-                    numbers.setdefault(key, []).append(value)
-    return {
-        mode.value: {key: np.mean(values, axis=0).tolist() for key, values in collected[mode.value].items()}
-        for mode in modes
-        if mode.value in collected
-    }

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from KPrismLib.evaluation.bootstrap import bootstrap_means
+from KPrismLib.evaluation.bootstrap import interval_over_sets
 from KPrismLib.evaluation.clicks_to_quality import number_of_clicks
 from KPrismLib.evaluation.measurements import SliceMeasurement, VolumeMeasurement
 from KPrismLib.evaluation.settings import PAPER_CAP
-
-_TAILS = (0.025, 0.975)
-_LARGEST_SEED = 2**63
 
 
 @dataclass(frozen=True)
@@ -23,7 +20,7 @@ class Number:
 
     Attributes:
         value: Float, or shape (K,) for a curve.
-        low, high: The bounds, of the same shape; ``None`` where the spread is unknown (a single patient).
+        low, high: The bounds, of the same shape; ``None`` where there are too few patients to tell the spread.
         count: How many measurements it is the mean of.
     """
 
@@ -126,29 +123,22 @@ def difference(rows: Sequence[SliceMeasurement], base: Sequence[SliceMeasurement
 def mean(samples: Sequence[Sample | None], *, seed: int = 0) -> Number | None:
     """The mean over sets, each of which counts the same, as the paper averages.
 
-    Patients are drawn within each set, independently of the other sets. A set of a single patient leaves the spread
-    unknown.
+    Patients are drawn within each set, independently of the other sets. A set of fewer than
+    :data:`~KPrismLib.evaluation.bootstrap.FEWEST_PATIENTS` leaves the spread unknown.
     """
     given = [each for each in samples if each is not None]
     if not given:
         return None
     value = np.mean([each.values.mean(axis=0) for each in given], axis=0)
-    draws = [
-        bootstrap_means(each.values, each.patients, seed=_seed(seed, position)) for position, each in enumerate(given)
-    ]
-    count = sum(len(each.patients) for each in given)
-    if any(each is None for each in draws):
-        return Number(value, None, None, count)
-    low, high = np.quantile(np.mean(np.array(draws), axis=0), _TAILS, axis=0)
-    return Number(value, low, high, count)
+    interval = interval_over_sets([(each.values, each.patients) for each in given], seed=seed)
+    low, high = (None, None) if interval is None else interval
+    return Number(value, low, high, sum(len(each.patients) for each in given))
+
+
+def patients(rows: Iterable[SliceMeasurement | VolumeMeasurement]) -> int:
+    """How many patients are behind a number: of slices, those that show the class count."""
+    return len({row.patient for row in rows if isinstance(row, VolumeMeasurement) or row.present})
 
 
 def _key(row: SliceMeasurement) -> tuple[str, str, int, str]:
     return row.dataset, row.item, row.index, row.cls
-
-
-def _seed(seed: int, position: int) -> int:
-    """The first set's seed is the given one, so that one set alone has the interval that evaluation gives it."""
-    if position == 0:
-        return seed
-    return int(np.random.SeedSequence((seed, position)).generate_state(1, np.uint64)[0] % _LARGEST_SEED)

@@ -15,9 +15,10 @@ from rich.console import Console
 from KPrismLib.dataset import DatasetFolder
 from KPrismLib.errors import Cancelled, CannotWrite, GeometryMismatch, InvalidConfig, InvalidDataset, InvalidImage
 from KPrismLib.evaluation import evaluate
+from KPrismLib.evaluation.measurements import SliceMeasurement
 from KPrismLib.evaluation.progress import progress_bar
-from KPrismLib.evaluation.report import _mean_of_datasets
-from KPrismLib.evaluation.settings import Mode
+from KPrismLib.evaluation.report import EvaluationReport
+from KPrismLib.evaluation.settings import EvaluationSettings, Mode
 from KPrismLib.evaluation.table import report_table
 from Testing.engine.dataset.tiny_dataset import describe, listed, write_folder
 from Testing.engine.evaluation.threshold_predictor import Result, ThresholdPredictor
@@ -85,9 +86,8 @@ def test_dice_by_class_and_over_all_pairs(tmp_path: Path) -> None:
     assert semantic["pairs"] == {"liver": 2, "spleen": 1, "mean": 3}
     assert semantic["patients"] == 2
     assert semantic["milliseconds"] == 2.0
-    # Two patients: the interval reaches from one patient's mean to the other's.
-    assert semantic["dice_interval95"]["liver"] == pytest.approx([2 / 3, 6 / 7])
-    assert semantic["dice_interval95"]["spleen"] is None
+    assert semantic["class_patients"] == {"liver": 2, "spleen": 1}
+    assert semantic["dice_interval95"] == dict.fromkeys(("liver", "spleen", "mean"))  # two patients are too few
     assert semantic["volume_dice"] == {}
 
 
@@ -116,7 +116,7 @@ def test_clicks_follow_the_errors(tmp_path: Path) -> None:
     assert report.slices[0].curve == pytest.approx(liver_one)
     assert interactive["cap"] == 3
     assert interactive["noc90"] == 3.0
-    assert len(interactive["dice_interval95"]["mean"][0]) == 4
+    assert interactive["dice_interval95"]["mean"] is None  # of two patients
 
 
 def test_clicks_are_honoured_only_by_a_model_that_can(tmp_path: Path) -> None:
@@ -270,16 +270,44 @@ def test_an_average_over_datasets_weighs_them_equally(tmp_path: Path) -> None:
     folders = [pictures(tmp_path / "pictures"), volume(tmp_path / "volumes")]
     summary = evaluate(ThresholdPredictor(BOTH), folders, modes=["semantic", "interactive"], clicks=1).summary()
     expected = ((6 / 7 + 1 + 2 / 3) / 3 + 1) / 2
-    assert summary["mean_of_datasets"]["semantic"] == {"dice": pytest.approx(expected)}
+    assert summary["mean_of_datasets"]["semantic"] == {
+        "dice": pytest.approx(expected),
+        "dice_interval95": None,  # of two patients each
+        "patients": 4,
+    }
     assert len(summary["mean_of_datasets"]["interactive"]["dice"]) == 2
 
 
-def test_an_average_over_datasets_is_no_median() -> None:
+def clicked(dataset: str, *curve: float, patients: int = 6) -> list[SliceMeasurement]:
+    """A slice of each patient, which the curve of the set and a little of the patient's own describes."""
+    return [
+        SliceMeasurement(
+            *(dataset, f"{dataset}{number}", f"p{number}", 0, "liver", Mode.INTERACTIVE, True),
+            curve=tuple(dice + 0.002 * number for dice in curve),
+            found=True,
+            milliseconds=1.0,
+        )
+        for number in range(patients)
+    ]
+
+
+def test_an_average_over_datasets_is_no_median_and_has_an_interval() -> None:
     """The paper's "Avg" of three sets of which one is far from the others."""
-    datasets = [{"semantic": {"dice": {"mean": value}, "noc90": noc}} for value, noc in ((0.1, 9), (0.8, 2), (0.9, 1))]
-    assert _mean_of_datasets(datasets, [Mode.SEMANTIC]) == {
-        "semantic": {"dice": pytest.approx(0.6), "noc90": pytest.approx(4.0)}
-    }
+    settings = EvaluationSettings(modes=(Mode.INTERACTIVE,), clicks=2)
+    sets = [clicked("A", 0, 0.1, 0.2), clicked("B", 0, 0.8, 0.9), clicked("C", 0, 0.9, 0.95)]
+    summary = EvaluationReport(settings, [row for rows in sets for row in rows]).summary()
+    found = summary["mean_of_datasets"]["interactive"]
+    assert found["dice"] == pytest.approx([0.005, 0.605, 2.05 / 3 + 0.005])
+    assert found["noc90"] == pytest.approx((2 + 2 + 1) / 3)
+    assert found["patients"] == 18
+    (low, high), alone = np.transpose(found["dice_interval95"])[1], summary["datasets"]["A"]["interactive"]
+    assert low < 0.605 < high
+    (own_low, own_high) = np.transpose(alone["dice_interval95"]["mean"])[1]
+    assert high - low < own_high - own_low  # three sets are more than one
+    assert found["noc90_interval95"] == pytest.approx([5 / 3, 5 / 3])
+    few = EvaluationReport(settings, [*sets[0], *clicked("B", 0, 0.8, 0.9, patients=4)]).summary()
+    assert few["datasets"]["A"]["interactive"]["dice_interval95"]["mean"] is not None
+    assert few["mean_of_datasets"]["interactive"]["dice_interval95"] is None
 
 
 def test_files_hold_what_was_measured(tmp_path: Path) -> None:
@@ -323,6 +351,22 @@ def test_table_and_progress_bar_show_every_dataset(tmp_path: Path) -> None:
     assert "Mean of datasets" in text
     for code_page in ("cp932", "cp949", "cp1252", "ascii"):
         Console(width=140, file=io.TextIOWrapper(io.BytesIO(), encoding=code_page)).print(report_table(report))
+
+
+def test_every_number_of_the_table_has_its_interval_below_it_in_a_hundred_columns() -> None:
+    settings = EvaluationSettings(modes=(Mode.INTERACTIVE,), clicks=5)
+    sets = [clicked(name, 0, *(0.8 + 0.03 * click for click in range(5))) for name in ("GLOMERULI_AIDPATH", "B")]
+    console = Console(record=True, width=100, file=io.StringIO())
+    console.print(report_table(EvaluationReport(settings, [row for rows in sets for row in rows])))
+    lines = console.export_text().splitlines()
+    first = next(number for number, line in enumerate(lines) if "GLOMERULI_AIDPATH" in line)
+    assert lines[first].split() == ["GLOMERULI_AIDPATH", "6", "-", "80.50", "92.50", "4.83", "5.00", "-"]
+    assert lines[first + 1].split() == ["interactive", "6", "80.1-80.9", "92.1-92.9", "4.33-5.00", "5.00-5.00"]
+    mean = next(number for number, line in enumerate(lines) if "Mean of datasets" in line)
+    assert lines[mean].split()[-5:] == ["80.50", "92.50", "4.83", "5.00", "-"]
+    assert lines[mean + 1].split()[:2] == ["interactive", "12"]
+    assert [cell.count("-") for cell in lines[mean + 1].split()[2:]] == [1, 1, 1, 1]
+    assert max(map(len, lines)) <= 100
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def test_one_set_has_the_interval_that_evaluation_gives_it(rng: np.random.Genera
 
 def test_every_set_counts_the_same(rng: np.random.Generator) -> None:
     large = Sample(rng.random(90), tuple(str(number % 30) for number in range(90)))
-    small = Sample(rng.random(4) + 1, ("a", "b", "c", "d"))
+    small = Sample(rng.random(5) + 1, tuple("abcde"))
     number = mean([large, None, small])
     assert number is not None
     assert number.value == pytest.approx((large.values.mean() + small.values.mean()) / 2)
@@ -54,10 +54,15 @@ def test_the_spread_of_a_mean_is_that_of_independent_sets(rng: np.random.Generat
     assert (together.high - together.low) / (alone.high - alone.low) == pytest.approx(1 / 2, abs=0.1)
 
 
-def test_a_set_of_one_patient_leaves_the_spread_unknown() -> None:
-    number = mean([Sample(np.array([0.2, 0.4]), ("a", "a"))])
-    assert number == Number(pytest.approx(0.3), None, None, 2)
+def test_a_set_of_few_patients_leaves_the_spread_unknown() -> None:
+    few = Sample(np.array([0.2, 0.4, 0.3, 0.3]), tuple("abcd"))
+    number = mean([few])
+    assert number == Number(pytest.approx(0.3), None, None, 4)
     assert not number.excludes_zero
+    assert verdict(number, 3.0) == "open"
+    enough = Sample(np.array([0.2, 0.4, 0.3, 0.3, 0.3]), tuple("abcde"))
+    assert verdict(mean([enough]), 3.0) == "yes"
+    assert verdict(mean([enough, few]), 3.0) == "open"
     assert mean([]) is None
     assert mean([None]) is None
 
