@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from KPrismLib.errors import InvalidDataset
+from KPrismLib.evaluation.bootstrap import FEWEST_PATIENTS
 from KPrismLib.imaging.atomic_file import made_folder, write_atomically
 from Training.report import curve_figures, paper_numbers
 from Training.report.comparability import unlike
@@ -26,7 +27,7 @@ from Training.report.tables.dice import table2, table3
 from Training.report.tables.peers import PEERS_NAME, peers
 from Training.report.tables.references import table9, table10
 from Training.report.tables.volumes import VOLUMES_NAME, volumes
-from Training.report.verdict import AGREES, DISAGREES, OPEN
+from Training.report.verdict import AGREES, BY_CHANCE, DISAGREES, OPEN
 from Training.report.view import View, protocol_lines
 
 THROUGHPUT_NAME = "throughput.json"
@@ -132,13 +133,14 @@ def _head(view: View) -> str:
         "",
         "Built by `python -m Training.report build` from tables of single measurements. Our numbers are Dice in "
         "percent per (slice, class present in the slice) at the original resolution, the paper's protocol, unless a "
-        "table says otherwise; brackets hold 95 % bootstrap intervals over patients. The paper's numbers are for its "
-        "own sets and a network of 43 M parameters, 75 epochs on eight GPUs; where sets, network or training "
+        "table says otherwise; brackets hold 95 % intervals over patients: expanded percentiles of the bootstrap "
+        f"(Hesterberg 2015), none where a set has fewer than {FEWEST_PATIENTS} patients. The paper's numbers are for "
+        "its own sets and a network of 43 M parameters, 75 epochs on eight GPUs; where sets, network or training "
         "are others here, they are a goal, no comparison on equal terms.",
         "",
     ]
     if first is not None:
-        training = f"; {first.training}" if first.training else ""
+        training = f"; {first.history}" if first.history else ""
         lines.append(f"Main model: `{view.model}` (weights {first.digest}{training}), on {first.device}.")
         lines += view.left_out()
         lines += ["", *protocol_lines(facts), *(f"- {sentence}" for sentence in unlike(facts))]
@@ -147,10 +149,11 @@ def _head(view: View) -> str:
 
 def _verdicts(sections: Sequence[Section]) -> str:
     """How often our differences go the paper's way, by table."""
-    lines = []
+    lines, compared = [], 0
     for each in sections:
         found = Counter(cell for table in each.tables for row in table.rows for cell in row)
         if any(found[kind] for kind in (AGREES, DISAGREES, OPEN)):
+            compared += found[AGREES] + found[DISAGREES] + found[OPEN]
             lines.append(
                 f"- {paper_numbers.heading(each.item)}: {found[AGREES]} go the paper's way, {found[DISAGREES]} go "
                 f"against it, {found[OPEN]} cannot be told."
@@ -158,7 +161,16 @@ def _verdicts(sections: Sequence[Section]) -> str:
     if not lines:
         return ""
     return "\n".join(
-        ["Differences whose sign the paper states, with 95 % intervals that leave zero out:", "", *lines, ""]
+        [
+            "Differences whose sign the paper states, with 95 % intervals that leave zero out:",
+            "",
+            *lines,
+            "",
+            f"If none of these {compared} differences were real, chance alone would still make about "
+            f"{compared * BY_CHANCE / 100:.0f} of them ({BY_CHANCE} %) go one way or the other, half of those the "
+            "paper's.",
+            "",
+        ]
     )
 
 

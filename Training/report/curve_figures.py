@@ -12,7 +12,7 @@ from Training.report.gates import PLACES, GateWeight, mean_weights
 from Training.report.needs import ONE_SHOT
 from Training.report.plots import Curve, Dot, convergence, dots, expert_bars
 from Training.report.sets import PAPER_SETS, Group
-from Training.report.statistics import curve, dice_after, mean, sample
+from Training.report.statistics import curve, dice_after, mean, patients, sample
 from Training.report.tables.ablations import ablation_changes
 from Training.report.tables.clicks import group_of, interactive_sets
 from Training.report.view import View, where
@@ -38,7 +38,8 @@ def figure3(view: View, folder: Path) -> Section | None:
     if not curves:
         return None
     convergence(curves, folder / "figure3.png", columns=len(curves))
-    text = "Dice after each click, mean over the sets of a group; the paper prints one and five clicks (Table 4)."
+    text = "Dice after each click, mean over the sets of a group, with 95 % bands over the patients of Table 4; "
+    text += "the paper prints one and five clicks."
     return Section("figure3", pictures=[Picture("figure3.png", text)])
 
 
@@ -77,8 +78,11 @@ def figure5(view: View, folder: Path) -> Section | None:
             curves.append(Curve(where(each).replace("†", "(trained)"), number, {}))
     if not curves:
         return None
+    counts = [patients(each.slices(Mode.INTERACTIVE)) for each in found.values()]
+    few, many = min(counts), max(counts)
     convergence(curves, folder / "figure5.png", columns=_CURVES_PER_ROW)
-    text = "Dice after each click on every set, mean over (slice, class) pairs; bands are 95 % intervals over patients."
+    text = "Dice after each click on every set, mean over (slice, class) pairs; bands are 95 % intervals over "
+    text += f"patients, {few} to {many} of a set."
     return Section("figure5", pictures=[Picture("figure5.png", text)])
 
 

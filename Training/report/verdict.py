@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from KPrismLib.evaluation.bootstrap import FEWEST_PATIENTS
 from Training.report.document import MISSING
 from Training.report.statistics import Number
 
@@ -21,7 +22,12 @@ def verdict(ours: Number | None, theirs: float | None) -> str:
     return AGREES if (float(ours.value) > 0) == (theirs > 0) else DISAGREES
 
 
+#: In how many of 100 differences that are none a 95 % interval leaves zero out.
+BY_CHANCE = 5
+
 VERDICT_NOTE = (
     "The last columns compare signs with the paper's difference: yes or no where our 95 % interval leaves zero out, "
-    "open where it does not."
+    f"open where it does not, or where a set has fewer than {FEWEST_PATIENTS} patients. Of differences that are none, "
+    f"about {BY_CHANCE} in 100 get a yes or no by chance, of five to eight patients 6 to 8, and up to 12 "
+    "where few values are far from the rest."
 )

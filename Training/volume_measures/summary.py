@@ -19,7 +19,7 @@ def summarise(cases: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         cases: records with ``dataset``, ``patient`` and ``measured``, a table of numbers; None is left out.
 
     Returns:
-        ``[dataset][name]`` to ``mean``, ``interval95`` (None for a single patient) and ``cases``.
+        ``[dataset][name]`` to ``mean``, ``interval95`` (None for too few patients), ``cases`` and ``patients``.
     """
     columns: dict[str, dict[str, list[tuple[str, float]]]] = {}
     for case in cases:
@@ -42,4 +42,5 @@ def _mean(values: list[float], patients: list[str]) -> dict[str, Any]:
         "mean": float(np.mean(values)),
         "interval95": None if interval is None else interval.tolist(),
         "cases": len(values),
+        "patients": len(set(patients)),
     }

@@ -23,10 +23,12 @@ from Training.report.tables.peers import peers
 
 @pytest.fixture
 def folder(tmp_path: Path) -> DatasetFolder:
-    items = [listed("one", patient="p1"), listed("two", patient="p2"), listed("ref", patient="p3", split="train")]
+    items = [listed(f"i{number}", patient=f"p{number}") for number in range(6)]
+    items.append(listed("ref", patient="p6", split="train"))
     image = np.zeros((4, 6), dtype=np.uint8)
     image[1:3, 2:5] = 200  # two pixels too many: Dice 2 * 4 / (4 + 6)
-    return DatasetFolder.open(write_folder(tmp_path / "data", describe(items), image_one=image))
+    images = {f"image_i{number}": image for number in range(3)}  # nothing is found in the others
+    return DatasetFolder.open(write_folder(tmp_path / "data", describe(items), **images))
 
 
 def test_what_peers_and_we_wrote_stands_side_by_side(tmp_path: Path, folder: DatasetFolder) -> None:
@@ -49,7 +51,7 @@ def test_what_peers_and_we_wrote_stands_side_by_side(tmp_path: Path, folder: Dat
     assert rows[1].startswith("| Toy (random weights) | Tiny | interactive | – | 40.0 [")
     assert rows[1].count("–") == 2  # nothing before the first click, nothing after the fifth
     assert rows[2].startswith("| Toy (random weights) | Tiny | semantic | 40.0 [")
-    assert rows[2].endswith("| – | – | – | 2 |")
+    assert rows[2].endswith("| – | – | – | 6 | 6 |")
     (longer,) = [line for line in text[six:].splitlines() if "interactive" in line]
     assert longer.count("[") == 3
     assert text.count("- Toy: nobody It paints rows.") == 1

@@ -12,7 +12,7 @@ from Training.report.tables.volumes import volumes
 
 
 def number(mean: float, interval: list[float] | None = None, cases: int = 3) -> dict[str, object]:
-    return {"mean": mean, "interval95": interval, "cases": cases}
+    return {"mean": mean, "interval95": interval, "cases": cases, "patients": cases - 1}
 
 
 def write(path: Path, **summary: object) -> Path:
@@ -38,11 +38,11 @@ def test_parts_become_tables_with_all_sets_last(tmp_path: Path) -> None:
     assert lines[0] == "## Whole volumes"
     assert "weights abc" in text
     rows = [line for line in lines if line.startswith(("| ACDC", "| **all**"))]
-    assert rows[0] == "| **all** | 3 | 55.0 | – | – | – | 40.0 | – |"
-    assert rows[1] == "| ACDC | 3 | 77.5 | – | 68.6 | – | – | – | – |"
-    assert rows[2] == "| **all** | 5 | 70.0 [60.0, 80.0] | 74.0 | – | – | – | – | 0.66 |"
-    assert rows[3] == "| ACDC | 3 | 33.17 [23.60, 42.60] | 44.00 | – | 21.50 | – | – | – | – |"
-    assert rows[4] == "| **all** | 3 | 50.0 | – | – | 71.0 | 60.0 | – | – | – | 65.0 | – | – | – | – |"
+    assert rows[0] == "| **all** | 3 | 2 | 55.0 | – | – | – | 40.0 | – |"
+    assert rows[1] == "| ACDC | 3 | 2 | 77.5 | – | 68.6 | – | – | – | – |"
+    assert rows[2] == "| **all** | 5 | 4 | 70.0 [60.0, 80.0] | 74.0 | – | – | – | – | 0.66 |"
+    assert rows[3] == "| ACDC | 3 | 2 | 33.17 [23.60, 42.60] | 44.00 | – | 21.50 | – | – | – | – |"
+    assert rows[4] == "| **all** | 3 | 2 | 50.0 | – | – | 71.0 | 60.0 | – | – | – | 65.0 | – | – | – | – |"
     assert "References" not in str(volumes(write(tmp_path, clicks=clicks)))
 
 

@@ -15,7 +15,7 @@ from Training.report.costs import PARAMETER_ROWS, exact_parameters
 from Training.report.document import MISSING, Section, Table, printed, signed, signed_percent
 from Training.report.needs import ABLATION_SETS, PLAIN_DECODER
 from Training.report.results import ablation_model
-from Training.report.statistics import Metric, Number, dice_after, difference, mean, sample
+from Training.report.statistics import Metric, Number, dice_after, difference, mean, patients, sample
 from Training.report.tables.clicks import CLICK_METRICS, HEADINGS, cap_note, shown
 from Training.report.verdict import VERDICT_NOTE, verdict
 from Training.report.view import Measured, View, Work, protocol_lines, remarks
@@ -91,6 +91,7 @@ def ablation_table(key: str, view: View) -> Section | None:
         notes=[
             _training_note(used),
             *_NOTES,
+            _patients_note(used),
             VERDICT_NOTE,
             *([cap_note(clicked)] if clicked else []),
             *of_several_weights(each.part for each in used),
@@ -107,6 +108,16 @@ def _training_note(used: Sequence[Measured]) -> str:
     ours = "; ".join(sorted({each.part.facts.training for each in used} - {""}))
     known = f"Ours: {ours}. The paper's: network `base`, 75 epochs. " if ours else ""
     return known + "Of another network or a shorter training only which change helps and which hurts can be compared."
+
+
+def _patients_note(used: Sequence[Measured]) -> str:
+    """How many patients the intervals are over: those of the run that has most of them."""
+    found: dict[tuple[str, str], int] = {}
+    for each in used:
+        examined = max(patients(each.slices(mode)) for mode in Mode)
+        place = each.dataset, each.part.protocol
+        found[place] = max(found.get(place, 0), examined)
+    return f"Patients: {', '.join(f'{count} of {name} (`{protocol}`)' for (name, protocol), count in found.items())}."
 
 
 def _found(key: str, view: View) -> list[dict[Work, Measured]]:

@@ -12,9 +12,19 @@ from Training.report.comparability import unlike
 from Training.report.document import MISSING, Section, Table, percent, plain, printed, signed
 from Training.report.needs import ABLATION_SETS
 from Training.report.sets import PAPER_SETS, Group
-from Training.report.statistics import Metric, Number, clicks_made, clicks_to, dice_after, difference, mean, sample
+from Training.report.statistics import (
+    Metric,
+    Number,
+    clicks_made,
+    clicks_to,
+    dice_after,
+    difference,
+    mean,
+    patients,
+    sample,
+)
 from Training.report.tables.dice import TRAINED_NOTE
-from Training.report.verdict import verdict
+from Training.report.verdict import VERDICT_NOTE, verdict
 from Training.report.view import Measured, View, remarks, where
 
 _NOC: Mapping[str, float] = MappingProxyType({"noc90": 0.90, "noc95": 0.95})
@@ -66,12 +76,12 @@ def table4(view: View) -> Section | None:
                 shown(name, mean([sample(each.slices(Mode.INTERACTIVE), metric) for each in counted], seed=view.seed))
                 for name, metric in CLICK_METRICS.items()
             ]
-            rows.append([group.value, "**ours** [95 %]", str(len(counted)), *cells])
+            rows.append([group.value, "**ours** [95 %]", str(len(counted)), _patients(counted), *cells])
         for theirs in paper_numbers.rows("table4"):
             if theirs["group"] == group.value:
                 values = [printed(theirs[name]) for name in CLICK_METRICS]
-                rows.append([group.value, f"{theirs['method']}, paper", "", *values])
-    header = ["group", "method", "sets", *HEADINGS.values()]
+                rows.append([group.value, f"{theirs['method']}, paper", "", "", *values])
+    header = ["group", "method", "sets", "patients", *HEADINGS.values()]
     notes = [
         *unlike(each.part.facts for each in measured),
         cap_note(each.slices(Mode.INTERACTIVE) for each in measured),
@@ -86,13 +96,14 @@ def _wide(measured: Sequence[Measured], view: View) -> list[Table]:
     """The same counted further, where so many clicks were made: failures hide less behind a higher cap."""
     rows = []
     for group in Group:
-        found = [each.slices(Mode.INTERACTIVE) for each in measured if group_of(each) is group]
-        found = [each for each in found if clicks_made(each) >= WIDE_CAP]
+        counted = [each for each in measured if group_of(each) is group]
+        counted = [each for each in counted if clicks_made(each.slices(Mode.INTERACTIVE)) >= WIDE_CAP]
+        found = [each.slices(Mode.INTERACTIVE) for each in counted]
         if found:
             metrics = [clicks_to(threshold, cap=WIDE_CAP) for threshold in _NOC.values()]
             cells = [plain(mean([sample(each, metric) for each in found], seed=view.seed)) for metric in metrics]
-            rows.append([group.value, str(len(found)), *cells])
-    header = ["group", "sets", *(HEADINGS[name] for name in _NOC)]
+            rows.append([group.value, str(len(found)), _patients(counted), *cells])
+    header = ["group", "sets", "patients", *(HEADINGS[name] for name in _NOC)]
     return [Table(header, rows, f"Counted up to {WIDE_CAP} clicks")] if rows else []
 
 
@@ -102,8 +113,12 @@ def _per_set(measured: Sequence[Measured], view: View) -> Table:
     for each in {each.dataset: each for each in measured}.values():
         found = each.slices(Mode.INTERACTIVE)
         cells = [shown(name, mean([sample(found, metric)], seed=view.seed)) for name, metric in CLICK_METRICS.items()]
-        rows.append([where(each), str(sum(row.present for row in found)), *cells])
-    return Table(["set", "pairs", *HEADINGS.values()], rows, "Each set")
+        rows.append([where(each), str(sum(row.present for row in found)), _patients([each]), *cells])
+    return Table(["set", "pairs", "patients", *HEADINGS.values()], rows, "Each set")
+
+
+def _patients(measured: Sequence[Measured]) -> str:
+    return str(sum(patients(each.slices(Mode.INTERACTIVE)) for each in measured))
 
 
 def table5d(view: View) -> Section | None:
@@ -132,8 +147,8 @@ def table5d(view: View) -> Section | None:
                 saved = mean([difference(rows_of_mode, base, metric)], seed=view.seed)
                 expected = row[name][position] - theirs["rows"][0][name][position]
                 cells += [signed(saved), verdict(saved, expected)]
-            rows.append([where(start), str(row["method"]), *cells])
-    header = ["set", "method"]
+            rows.append([where(start), _patients([start]), str(row["method"]), *cells])
+    header = ["set", "patients", "method"]
     for name in ("noc90", "noc95"):
         header += [HEADINGS[name], "paper", "minus Mode-3, same slices", "with the paper?"]
     return Section(
@@ -142,6 +157,7 @@ def table5d(view: View) -> Section | None:
         notes=[
             *unlike(each.part.facts for pair in pairs for each in pair),
             *(f"{each.dataset} is left out: only `{each.part.protocol}` was measured on it." for each in half),
+            VERDICT_NOTE,
             cap_note([*(start.slices(Mode.INTERACTIVE) for start, _ in pairs)]),
             *remarks([start for start, _ in pairs]),
             *paper_numbers.contradictions("table5d"),

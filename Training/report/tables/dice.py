@@ -11,7 +11,7 @@ from Training.report.comparability import unlike
 from Training.report.document import MISSING, Section, Table, percent, printed
 from Training.report.needs import ONE_SHOT
 from Training.report.sets import Group, in_group
-from Training.report.statistics import dice_after, false_positives, mean, sample, volume_sample
+from Training.report.statistics import dice_after, false_positives, mean, patients, sample, volume_sample
 from Training.report.view import Measured, View, remarks, where
 
 TRAINED_NOTE = (
@@ -75,7 +75,7 @@ def table3(view: View) -> Section | None:
 
 
 def _against_paper(measured: Sequence[Measured], key: str, view: View) -> Table:
-    header = ["paper's set", "measured on", "pairs"]
+    header = ["paper's set", "measured on", "pairs", "patients"]
     for mode in _MODE_NAMES.values():
         header += [f"{mode}: ours [95 %]", "paper", "paper's best other"]
     rows = [
@@ -83,13 +83,15 @@ def _against_paper(measured: Sequence[Measured], key: str, view: View) -> Table:
             each.name,
             each.dataset if key == "table2" else where(each),
             _pairs(each),
+            str(_patients(each)),
             *(cell for mode in ONE_SHOT for cell in _cells(each, mode, key, view)),
         ]
         for each in measured
     ]
     counted = [each for each in measured if key == "table2" or not each.was_trained_on]
     if len(counted) > 1:
-        rows.append(["**mean of sets**", _how_many(counted), "", *_mean_cells(counted, key, view)])
+        examined = str(sum(map(_patients, counted)))
+        rows.append(["**mean of sets**", _how_many(counted), "", examined, *_mean_cells(counted, key, view)])
     return Table(header, rows, _TITLES[key])
 
 
@@ -133,11 +135,12 @@ def _without_paper(measured: Sequence[Measured], view: View) -> list[Table]:
         [
             each.dataset,
             _pairs(each),
+            str(_patients(each)),
             *(percent(mean([sample(each.slices(mode), dice_after(0))], seed=view.seed)) for mode in ONE_SHOT),
         ]
         for each in measured
     ]
-    return [Table(["set", "pairs", "semantic", "in-context"], rows, "Sets that the paper does not have")]
+    return [Table(["set", "pairs", "patients", "semantic", "in-context"], rows, "Sets that the paper does not have")]
 
 
 def _strict(names: Sequence[str], view: View) -> list[Table]:
@@ -153,6 +156,7 @@ def _strict(names: Sequence[str], view: View) -> list[Table]:
                         each.dataset,
                         _MODE_NAMES[mode],
                         str(len({volume.item for volume in volumes})),
+                        str(patients(volumes)),
                         percent(mean([sample(slices, dice_after(0))], seed=view.seed)),
                         percent(mean([volume_sample(volumes)], seed=view.seed)),
                         percent(mean([false_positives(slices)], seed=view.seed)),
@@ -162,7 +166,7 @@ def _strict(names: Sequence[str], view: View) -> list[Table]:
     if not rows:
         return []
     header = [
-        *("set", "mode", "volumes", "Dice per slice (paper's protocol)", "Dice per volume"),
+        *("set", "mode", "volumes", "patients", "Dice per slice (paper's protocol)", "Dice per volume"),
         *("false positives on slices without the class", "such (slice, class) pairs"),
     ]
     return [Table(header, rows, "A stricter protocol: whole volumes, slices without the class included")]
@@ -184,6 +188,11 @@ def _with_volumes(names: Sequence[str], view: View) -> list[Measured]:
 def _pairs(measured: Measured) -> str:
     """How many (slice, class) pairs: those of the mode with most, since a class may be unknown to the weights."""
     return str(max(sum(row.present for row in measured.slices(mode)) for mode in ONE_SHOT))
+
+
+def _patients(measured: Measured) -> int:
+    """Likewise of patients."""
+    return max(patients(measured.slices(mode)) for mode in ONE_SHOT)
 
 
 def _missing(names: Sequence[str], measured: Sequence[Measured]) -> list[str]:

@@ -21,7 +21,7 @@ PEERS_NAME = "peers"
 _WORK = ("split", "limit", "clicks", "references", "seed")
 #: Likewise, with what holds where a file does not say.
 _SINCE = {"axial_references": False, "honour_clicks": False}
-_HEADER = ("system", "set", "knowledge", "Dice", "Dice after 1 click", "after 5", "clicks to 90 %", "masks")
+_HEADER = ("system", "set", "knowledge", "Dice", "Dice after 1 click", "after 5", "clicks to 90 %", "masks", "patients")
 
 
 def peers(folder: Path) -> str | None:
@@ -79,7 +79,7 @@ def _rows(content: Mapping[str, Any]) -> list[Sequence[str]]:
         for mode, numbers in modes.items():
             name = mode.replace("_", "-")
             if MEAN not in numbers["dice"] and not numbers["pairs"]:  # no slice shows any of the classes
-                rows.append([system, dataset, name, *[MISSING] * (len(_HEADER) - 4), "0"])
+                rows.append([system, dataset, name, *[MISSING] * (len(_HEADER) - 5), "0", "0"])
                 continue
             curve = np.atleast_1d(numbers["dice"][MEAN])
             interval = numbers["dice_interval95"][MEAN]
@@ -91,7 +91,7 @@ def _rows(content: Mapping[str, Any]) -> list[Sequence[str]]:
             ]
             first = MISSING if mode == Mode.INTERACTIVE.value else _share(curve, interval, 0, count)
             noc = plain(Number.stored(numbers["noc90"], numbers["noc90_interval95"], count)) if clicked else MISSING
-            rows.append([system, dataset, name, first, *after, noc, str(count)])
+            rows.append([system, dataset, name, first, *after, noc, str(count), str(numbers["patients"])])
     return rows
 
 

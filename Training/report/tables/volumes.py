@@ -130,7 +130,7 @@ def volumes(file: Path) -> str | None:
     head = (
         "## Whole volumes\n\n"
         f"Not in the paper, which names them as future work; `python -m Training.volume_report`, weights {weights}. "
-        "Means over structures of test volumes, 95 % bootstrap intervals over patients."
+        "Means over structures of test volumes, 95 % bootstrap intervals over patients: of five patients or more."
     )
     return "\n\n".join([head, *(table.markdown() for table in [*tables, *spread])]) + "\n"
 
@@ -139,10 +139,11 @@ def _table(title: str, columns: Mapping[str, tuple[str, bool]], summary: Summary
     rows: list[Sequence[str]] = []
     for group in _groups(summary):
         numbers = summary[group]
-        cases = max(numbers[name]["cases"] for name in numbers)
+        cases = max(number["cases"] for number in numbers.values())
+        patients = max(number.get("patients", 0) for number in numbers.values()) or MISSING  # which older files lack
         cells = [_cell(numbers.get(name), share) for name, (_, share) in columns.items()]
-        rows.append([_title(group), str(cases), *cells])
-    return Table(["set", "structures", *(heading for heading, _ in columns.values())], rows, title)
+        rows.append([_title(group), str(cases), str(patients), *cells])
+    return Table(["set", "structures", "patients", *(heading for heading, _ in columns.values())], rows, title)
 
 
 def _spread_of_exemplars(summary: Summary) -> list[Table]:
