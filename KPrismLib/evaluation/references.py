@@ -52,7 +52,8 @@ class ReferencePool:
             name: The class, present in every chosen slice.
             patient: The query's patient, who is never chosen.
             count: How many are wanted; fewer are returned where fewer exist.
-            axial: Choose a volume at random and take slices at Table 10's positions within the class.
+            axial: Choose a volume at random and take slices at Table 10's positions within the class, each slice
+                once: of a volume that shows the class in so many slices, or in as many as any does.
 
         Raises:
             InvalidConfig: ``axial`` with a number of references for which Table 10 gives no positions.
@@ -63,10 +64,12 @@ class ReferencePool:
         if not suitable:
             return ()
         draw = np.random.default_rng(_stable_seed(self.seed, self.folder.name, name, patient))
-        first = suitable[draw.integers(len(suitable))]
-        if axial and first.depth > 1:
-            volume = [record for record in suitable if record.item == first.item]
-            return tuple(volume[round(percent / 100 * (len(volume) - 1))] for percent in AXIAL_POSITIONS[count])
+        volumes = _volumes(suitable) if axial else []
+        if volumes:
+            enough = min(count, max(map(len, volumes)))
+            volumes = [volume for volume in volumes if len(volume) >= enough]
+            return _at_positions(volumes[draw.integers(len(volumes))], AXIAL_POSITIONS[count])
+        draw.integers(len(suitable))  # as ever, so that a seed goes on to choose what it chose in earlier versions
         chosen = draw.choice(len(suitable), size=min(count, len(suitable)), replace=False)
         return tuple(suitable[position] for position in chosen)
 
@@ -87,6 +90,24 @@ class ReferencePool:
         }
         pieces = [read[record.item.id, record.index] for record in records]
         return [(piece.pixels, class_mask(piece.labels, values)) for piece in pieces]
+
+
+def _volumes(records: Sequence[SliceRecord]) -> list[list[SliceRecord]]:
+    """The slices of each volume; pictures are left out."""
+    found: dict[str, list[SliceRecord]] = {}
+    for record in records:
+        if record.depth > 1:
+            found.setdefault(record.item.id, []).append(record)
+    return list(found.values())
+
+
+def _at_positions(volume: Sequence[SliceRecord], percents: Sequence[int]) -> tuple[SliceRecord, ...]:
+    """The slices nearest to positions in percent of the way, each slice once, in the order of the volume."""
+    chosen: set[int] = set()
+    for percent in percents[: len(volume)]:
+        place = round(percent / 100 * (len(volume) - 1))
+        chosen.add(min(set(range(len(volume))) - chosen, key=lambda index: (abs(index - place), index)))
+    return tuple(volume[index] for index in sorted(chosen))
 
 
 def _stable_seed(*parts: object) -> int:

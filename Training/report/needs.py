@@ -76,6 +76,8 @@ class Protocol:
         clicks: Clicks per (slice, class).
         references: References per (patient, class).
         axial: References at Table 10's positions.
+        distinct: No slice is a reference twice, and every volume is drawn as often as any other; tables from before
+            that was so do not say it, and are measured again.
         whole_volumes: Only volumes, all their slices, absent classes too; ``limit`` then counts volumes.
         exemplar: The one training item that all references come from, by its number in a seeded order.
         seed: Of all that is drawn.
@@ -87,6 +89,7 @@ class Protocol:
     clicks: int = PAPER_CAP
     references: int = 1
     axial: bool = False
+    distinct: bool = False
     whole_volumes: bool = False
     exemplar: int | None = None
     seed: int = 0
@@ -180,6 +183,7 @@ def shots(count: int, effort: Effort) -> Protocol:
         limit=effort.limit,
         references=count,
         axial=True,
+        distinct=True,
         seed=effort.seed,
     )
 

@@ -72,6 +72,49 @@ def test_axial_positions_lie_as_far_from_the_first_slice_as_from_the_last(
     assert [record.index - 20 for record in pool.choose("liver", "q", count, axial=True)] == positions
 
 
+def records_of(slices: dict[str, int]) -> tuple[SliceRecord, ...]:
+    """Volumes that show the liver in so many slices."""
+    items = {name: DatasetItem(name, "", "", name, "train") for name in slices}
+    return tuple(
+        SliceRecord(items[name], 20 + number, 60, frozenset({"liver"}))
+        for name, count in slices.items()
+        for number in range(count)
+    )
+
+
+def pool_of(slices: dict[str, int], seed: int = 0) -> ReferencePool:
+    return ReferencePool(DatasetFolder(Path(), _Named()), "train", records_of(slices), seed)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("count", "places"), [(3, [0, 1, 2]), (5, [0, 1, 2, 3, 4]), (9, list(range(9)))])
+def test_no_slice_is_a_reference_twice(count: int, places: list[int]) -> None:
+    """Where a class shows in no more slices than are asked for, all are taken: two positions may be nearest to one."""
+    chosen = pool_of({"v": count}).choose("liver", "q", count, axial=True)
+    assert [record.index - 20 for record in chosen] == places
+
+
+def test_of_volumes_with_too_few_slices_none_is_chosen_as_long_as_others_have_enough() -> None:
+    slices = {"short": 4, "long": 30, "enough": 9}
+    chosen = {pool_of(slices, seed).choose("liver", "q", 9, axial=True)[0].item.id for seed in range(20)}
+    assert chosen == {"long", "enough"}
+    most = pool_of({"short": 4, "longer": 6}).choose("liver", "q", 9, axial=True)
+    assert [(record.item.id, record.index) for record in most] == [("longer", 20 + number) for number in range(6)]
+
+
+def test_every_volume_is_as_likely_as_any_other() -> None:
+    """A volume of sixty slices no more than one of three."""
+    pools = (pool_of({"long": 60, "short": 3}, seed) for seed in range(400))
+    share = np.mean([pool.choose("liver", "q", 3, axial=True)[0].item.id == "long" for pool in pools])
+    assert share == pytest.approx(0.5, abs=0.075)  # three standard errors
+
+
+def test_references_at_random_are_those_of_earlier_versions() -> None:
+    """Results of one reference per patient and class stay comparable."""
+    pool = pool_of({"a": 10, "b": 20, "c": 5}, seed=3)
+    chosen = [(record.item.id, record.index) for record in pool.choose("liver", "q", 3)]
+    assert chosen == [("c", 23), ("a", 26), ("a", 22)]
+
+
 def test_loaded_references_show_the_class(folder: DatasetFolder) -> None:
     pool = ReferencePool.of(folder, "test", 0)
     for pixels, mask in pool.load("liver", pool.choose("liver", "q", 4)):

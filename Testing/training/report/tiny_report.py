@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -60,8 +61,9 @@ def store(
     network: str = "",
     steps: int = 0,
     limit: int | None = 3,
+    references: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
 ) -> Path:
-    """Put measurements of one set into the results, as the runner would."""
+    """Put measurements of one set into the results, as the runner would; ``references`` by patient."""
     chosen = protocol or masks(Effort())
     facts = Facts(
         dataset=measurements[0].dataset,
@@ -73,7 +75,7 @@ def store(
         network=network,
         steps=steps,
     )
-    rows = [Row(each, model) for each in measurements]
+    rows = [Row(each, model, references=references.get(each.patient, ())) for each in measurements]
     return results.save(model, chosen.name, facts, to_csv(rows))
 
 

@@ -10,7 +10,7 @@ from Training.report import paper_numbers
 from Training.report.comparability import unlike
 from Training.report.document import MISSING, Section, Table, percent, printed, signed_percent
 from Training.report.needs import Effort, exemplar, shots
-from Training.report.statistics import dice_after, difference, mean, sample
+from Training.report.statistics import dice_after, difference, mean, patients, sample
 from Training.report.verdict import VERDICT_NOTE, verdict
 from Training.report.view import Measured, View, remarks, where
 
@@ -61,27 +61,40 @@ def table10(view: View) -> Section | None:
     for count, each in found.items():
         theirs = paper_numbers.row("table10", shots=count)["dice"]
         slices = each.slices(Mode.IN_CONTEXT)
-        cells = [str(count), percent(mean([sample(slices, dice_after(0))], seed=view.seed)), printed(theirs)]
+        ours = percent(mean([sample(slices, dice_after(0))], seed=view.seed))
+        cells = [str(count), _given(each), ours, printed(theirs)]
         if count == fewest:
             rows.append([*cells, MISSING, MISSING, MISSING])
             continue
         gained = mean([difference(slices, base, dice_after(0))], seed=view.seed)
         rows.append([*cells, signed_percent(gained), printed(theirs - one), verdict(gained, theirs - one)])
-    header = ["references", "ours [95 %]", "paper", f"against {fewest}, same slices", "paper", "with the paper?"]
+    header = [
+        *("references", "different slices given", "ours [95 %]", "paper"),
+        *(f"against {fewest}, same slices", "paper", "with the paper?"),
+    ]
     measured_on = next(iter(found.values()))
     remark = f"Measured on {measured_on.dataset}"
     if measured_on.name != paper_numbers.table("table10")["set"]:
-        remark += ": there is no abdominal MR at hand, and CT stands in"
+        remark += " (there is no abdominal MR at hand, and CT stands in)"
     return Section(
         "table10",
         [Table(header, rows)],
         notes=[
             *unlike(each.part.facts for each in found.values()),
-            f"{remark}.",
+            f"{remark}: {patients(base)} patients.",
             *remarks([measured_on]),
             VERDICT_NOTE,
         ],
     )
+
+
+def _given(measured: Measured) -> str:
+    """How many different slices served as references: fewer than asked where no volume shows the class in so many."""
+    counts = [len(set(row.references)) for row in measured.part.rows if row.references]
+    if not counts:
+        return MISSING
+    mean_count, fewest = np.mean(counts), min(counts)
+    return str(fewest) if fewest == max(counts) else f"{mean_count:.1f}, at least {fewest}"
 
 
 def _exemplars(name: str, view: View) -> list[Measured]:
