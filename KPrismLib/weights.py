@@ -21,6 +21,9 @@ from KPrismLib.network.parameters import build_on_meta
 FORMAT = "kprism-1"
 SHIPPED = ("small",)
 
+UNKNOWN_RUNS = "before"
+"""Begins what stands for all runs behind weights that do not name them: their ``steps`` are those of the last ones."""
+
 
 @dataclass(frozen=True)
 class Weights:
@@ -29,7 +32,8 @@ class Weights:
     Attributes:
         config: settings of the network that the tensors fit.
         tensors: name to tensor, as stored (half precision).
-        notes: free facts about the training, for ``kprism info``.
+        notes: free facts about the training, for ``kprism info``. ``runs`` has the steps of every run that the weights
+            come from; a name that begins with :data:`UNKNOWN_RUNS` is that of older weights, which tell less.
         source: the file.
     """
 
@@ -166,3 +170,9 @@ def _is_archive(path: Path) -> bool:
             return stream.read(4) == b"PK\x03\x04"
     except OSError:
         return False
+
+
+def tells_all_steps(notes: Mapping[str, Any]) -> bool:
+    """Whether the ``steps`` in the notes of weights count every run that the weights come from."""
+    runs = notes.get("runs")
+    return isinstance(runs, dict) and not any(str(name).startswith(UNKNOWN_RUNS) for name in runs)

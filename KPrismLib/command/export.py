@@ -50,8 +50,14 @@ def export(
         raise InvalidWeights("The checkpoints belong to different networks; average those of one configuration.")
     average = weighted_mean([run.average for run in runs], _read_shares(shares) or [1.0] * len(runs))
     training = stored.config["training"]
+    # A run that several of them come from counts once.
+    history: dict[str, int] = {}
+    for run in runs:
+        for name, steps in run.runs.items():
+            history[name] = max(steps, history.get(name, 0))
     facts: dict[str, Any] = {
-        "steps": sum(run.step for run in runs),
+        "steps": sum(history.values()),
+        "runs": history,
         "network": training["network"],
         # Names only: the folders they lay in are nobody's business.
         "datasets": list(dict.fromkeys(name for run in runs for name in _dataset_names(run))),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 import zipfile
@@ -20,7 +21,7 @@ from KPrismLib.training.loop import CHECKPOINT_NAME, Trainer, make_fabric
 from KPrismLib.training.other_processes import without_echo
 from KPrismLib.training.run_folder import claimed, set_aside
 from KPrismLib.training.warm_start import start_for
-from KPrismLib.weights import Weights, load_weights
+from KPrismLib.weights import UNKNOWN_RUNS, Weights, load_weights
 
 ACCELERATORS = ("auto", "cpu", "cuda", "gpu", "mps")
 
@@ -146,4 +147,16 @@ def _start_from(trainer: Trainer, weights: Weights) -> None:
         count = len(trainer.network_config.classes)
         say(f"The weights do not know {len(new)} of the {count} classes, which start afresh: {', '.join(new)}.")
     learned_from = weights.notes.get("datasets", [])
-    trainer.warm_start(state, [str(name) for name in learned_from] if isinstance(learned_from, list) else ())
+    trainer.warm_start(
+        state, [str(name) for name in learned_from] if isinstance(learned_from, list) else (), _runs_of(weights)
+    )
+
+
+def _runs_of(weights: Weights) -> dict[str, int]:
+    """Steps of the runs that weights come from; older files tell the steps of the last runs only, and not of which."""
+    runs, steps = weights.notes.get("runs"), weights.notes.get("steps")
+    if isinstance(runs, dict) and all(isinstance(count, int) for count in runs.values()):
+        return {str(name): count for name, count in runs.items()}
+    if not isinstance(steps, int):
+        return {}
+    return {f"{UNKNOWN_RUNS} {hashlib.sha256(weights.source.read_bytes()).hexdigest()[:32]}": steps}

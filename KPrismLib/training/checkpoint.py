@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import pickle
@@ -38,6 +39,8 @@ class Checkpoint:
             checkpoints from before they were kept.
         contents: of the sets of the run, in the order of its settings, see
             :class:`~KPrismLib.training.packing.PackedDataset`; likewise.
+        run: what tells the run from any other; empty in checkpoints from before it was kept.
+        earlier_runs: steps of the runs that the weights come from which it started from, by what tells those.
     """
 
     step: int
@@ -49,6 +52,14 @@ class Checkpoint:
     losses: dict[str, list[float]] = field(default_factory=dict)
     datasets: list[str] = field(default_factory=list)
     contents: list[str] = field(default_factory=list)
+    run: str = ""
+    earlier_runs: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def runs(self) -> dict[str, int]:
+        """Steps of all runs that the weights come from, this one included."""
+        name = self.run or hashlib.sha256(json.dumps(self.config, sort_keys=True).encode()).hexdigest()[:32]
+        return {**self.earlier_runs, name: self.step}
 
     def save(self, path: Path) -> None:
         """Write atomically; on failure the previous checkpoint is untouched.

@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
+from uuid import uuid4
 
 import torch
 from lightning_fabric import Fabric
@@ -105,6 +107,8 @@ class Trainer:
         self.batches = StepBatches(config, self.sampler, maker, rank=fabric.global_rank, processes=fabric.world_size)
         self.watch = LossWatch(config.divergence_factor)
         self.step = 0
+        self.run_name = uuid4().hex
+        self.earlier_runs: dict[str, int] = {}
 
     def _new_network(self, device: torch.device) -> KPrism:
         network: KPrism = KPrism(self.network_config).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -135,18 +139,26 @@ class Trainer:
         self.watch = LossWatch(self.config.divergence_factor, checkpoint.losses)
         self.step = checkpoint.step
         self.dataset_names = list(dict.fromkeys([*checkpoint.datasets, *self.dataset_names]))
+        self.run_name, self.earlier_runs = checkpoint.run, checkpoint.earlier_runs
         return True
 
-    def warm_start(self, weights: dict[str, Tensor], learned_from: Sequence[str] = ()) -> None:
+    def warm_start(
+        self,
+        weights: dict[str, Tensor],
+        learned_from: Sequence[str] = (),
+        earlier_runs: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
         """Start from given weights instead of random ones; their names and shapes must fit exactly.
 
         Args:
             weights: by the names of the network's state.
             learned_from: names of the sets that they have learned from already.
+            earlier_runs: steps of the runs that they come from, by what tells the runs apart.
         """
         self.network.load_state_dict(weights)
         self.average.load_state_dict(weights)
         self.dataset_names = list(dict.fromkeys([*learned_from, *self.dataset_names]))
+        self.earlier_runs = dict(earlier_runs)
 
     def save(self) -> None:
         """Write the checkpoint (on rank 0)."""
@@ -161,6 +173,8 @@ class Trainer:
                 losses=self.watch.recent,
                 datasets=self.dataset_names,
                 contents=self.contents,
+                run=self.run_name,
+                earlier_runs=self.earlier_runs,
             ).save(self.folder / CHECKPOINT_NAME)
 
     def run(self, log: TrainingLog, *, until: int | None = None) -> None:

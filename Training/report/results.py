@@ -28,6 +28,9 @@ ABLATIONS_FOLDER = "ablations"
 WEIGHTS_NAME = "weights.safetensors"
 """Of a trained ablation, in the folder of its run."""
 
+#: What holds of protocols from before they told it.
+_PROTOCOL_SINCE = {"distinct": False}
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -45,6 +48,8 @@ class Facts:
         skipped: What could not be evaluated, one sentence each.
         network: ``base`` or ``small``, as far as the weights say.
         steps: Of their training, as far as they say; else 0.
+        all_steps: Whether those are the steps of all runs that the weights come from, also of what the last ones began
+            from; in facts from before it was kept nobody knows.
         description: Digest of the set's ``dataset.json``; empty in facts from before it was kept, which fit any.
         masks: Likewise, of the content of its masks.
         images: Likewise, of its images.
@@ -62,6 +67,7 @@ class Facts:
     skipped: Sequence[str] = ()
     network: str = ""
     steps: int = 0
+    all_steps: bool = False
     description: str = ""
     masks: str = ""
     images: str = ""
@@ -70,8 +76,15 @@ class Facts:
 
     @property
     def training(self) -> str:
-        """How the weights came about, in a few words; empty where they do not say."""
+        """How weights came about that began from nothing, in a few words; empty where they do not say."""
         return f"network `{self.network}`, {self.steps:,} steps" if self.network and self.steps else ""
+
+    @property
+    def history(self) -> str:
+        """The same of weights that may have begun from others."""
+        if not self.training or self.all_steps:
+            return self.training
+        return f"{self.training} in the runs averaged, not counting those that they began from: see the model card"
 
     @property
     def content(self) -> SetContent:
@@ -86,7 +99,7 @@ class Facts:
         """
         if self.digest != weights:
             return "other weights"
-        if dict(self.protocol) != dict(protocol):
+        if _PROTOCOL_SINCE | dict(self.protocol) != _PROTOCOL_SINCE | dict(protocol):
             return "other settings"
         if self.precision not in ("", precision):
             return f"numbers in {self.precision}"

@@ -24,7 +24,7 @@ from KPrismLib.evaluation.rows import rows_of, to_csv
 from KPrismLib.imaging.atomic_file import made_folder
 from KPrismLib.precision import choose_precision, precision_name
 from KPrismLib.predictor import Predictor
-from KPrismLib.weights import Weights, find_weights, load_weights
+from KPrismLib.weights import Weights, find_weights, load_weights, tells_all_steps
 from Training.report.needs import Need, Others, Protocol
 from Training.report.results import Facts, Results, digest
 from Training.report.selection import SPLIT, selected
@@ -287,6 +287,7 @@ def facts_of(
         skipped=[_sentence(entry) for entry in skipped],
         network=str(model.weights.notes.get("network", "")),
         steps=int(model.weights.notes.get("steps", 0)),
+        all_steps=tells_all_steps(model.weights.notes),
         precision=model.precision,
         **asdict(SetContent.of(folder)),
     )

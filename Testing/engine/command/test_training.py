@@ -15,7 +15,7 @@ import torch
 from KPrismLib.command.train_run import idle_cores, processes, require_same_step
 from KPrismLib.errors import DeviceUnavailable, InvalidConfig
 from KPrismLib.training import run_folder
-from KPrismLib.weights import load_weights
+from KPrismLib.weights import load_weights, tells_all_steps
 from Testing.engine.command.tiny_inputs import blob, save_picture
 
 CONFIG = """
@@ -73,12 +73,14 @@ def test_from_a_dataset_to_a_mask(kprism, data, tmp_path, monkeypatch) -> None:
     assert kprism("export", run / "checkpoint.pt", "-o", exported, "--notes", '{"author": "me"}').status == 0
     weights = load_weights(exported)
     assert weights.config.classes == ("liver",)
-    assert weights.notes == {"steps": 3, "network": "small", "datasets": ["TINY"], "author": "me"}
+    (one,) = weights.notes["runs"]  # the same before and after the break
+    about = {"steps": 3, "runs": {one: 3}, "network": "small", "datasets": ["TINY"], "author": "me"}
+    assert weights.notes == about
 
     twice, mean = (run / "checkpoint.pt", run / "checkpoint.pt"), tmp_path / "mean.safetensors"
     assert kprism("export", *twice, "-o", mean, "--shares", "0.6,0.4").status == 0
     averaged = load_weights(mean)
-    assert averaged.notes["steps"] == 6
+    assert averaged.notes["steps"] == 3  # one run, however often it is averaged
     for name, tensor in weights.tensors.items():
         torch.testing.assert_close(averaged.tensors[name], tensor, rtol=1e-3, atol=1e-6)
     assert "one positive share for each of the 2" in kprism("export", *twice, "-o", mean, "--shares", "1").sentence
@@ -100,6 +102,18 @@ def test_from_a_dataset_to_a_mask(kprism, data, tmp_path, monkeypatch) -> None:
     assert kprism(*arguments, "--until", 2).status == 0
     assert kprism("export", run / "checkpoint.pt", "-o", older).status == 0
     assert load_weights(older).notes["datasets"] == ["OLDER", "TINY"]
+
+    # Its steps are those of what it began from, too; a common beginning counts once.
+    assert (load_weights(older).notes["steps"], tells_all_steps(load_weights(older).notes)) == (5, True)
+    assert one in load_weights(older).notes["runs"]
+    assert kprism("export", run / "checkpoint.pt", run / "earlier-1" / "checkpoint.pt", "-o", mean).status == 0
+    assert load_weights(mean).notes["steps"] == 5
+    before = tmp_path / "before.safetensors"
+    assert kprism("export", run / "checkpoint.pt", "-o", before, "--notes", '{"runs": null, "steps": 40}').status == 0
+    assert kprism(*arguments, "--no-resume", "--until", 1, "--from", before).status == 0
+    assert kprism("export", run / "checkpoint.pt", "-o", mean).status == 0
+    assert load_weights(mean).notes["steps"] == 41
+    assert not tells_all_steps(load_weights(mean).notes)
 
     fine_tune_on_other_classes(kprism, data, tmp_path, exported)
 

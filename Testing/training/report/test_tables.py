@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,12 @@ from KPrismLib.evaluation.settings import Mode
 from KPrismLib.network import base_config
 from KPrismLib.network.parameters import total
 from Testing.training.report.tiny_report import measured, store
+from Training.report.build import _verdicts
 from Training.report.costs import Speed, Throughput
 from Training.report.document import Section, Table, percent, plain, printed, signed_percent
 from Training.report.needs import Effort, clicks, exemplar, masks, refined, shots, volumes
-from Training.report.results import Results
+from Training.report.results import Facts, Results
+from Training.report.set_content import SetContent
 from Training.report.statistics import Number
 from Training.report.tables.ablations import ablation_table
 from Training.report.tables.clicks import table4, table5d
@@ -54,8 +58,7 @@ def test_nothing_measured_makes_no_table(view: View) -> None:
 
 def test_table_2_beside_the_paper(results: Results, view: View) -> None:
     rows = [
-        measured("BUSI", SEMANTIC, 0.5, patient="a"),
-        measured("BUSI", SEMANTIC, 0.7, patient="b"),
+        *(measured("BUSI", SEMANTIC, 0.5 + 0.02 * place, patient=name) for place, name in enumerate("abcdefghijk")),
         measured("BUSI", IN_CONTEXT, 0.4, patient="a"),
         measured("BUSI", SEMANTIC, patient="a", index=1, present=False),
     ]
@@ -66,8 +69,9 @@ def test_table_2_beside_the_paper(results: Results, view: View) -> None:
     assert section is not None
     busi = _row(section, "Breast Cancer")
     assert busi["measured on"] == "BUSI"
-    assert busi["pairs"] == "2"
-    assert busi["semantic: ours [95 %]"] == "60.0 [50.0, 70.0]"
+    assert (busi["pairs"], busi["patients"]) == ("11", "11")
+    # As wide as Student's interval: 2.23 standard errors of 0.02 are 4.5 points.
+    assert busi["semantic: ours [95 %]"] == "60.0 [55.6, 64.4]"
     assert busi["paper"] == "76.86"
     assert busi["paper's best other"] == "Hermes 78.09"
     assert busi["in-context: ours [95 %]"] == "40.0"
@@ -201,7 +205,7 @@ def test_table_4_by_group(results: Results, view: View) -> None:
     assert (ours["method"], ours["sets"]) == ("**ours** [95 %]", "2")
     assert [ours[name] for name in ("NoC90 ↓", "NoC95 ↓", "Dice(1) ↑", "Dice(5) ↑")] == ["2.00", "5.00", "50.0", "96.0"]
     assert len(section.tables[0].rows) == 3 * 6 + 2  # nothing external is left: BUSI was trained on
-    assert ["external", "K-Prism, paper", "", "2.01", "4.24", "88.67", "94.92"] in section.tables[0].rows
+    assert ["external", "K-Prism, paper", "", "", "2.01", "4.24", "88.67", "94.92"] in section.tables[0].rows
     assert _row(section, "BUSI †", table=1)["pairs"] == "1"
     assert len(section.tables[1].rows) == 3  # BUSI stands for two sets, and is listed once
 
@@ -213,7 +217,7 @@ def test_clicks_are_counted_as_far_as_they_were_made(results: Results, view: Vie
     assert section is not None
     assert _row(section, "in-distribution")["NoC90 ↓"] == "10.00"
     assert section.tables[1].title == "Counted up to 20 clicks"
-    assert section.tables[1].rows == [["in-distribution", "1", "14.00", "20.00"]]
+    assert section.tables[1].rows == [["in-distribution", "1", "1", "14.00", "20.00"]]
     assert "NoC counts a failure as 10 clicks, the cap of the paper's curves." in section.notes
 
 
@@ -238,9 +242,9 @@ def test_table_5d_compares_the_same_slices(results: Results, view: View) -> None
     section = table5d(view)
     assert section is not None
     start, semantic, in_context = section.tables[0].rows
-    assert start[:4] == ["BUSI", "Mode-3", "3.00 [3.00, 3.00]", "1.67"]
-    assert semantic[1:6] == ["Mode-1 refine", "1.00 [1.00, 1.00]", "1.10", "-2.00 [-2.00, -2.00]", "yes"]
-    assert in_context[1:6] == ["Mode-2 refine", "5.00 [5.00, 5.00]", "1.17", "+2.00 [+2.00, +2.00]", "**no**"]
+    assert start[:5] == ["BUSI", "8", "Mode-3", "3.00 [3.00, 3.00]", "1.67"]
+    assert semantic[2:7] == ["Mode-1 refine", "1.00 [1.00, 1.00]", "1.10", "-2.00 [-2.00, -2.00]", "yes"]
+    assert in_context[2:7] == ["Mode-2 refine", "5.00 [5.00, 5.00]", "1.17", "+2.00 [+2.00, +2.00]", "**no**"]
 
 
 def test_table_5d_takes_one_folder_for_both_of_its_protocols(results: Results, view: View) -> None:
@@ -340,11 +344,57 @@ def test_table_9_over_references(results: Results, view: View) -> None:
 def test_table_10_against_one_reference(results: Results, view: View) -> None:
     for count, value in ((1, 0.5), (3, 0.6)):
         rows = [measured("BTCV_SYNAPSE18", IN_CONTEXT, value, patient=patient) for patient in "abcdef"]
+        chosen = {patient: tuple(f"v:{index}" for index in range(count)) for patient in "abcdef"}
+        store(results, rows, protocol=shots(count, ALL), references=chosen)
+    section = table10(view)
+    assert section is not None
+    difference = ("+10.0 [+10.0, +10.0]", "1.01", "yes")
+    assert section.tables[0].rows[1] == ["3", "3", "60.0 [60.0, 60.0]", "79.22", *difference]
+    assert "CT stands in): 6 patients." in section.notes[0]
+    store(results, rows, protocol=shots(3, ALL), references=chosen | {"a": ("v:1", "v:2")})
+    section = table10(view)
+    assert section is not None
+    assert section.tables[0].rows[1][:2] == ["3", "2.8, at least 2"]
+
+
+def test_of_four_patients_there_is_no_verdict(results: Results, view: View) -> None:
+    for count, value in ((1, 0.5), (3, 0.6)):
+        rows = [measured("BTCV_SYNAPSE18", IN_CONTEXT, value, patient=patient) for patient in "abcd"]
         store(results, rows, protocol=shots(count, ALL))
     section = table10(view)
     assert section is not None
-    assert section.tables[0].rows[1] == [*("3", "60.0 [60.0, 60.0]", "79.22", "+10.0 [+10.0, +10.0]", "1.01", "yes")]
-    assert "CT stands in" in section.notes[0]
+    assert section.tables[0].rows[1][-3:] == ["+10.0", "1.01", "open"]
+    assert any("or where a set has fewer than 5 patients" in note for note in section.notes)
+
+
+def test_how_many_verdicts_chance_alone_makes_is_told(results: Results, view: View) -> None:
+    for count, value in ((1, 0.5), (3, 0.6), (5, 0.7)):
+        rows = [measured("BTCV_SYNAPSE18", IN_CONTEXT, value, patient=patient) for patient in "abcdef"]
+        store(results, rows, protocol=shots(count, ALL))
+    section = table10(view)
+    assert section is not None
+    text = _verdicts([section] * 30)
+    assert text.count("2 go the paper's way, 0 go against it, 0 cannot be told.") == 30
+    assert "If none of these 60 differences were real, chance alone would still make about 3 of them (5 %)" in text
+
+
+def test_tables_of_the_earlier_rule_for_references_are_measured_again(results: Results) -> None:
+    content = SetContent()
+    for protocol, changed in ((shots(3, ALL), "other settings"), (exemplar(0, ALL), ""), (masks(ALL), "")):
+        now = json.loads(json.dumps(asdict(protocol)))
+        facts = Facts("BTCV", {name: value for name, value in now.items() if name != "distinct"}, "d", "small")
+        assert facts.misfit(now, "d", "", content) == changed
+        assert replace(facts, protocol=now).misfit(now, "d", "", content) == ""
+
+
+def test_steps_that_leave_out_the_beginning_are_said_to() -> None:
+    facts = Facts("BUSI", {}, "d", "small", network="small", steps=7000)
+    told = (
+        "network `small`, 7,000 steps in the runs averaged, not counting those that they began from: see the model card"
+    )
+    assert facts.history == told
+    assert replace(facts, all_steps=True).history == "network `small`, 7,000 steps"
+    assert replace(facts, steps=0).history == ""
 
 
 def test_tables_9_and_10_keep_to_one_folder(results: Results, view: View) -> None:
