@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any
 
 import typer
 
 from KPrismLib.command.failures import explained
 from KPrismLib.errors import InvalidConfig
+from KPrismLib.evaluation.bootstrap import FEWEST_PATIENTS
 from KPrismLib.imaging.atomic_file import write_atomically
+from KPrismLib.imaging.pictures import SUFFIXES
 from KPrismLib.training.config import TrainingConfig
 from KPrismLib.weights import load_weights
 from Training.report.paper_numbers import dice_of_set
@@ -24,6 +28,8 @@ from Training.report.sets import PAPER_SETS, Group, PaperSet, StandIn, with_pati
 _TABLES = {Group.IN_DISTRIBUTION: "table2", Group.EXTERNAL: "table3", Group.UNSEEN: "table3_unseen"}
 
 MODES = ("semantic", "in_context")
+
+PATIENTS = "patients"
 
 #: After how many clicks Dice is given.
 _CLICKS = (1, 3, 5, 10)
@@ -38,18 +44,25 @@ def merge(evaluations: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]
     return merged
 
 
-def dice_table(datasets: Mapping[str, Mapping[str, Any]]) -> str:
-    """Semantic and in-context Dice per set, with intervals over patients and the paper's numbers beside them."""
+def dice_table(datasets: Mapping[str, Mapping[str, Any]], units: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Semantic and in-context Dice per set, with intervals and the paper's numbers beside them.
+
+    Args:
+        datasets: as :func:`merge` returns them.
+        units: what the intervals of a set are over, where it is not patients.
+    """
     lines = [
-        "| set | slices x classes | semantic | in-context, one reference | paper: set, semantic, in-context |",
-        "|---|---|---|---|---|",
+        "| set | slices x classes | over | semantic | in-context, one reference | paper: set, semantic, in-context |",
+        "|---|---|---|---|---|---|",
     ]
     for name, modes in sorted(datasets.items()):
         if not any(mode in modes for mode in MODES):
             continue
-        cells = [_mean_with_interval(modes.get(mode)) for mode in MODES]
+        cells = [_with_interval(modes.get(mode), "mean") for mode in MODES]
         pairs = next((_total(modes[m]["pairs"]) for m in MODES if m in modes), "")
-        lines.append(f"| {name} | {pairs} | {cells[0]} | {cells[1]} | {_beside(name, modes)} |")
+        examined = max(modes[mode]["patients"] for mode in MODES if mode in modes)
+        over = f"{examined} {units.get(name, PATIENTS)}"
+        lines.append(f"| {name} | {pairs} | {over} | {cells[0]} | {cells[1]} | {_beside(name, modes)} |")
     return "\n".join(lines)
 
 
@@ -84,20 +97,43 @@ def _beside(name: str, modes: Mapping[str, Any]) -> str:
 
 
 def class_table(datasets: Mapping[str, Mapping[str, Any]]) -> str:
-    """Semantic and in-context Dice per class of the sets with several classes."""
-    lines = ["| set | class | semantic | in-context |", "|---|---|---|---|"]
+    """Semantic and in-context Dice per class of the sets with several classes, with intervals over patients."""
+    lines = ["| set | class | patients | semantic | in-context |", "|---|---|---|---|---|"]
     for name, modes in sorted(datasets.items()):
-        tables = [modes.get(mode, {}).get("dice", {}) for mode in MODES]
-        classes = dict.fromkeys(c for table in tables for c in table if c != "mean")
+        results = [modes.get(mode) for mode in MODES]
+        classes = dict.fromkeys(label for result in results if result for label in result["dice"] if label != "mean")
         if len(classes) > 1:
             for label in classes:
-                values = [f"{table[label]:.3f}" if label in table else "not a class of the model" for table in tables]
-                lines.append(f"| {name} | {label} | {values[0]} | {values[1]} |")
+                examined = max(result["class_patients"].get(label, 0) for result in results if result)
+                cells = [_with_interval(result, label) or "not a class of the model" for result in results]
+                lines.append(f"| {name} | {label} | {examined} | {cells[0]} | {cells[1]} |")
     return "\n".join(lines)
 
 
+def mean_over_sets(evaluations: Iterable[Mapping[str, Any]], mode: str) -> dict[str, Any] | None:
+    """The mean of a mode over all sets that :func:`merge` finds, with its interval, which takes single measurements.
+
+    Returns:
+        What the last evaluation says that measured all of them; ``None`` where none did.
+    """
+    given = list(evaluations)
+    names = {name for name, modes in merge(given).items() if mode in modes}
+    found: dict[str, Any] | None = None
+    for evaluation in given:
+        if names == {name for name, modes in evaluation["datasets"].items() if mode in modes}:
+            found = evaluation["mean_of_datasets"].get(mode)
+        elif any(mode in modes for modes in evaluation["datasets"].values()):
+            found = None  # some of its sets were measured again
+    return found
+
+
 def click_table(
-    datasets: Mapping[str, Mapping[str, Any]], honoured: Mapping[str, Mapping[str, Any]] | None = None
+    datasets: Mapping[str, Mapping[str, Any]],
+    honoured: Mapping[str, Mapping[str, Any]] | None = None,
+    *,
+    units: Mapping[str, str] = MappingProxyType({}),
+    mean: Mapping[str, Any] | None = None,
+    honoured_mean: Mapping[str, Any] | None = None,
 ) -> str:
     """Interactive mode: Dice after 1, 3, 5 and 10 clicks and the number of clicks to 0.90 and 0.95.
 
@@ -106,29 +142,41 @@ def click_table(
     Args:
         datasets: as :func:`merge` returns them.
         honoured: the same sets, with masks that hold what clicks say of their pixels, as users get them; adds a row.
+        units: what the intervals of a set are over, where it is not patients.
+        mean: of ``datasets``, as :func:`mean_over_sets` returns it; without it their mean has no interval.
+        honoured_mean: likewise.
 
     Raises:
         InvalidConfig: the sets are not the same.
     """
     lines = [
-        "| set | slices x classes | Dice(1) | Dice(3) | Dice(5) | Dice(10) | NoC90 | NoC95 |",
-        "|---|---|---|---|---|---|---|---|",
+        "| set | slices x classes | over | Dice(1) | Dice(3) | Dice(5) | Dice(10) | NoC90 | NoC95 |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     found, held = _interactive(datasets), _interactive(honoured or {})
     for name, result in found.items():
-        lines.append(f"| {name} | {_total(result['pairs'])} | {_clicked([result], _click_intervals(result))} |")
+        cells = _clicked([result], _click_intervals(result, result.get("dice_interval95", {}).get("mean")))
+        over = f"{result['patients']} {units.get(name, PATIENTS)}"
+        lines.append(f"| {name} | {_total(result['pairs'])} | {over} | {cells} |")
     if found:
-        lines.append(f"| **mean of sets** | | {_clicked(list(found.values()))} |")
+        lines.append(_click_mean("mean of sets", found, mean))
     if held:
         pairs = [{name: _total(result["pairs"]) for name, result in results.items()} for results in (found, held)]
         if pairs[0] != pairs[1]:
             raise InvalidConfig("Clicks were honoured on other slices than not; evaluate the same sets for both.")
-        lines.append(f"| **mean of sets, clicks honoured** | | {_clicked(list(held.values()))} |")
+        lines.append(_click_mean("mean of sets, clicks honoured", held, honoured_mean))
     return "\n".join(lines)
 
 
 def _interactive(datasets: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
     return {name: modes["interactive"] for name, modes in sorted(datasets.items()) if "interactive" in modes}
+
+
+def _click_mean(title: str, results: Mapping[str, Mapping[str, Any]], mean: Mapping[str, Any] | None) -> str:
+    """The row of the mean over sets."""
+    intervals = None if mean is None else _click_intervals(mean, mean.get("dice_interval95"))
+    examined = sum(result["patients"] for result in results.values())
+    return f"| **{title}** | | {examined} | {_clicked(list(results.values()), intervals)} |"
 
 
 def _clicked(results: Sequence[Mapping[str, Any]], intervals: Sequence[Sequence[float] | None] | None = None) -> str:
@@ -148,21 +196,69 @@ def _clicked(results: Sequence[Mapping[str, Any]], intervals: Sequence[Sequence[
     return " | ".join(cells)
 
 
-def _click_intervals(result: Mapping[str, Any]) -> list[Sequence[float] | None]:
-    """Of the cells of a row; None for what has none, as of a single patient."""
-    curves = result.get("dice_interval95", {}).get("mean")
+def _click_intervals(
+    result: Mapping[str, Any], curves: Sequence[Sequence[float]] | None
+) -> list[Sequence[float] | None]:
+    """Of the cells of a row, with those of the curve; None for what has none, as of too few patients."""
     dice = [None if curves is None or k >= len(curves[0]) else (curves[0][k], curves[1][k]) for k in _CLICKS]
     return [*dice, result.get("noc90_interval95"), result.get("noc95_interval95")]
 
 
-def source_table(folders: Iterable[Path]) -> str:
-    """Each training set with its citation and terms, from its ``dataset.json``."""
-    lines = ["| set | items trained on | citation | terms |", "|---|---|---|---|"]
-    for folder in folders:
+@dataclass(frozen=True)
+class SetFacts:
+    """What ``dataset.json`` says of a set beside its items.
+
+    Attributes:
+        name: Of the set.
+        trained: How many items it has for training.
+        unit: What an interval is over: ``patients``, or what each item counts as one where none has several.
+        split: How the splits were made.
+        notes: What else there is to know.
+        citation, licence: Likewise.
+    """
+
+    name: str
+    trained: int
+    unit: str
+    split: str
+    notes: str
+    citation: str
+    licence: str
+
+    @classmethod
+    def read(cls, folder: Path) -> SetFacts:
+        """From the folder of the set."""
         description = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
-        count = sum(item["split"] == "train" for item in description["items"])
-        citation, terms = (str(description.get(key, "not given")).replace("|", "/") for key in ("citation", "licence"))
-        lines.append(f"| {description['name']} | {count} | {citation} | {terms} |")
+        items = description["items"]
+        texts = {
+            key: str(description.get(key, "not given")).replace("|", "/")
+            for key in ("split_rule", "notes", "citation", "licence")
+        }
+        unit = PATIENTS
+        if len({item["patient"] for item in items}) == len(items):
+            unit = "images" if all(Path(item["image"]).suffix.lower() in SUFFIXES for item in items) else "scans"
+        return cls(
+            str(description["name"]),
+            sum(item["split"] == "train" for item in items),
+            unit,
+            texts["split_rule"],
+            texts["notes"],
+            texts["citation"],
+            texts["licence"],
+        )
+
+
+def split_table(sets: Iterable[SetFacts]) -> str:
+    """What the splits of each set keep apart, and what else bears on its numbers."""
+    lines = ["| set | intervals over | split | notes |", "|---|---|---|---|"]
+    lines += [f"| {each.name} | {each.unit} | {each.split} | {each.notes} |" for each in sets]
+    return "\n".join(lines)
+
+
+def source_table(sets: Iterable[SetFacts]) -> str:
+    """Each training set with its citation and terms."""
+    lines = ["| set | items trained on | citation | terms |", "|---|---|---|---|"]
+    lines += [f"| {each.name} | {each.trained} | {each.citation} | {each.licence} |" for each in sets]
     return "\n".join(lines)
 
 
@@ -238,11 +334,25 @@ def card(
     notes: Mapping[str, Any],
     parameters: int,
     classes: Iterable[str],
-    datasets: Mapping[str, Mapping[str, Any]],
-    honoured: Mapping[str, Mapping[str, Any]],
+    data: Path,
+    evaluations: Sequence[Mapping[str, Any]],
 ) -> str:
     """The card's text; ``stages`` are the configurations by the names of their files, in the order they were run."""
     folders = [Path(d) for d in dict.fromkeys(d for config in stages.values() for d in config.datasets)]
+    plain, held = (
+        [each for each in evaluations if each["settings"].get("honour_clicks", False) == honour]
+        for honour in (False, True)
+    )
+    datasets = merge(plain)
+    measured = [SetFacts.read(data / name) for name in sorted(datasets)]
+    units = {each.name: each.unit for each in measured}
+    clicks = click_table(
+        datasets,
+        merge(held),
+        units=units,
+        mean=mean_over_sets(plain, "interactive"),
+        honoured_mean=mean_over_sets(held, "interactive"),
+    )
     new = left_out(datasets, {folder.name for folder in folders})
     return f"""# K-Prism `{next(iter(stages.values())).network}`
 
@@ -269,9 +379,11 @@ To train it again, with the sets below in one folder:
 ## What it reaches
 
 Dice per (slice, class present in the slice) at the original resolution, averaged over all pairs (the paper's
-protocol); in brackets 95 % bootstrap intervals over patients. {notes.get("evaluation", "")}
+protocol); in brackets 95 % bootstrap intervals over patients, expanded for their number, of at least
+{FEWEST_PATIENTS}. Where each image or scan counts as a patient, it may be that no split keeps patients apart: see
+[the sets](#what-the-splits-keep-apart). {notes.get("evaluation", "")}
 
-{dice_table(datasets)}
+{dice_table(datasets, units)}
 
 The paper's numbers are for other, larger sets and a network of 43 M parameters trained on eight GPUs; they are the
 goal, not a comparison on equal terms. Stand-ins: {stand_ins(datasets)}.
@@ -281,20 +393,27 @@ goal, not a comparison on equal terms. Stand-ins: {stand_ins(datasets)}.
 Interactive mode, simulated clicks, nothing else given; the network alone, as in the paper, and in the last row as users
 get it, where masks hold what clicks say of their pixels (`--honour-clicks`):
 
-{click_table(datasets, honoured)}
+{clicks}
+
+## What the splits keep apart
+
+What each set says of itself:
+
+{split_table(measured)}
 
 ## What it learned from
 
-{source_table(folders)}
+{source_table(map(SetFacts.read, folders))}
 """
 
 
-def _mean_with_interval(result: Mapping[str, Any] | None) -> str:
-    if result is None:
+def _with_interval(result: Mapping[str, Any] | None, label: str) -> str:
+    """Dice of a class, or the ``mean``; empty where there is none."""
+    if result is None or label not in result["dice"]:
         return ""
-    interval = result["dice_interval95"]["mean"]
+    interval = result["dice_interval95"][label]
     spread = f" [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else ""
-    return f"{result['dice']['mean']:.3f}{spread}"
+    return f"{result['dice'][label]:.3f}{spread}"
 
 
 def _total(pairs: Mapping[str, int] | int) -> int:
@@ -317,17 +436,14 @@ def main(
     with explained():
         loaded = load_weights(weights)
         evaluations = [json.loads(path.read_text(encoding="utf-8")) for path in evaluation]
-        plain, honoured = (
-            merge(e for e in evaluations if e["settings"].get("honour_clicks", False) == held) for held in (False, True)
-        )
         text = card(
             stages={path.as_posix(): TrainingConfig.read(path, data) for path in config},
             means=dict(parse_mean(text) for text in mean or []),
             notes=loaded.notes,
             parameters=sum(t.numel() for name, t in loaded.tensors.items() if name != "position.matrix"),
             classes=loaded.config.classes,
-            datasets=plain,
-            honoured=honoured,
+            data=data,
+            evaluations=evaluations,
         )
         write_atomically(output, text.encode("utf-8"))
 

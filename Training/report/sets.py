@@ -68,6 +68,9 @@ class FoundSet:
 
 _IN, _EXTERNAL, _UNSEEN = Group.IN_DISTRIBUTION, Group.EXTERNAL, Group.UNSEEN
 
+_KVASIR = "another colonoscopy set, one class; frames of one polyp may be in both splits"
+_LA2018 = "scans of the 2018 challenge, cropped around the true atrium; those of one patient may be in both splits"
+
 PAPER_SETS: Mapping[str, PaperSet] = MappingProxyType(
     {
         paper.name: paper
@@ -77,12 +80,12 @@ PAPER_SETS: Mapping[str, PaperSet] = MappingProxyType(
             PaperSet("M&Ms", _IN, (StandIn("ACDC", "the same three structures"),)),
             PaperSet("LiTS", _IN, (StandIn("LITS_LIVER", "the liver, not its tumours"),)),
             PaperSet("KiTS", _IN, (StandIn("KITS19_TUMOUR", "57 slices of KiTS19"),)),
-            PaperSet("LAScarQS", _IN, (StandIn("LA2018", "cropped volumes of the 2018 challenge"),)),
+            PaperSet("LAScarQS", _IN, (StandIn("LA2018", _LA2018),)),
             PaperSet("Breast Cancer", _IN, (StandIn("BUSI", "the same images, another split"),)),
             PaperSet("Chest X-ray", _IN, (StandIn("CXR_LUNG", "the same images, another split"),)),
             PaperSet("KPIs", _IN, (StandIn("GLOMERULI_AIDPATH", "24 tiles"),)),
             PaperSet("PAPILA", _IN, (StandIn("DRISHTI_GS", "another fundus set", ("optic disc",)),)),
-            PaperSet("BKAI-POLY", _IN, (StandIn("KVASIR_SEG", "another colonoscopy set, one class"),)),
+            PaperSet("BKAI-POLY", _IN, (StandIn("KVASIR_SEG", _KVASIR),)),
             PaperSet("ISIC", _IN, (StandIn("ISIC2017_SUBSET", "98 images of ISIC 2017"),)),
             PaperSet("BTCV", _EXTERNAL, (StandIn("IRCAD_LIVER_MINI", "36 slices, the liver only"),)),
             PaperSet("ACDC", _EXTERNAL),
@@ -103,6 +106,7 @@ _SAME_PATIENTS = (
     frozenset({"Breast Cancer", "BUSI"}),
     frozenset({"Chest X-ray", "CXR_LUNG"}),
     frozenset({"ISIC", "ISIC2017_SUBSET"}),
+    frozenset({"LAScarQS", "LA2018"}),  # scans of the same 60 patients of one centre, whose is not published
 )
 
 
