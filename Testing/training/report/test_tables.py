@@ -392,7 +392,7 @@ def test_steps_that_leave_out_the_beginning_are_said_to() -> None:
     told = (
         "network `small`, 7,000 steps in the runs averaged, not counting those that they began from: see the model card"
     )
-    assert facts.history == told
+    assert facts.history == f"network `small`, {told}"
     assert replace(facts, all_steps=True).history == "network `small`, 7,000 steps"
     assert replace(facts, steps=0).history == ""
 
