@@ -389,10 +389,8 @@ def test_tables_of_the_earlier_rule_for_references_are_measured_again(results: R
 
 def test_steps_that_leave_out_the_beginning_are_said_to() -> None:
     facts = Facts("BUSI", {}, "d", "small", network="small", steps=7000)
-    told = (
-        "network `small`, 7,000 steps in the runs averaged, not counting those that they began from: see the model card"
-    )
-    assert facts.history == f"network `small`, {told}"
+    told = "in the runs averaged, not counting those that they began from: see the model card"
+    assert facts.history == f"network `small`, 7,000 steps {told}"
     assert replace(facts, all_steps=True).history == "network `small`, 7,000 steps"
     assert replace(facts, steps=0).history == ""
 
