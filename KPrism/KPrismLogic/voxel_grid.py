@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from KPrismLib.errors import InvalidImage
+from KPrismLib.imaging.itk_volumes import COLOUR_TYPES
 from KPrismLogic.matrices import Matrix, Vector, world_from_volume
 
 if TYPE_CHECKING:
@@ -49,9 +50,12 @@ class VoxelGrid:
             raise InvalidImage(f"{volume.GetName()} holds no voxels.")
         columns, rows, slices = image.GetDimensions()
         components = scalars.GetNumberOfComponents()
-        if components not in (1, 3, 4):
-            raise InvalidImage(f"{volume.GetName()} has {components} values per voxel; grey or colour is needed.")
         voxels = vtk_to_numpy(scalars).reshape((slices, rows, columns, components))
+        if components != 1 and not (components in (3, 4) and _holds_colours(volume, voxels.dtype)):
+            raise InvalidImage(
+                f"{volume.GetName()} has {components} values per voxel, which are no colours; extract one time point "
+                "or channel first."
+            )
         voxels = voxels[..., 0] if components == 1 else voxels[..., :3]
         return cls(voxels, scalars, world_from_volume(volume), volume.GetName())
 
@@ -99,3 +103,10 @@ class VoxelGrid:
         if self.scalars is None or self.scalars.GetDataTypeSize() < 8 or self.scalars.GetDataType() == vtk.VTK_DOUBLE:
             return self.scalars
         return numpy_to_vtk(vtk_to_numpy(self.scalars).astype(np.float64), deep=True)
+
+
+def _holds_colours(volume: slicer.vtkMRMLVolumeNode, dtype: np.dtype[Any]) -> bool:
+    """Whether several values of a voxel are its colours; Slicer knows it of few volumes, for others their type says."""
+    if volume.GetVoxelVectorType() in (volume.VoxelVectorTypeColorRGB, volume.VoxelVectorTypeColorRGBA):
+        return True
+    return dtype in COLOUR_TYPES and not volume.IsA("vtkMRMLDiffusionWeightedVolumeNode")

@@ -42,7 +42,7 @@ def read_dicom_file(path: Path) -> Volume:
         ) from error
     matrix = image_matrix(image)
     check_frames(header, flip_lps_ras(matrix))
-    array = image_array(image, path.name)
+    array = image_array(image, path.name, colour=True)  # several samples of a pixel are never anything else
     if header.frame_rescales is not None:
         if len(header.frame_rescales) != len(array):
             raise InvalidImage(
@@ -97,7 +97,7 @@ def _read_stack(headers: Sequence[DicomHeader], folder: Path) -> Volume:
         lps = flip_lps_ras(matrix)
         lps[:3, 2] = (last - first) / (len(headers) - 1)
         matrix = flip_lps_ras(lps)
-    return _volume(image_array(image, folder.name), matrix, headers, folder)
+    return _volume(image_array(image, folder.name, colour=True), matrix, headers, folder)
 
 
 def _which_is_damaged(headers: Sequence[DicomHeader], folder: Path) -> str:

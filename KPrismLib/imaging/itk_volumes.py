@@ -17,6 +17,11 @@ from KPrismLib.imaging.itk_paths import itk_paths
 
 SUFFIXES = (".nrrd", ".nhdr", ".mha", ".mhd")
 
+#: What NRRD calls the axis along which the colours of a voxel lie; ITK, where nobody told it of colours, a vector.
+_COLOUR_KINDS, _VECTOR = ("RGB-color", "3-color", "RGBA-color", "4-color"), "vector"
+#: Colours are stored in these types; what has a sign or fractions was measured or computed.
+COLOUR_TYPES = (np.uint8, np.uint16)
+
 
 def read_itk_image(path: Path) -> sitk.Image:
     """The file as ITK sees it: voxels, geometry in LPS and the text fields of the header.
@@ -36,18 +41,41 @@ def read_itk_image(path: Path) -> sitk.Image:
     return image
 
 
-def image_array(image: sitk.Image, name: str) -> npt.NDArray[Any]:
-    """Voxels as ``(k, j, i)`` or ``(k, j, i, 3)``; a 2-D image becomes one slice, an alpha channel is dropped."""
+def image_array(image: sitk.Image, name: str, *, colour: bool | None = None) -> npt.NDArray[Any]:
+    """Voxels as ``(k, j, i)`` or ``(k, j, i, 3)``; a 2-D image becomes one slice, an alpha channel is dropped.
+
+    Args:
+        image: as ITK read it.
+        name: of the file, for the sentence.
+        colour: whether several values of a voxel are its colours; None where only the NRRD or MetaImage can say it.
+
+    Raises:
+        InvalidImage: more dimensions, or values that are no colours: time points, channels, a displacement.
+    """
     components, dimension = image.GetNumberOfComponentsPerPixel(), image.GetDimension()
-    if components not in (1, 3, 4) or dimension not in (2, 3):
+    array = sitk.GetArrayViewFromImage(image)
+    is_colour = components in (3, 4) and (_holds_colours(image, array.dtype) if colour is None else colour)
+    if dimension not in (2, 3) or not (components == 1 or is_colour):
+        no_colours = "" if components == 1 or is_colour else ", which are no colours"
         raise InvalidImage(
-            f"{name} has {dimension} dimensions and {components} values per voxel; K-Prism takes one 3-D volume, grey "
-            "or RGB, so extract one time point or channel first."
+            f"{name} has {dimension} dimensions and {components} values per voxel{no_colours}; K-Prism takes one 3-D "
+            "volume, grey or RGB, so extract one time point or channel first."
         )
-    array = sitk.GetArrayFromImage(image)
-    if components == 4:
-        array = np.ascontiguousarray(array[..., :3])
+    array = (array[..., :3] if components == 4 else array).copy()  # the view ends with the image
     return array[np.newaxis] if dimension == 2 else array
+
+
+def _holds_colours(image: sitk.Image, dtype: np.dtype[Any]) -> bool:
+    """Whether several values of a voxel are its colours, by what the header calls them, else by their type."""
+    kind = _field(image, "NRRD_kinds[pixel]")
+    if kind in _COLOUR_KINDS:
+        return True
+    # 3D Slicer writes the time points of a sequence as a "list"; diffusion images were once vectors.
+    return kind in (None, _VECTOR) and dtype in COLOUR_TYPES and _field(image, "modality") != "DWMRI"
+
+
+def _field(image: sitk.Image, key: str) -> str | None:
+    return image.GetMetaData(key) if image.HasMetaDataKey(key) else None
 
 
 def image_matrix(image: sitk.Image) -> Matrix:

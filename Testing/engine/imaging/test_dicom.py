@@ -44,6 +44,24 @@ def test_colour_comes_as_rgb_pictures():
     assert volume.array[0, 0, 0].tolist() == [254, 0, 0]
 
 
+@pytest.mark.parametrize("sign", [0, 1])
+def test_colours_are_colours_whatever_sign_their_type_is_said_to_have(tmp_path, sign):
+    """Some devices say of the bytes of an RGB picture that they have a sign."""
+
+    def colour(data):
+        data.SamplesPerPixel, data.PhotometricInterpretation, data.PlanarConfiguration = 3, "RGB", 0
+        data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = 8, 8, 7, sign
+        data.PixelData = np.full((128, 128, 3), 100, np.uint8).tobytes()
+        for tag in ("RescaleSlope", "RescaleIntercept", "SmallestImagePixelValue", "LargestImagePixelValue"):
+            data.pop(tag, None)
+        data.pop("PixelPaddingValue", None)
+
+    for number in range(2):
+        path = save_slice(tmp_path, number, (0, 0, number), edit=colour)
+    assert read_volume(path).array.shape == (1, 128, 128, 3)
+    assert read_volume(tmp_path).array.shape == (2, 128, 128, 3)
+
+
 def test_low_values_of_monochrome1_are_made_dark(tmp_path):
     # An X-ray film: 12 bits, unsigned, low is white.
     raw = np.arange(128 * 128, dtype=np.uint16).reshape(128, 128) % 4096

@@ -39,9 +39,12 @@ def test_voxels_and_their_places_agree_with_itk(tmp_path, rng, suffix):
         assert (volume.ijk_to_ras @ [*ijk, 1])[:3] == pytest.approx([-x, -y, z], abs=1e-4)
 
 
-@pytest.mark.parametrize("suffix", [".nrrd", ".mha", ".nii.gz"])
-def test_colour_volumes(tmp_path, rng, suffix):
-    array = rng.integers(0, 256, (2, 3, 4, 3), dtype=np.uint8)
+@pytest.mark.parametrize(
+    ("suffix", "dtype"),
+    [(".nrrd", np.uint8), (".nrrd", np.uint16), (".mha", np.uint8), (".mha", np.uint16), (".nii.gz", np.uint8)],
+)
+def test_colour_volumes(tmp_path, rng, suffix, dtype):
+    array = rng.integers(0, 256, (2, 3, 4, 3)).astype(dtype)
     sitk.WriteImage(sitk.GetImageFromArray(array, isVector=True), str(tmp_path / f"rgb{suffix}"))
     if suffix == ".nii.gz":
         voxels = np.ascontiguousarray(array.transpose(2, 1, 0, 3)).view([("R", "u1"), ("G", "u1"), ("B", "u1")])
@@ -129,6 +132,57 @@ def test_itk_images_of_more_than_three_dimensions_are_refused(tmp_path, dimensio
     sitk.WriteImage(sitk.GetImageFromArray(array, isVector=dimensions == "vector"), str(tmp_path / "more.nrrd"))
     with pytest.raises(InvalidImage, match="one 3-D volume"):
         read_volume(tmp_path / "more.nrrd")
+
+
+NRRD_OF_VALUES = (
+    "NRRD0005\ntype: {type}\ndimension: 4\nspace: left-posterior-superior\nsizes: {count} 5 4 3\n"
+    "space directions: none (1,0,0) (0,1,0) (0,0,1)\nkinds: {kind} domain domain domain\nendian: little\n"
+    "encoding: raw\nspace origin: (0,0,0)\n{more}\n"
+)
+
+
+def _save_values(path, count, kind, type_, more=""):
+    """A NRRD of ``count`` values per voxel, as 3D Slicer writes colours, the time points of a sequence, and vectors."""
+    values = np.arange(60 * count).astype({"uchar": "<u1", "ushort": "<u2", "short": "<i2", "float": "<f4"}[type_])
+    header = NRRD_OF_VALUES.format(count=count, kind=kind, type=type_, more=more)
+    path.write_bytes(header.encode() + values.tobytes())
+    return path
+
+
+@pytest.mark.parametrize("count", [3, 4])
+@pytest.mark.parametrize(
+    ("kind", "type_", "more"),
+    [
+        ("list", "short", ""),
+        ("list", "uchar", ""),
+        ("vector", "short", ""),
+        ("vector", "float", ""),
+        ("point", "uchar", ""),
+        ("vector", "ushort", "modality:=DWMRI\n"),
+    ],
+)
+def test_time_points_channels_and_vectors_are_no_colours(tmp_path, count, kind, type_, more):
+    path = _save_values(tmp_path / "a.seq.nrrd", count, kind, type_, more)
+    with pytest.raises(InvalidImage, match=rf"{count} values per voxel, which are no colours.*extract one time point"):
+        read_volume(path)
+
+
+@pytest.mark.parametrize("type_", ["uchar", "ushort", "short"])
+@pytest.mark.parametrize(("count", "kind"), [(3, "RGB-color"), (3, "3-color"), (4, "RGBA-color"), (4, "4-color")])
+def test_what_the_header_calls_colours_are_colours(tmp_path, count, kind, type_):
+    array = read_volume(_save_values(tmp_path / "a.nrrd", count, kind, type_)).array
+    assert array.shape == (3, 4, 5, 3)
+    assert array[0, 0, 1].tolist() == [count, count + 1, count + 2]
+
+
+@pytest.mark.parametrize("suffix", [".nrrd", ".mha"])
+@pytest.mark.parametrize("dtype", [np.int8, np.int16, np.float32, np.uint32])
+def test_values_of_a_type_that_holds_no_colours_are_refused(tmp_path, suffix, dtype):
+    for channels in (3, 4):
+        array = np.zeros((2, 3, 4, channels), dtype)
+        sitk.WriteImage(sitk.GetImageFromArray(array, isVector=True), str(tmp_path / f"a{suffix}"))
+        with pytest.raises(InvalidImage, match="which are no colours"):
+            read_volume(tmp_path / f"a{suffix}")
 
 
 def test_nan_in_a_file_is_refused_by_name(tmp_path):
