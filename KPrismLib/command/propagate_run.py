@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,26 +15,23 @@ from rich.table import Table
 from KPrismLib.class_names import class_called
 from KPrismLib.command.console import print_json, progress, say, show
 from KPrismLib.command.failures import without_reader_warnings
-from KPrismLib.command.label_map import LabelMap, predict
+from KPrismLib.command.label_map import LabelMap
 from KPrismLib.command.outputs import Outputs
-from KPrismLib.command.references import ReferenceFile, read_drawing
-from KPrismLib.command.segment_request import NAMELESS, Request, segment_called
+from KPrismLib.command.propagation_starts import Starts, check_within, drawn_starts, segmented_start
+from KPrismLib.command.references import ReferenceFile
+from KPrismLib.command.segment_request import Request
 from KPrismLib.command.segment_run import amount_text, facts_of, file_facts, say_examples
-from KPrismLib.command.slices import ALL, choose_plane, choose_slices
-from KPrismLib.errors import InvalidConfig, InvalidMask, InvalidPrompt
-from KPrismLib.imaging.planes import SlicePlacement
+from KPrismLib.command.slices import ALL, choose_plane, choose_slices, listed
+from KPrismLib.errors import InvalidConfig, InvalidPrompt
 from KPrismLib.imaging.reading import read_volume
-from KPrismLib.imaging.segmentation_file import Segment
 from KPrismLib.imaging.volume import Volume
-from KPrismLib.intensity import IntensityWindow, window_for
+from KPrismLib.intensity import window_for
 from KPrismLib.predictor import Predictor
 from KPrismLib.specialist import STEPS
 from KPrismLib.volumes import Propagation, SliceResult, VolumeStack
 
-_Mask = npt.NDArray[np.bool_]
-
 #: Sentences name at most so many slices.
-_LISTED = 5
+_LISTED = 12
 
 
 @dataclass(frozen=True)
@@ -102,41 +99,44 @@ def run(
     for end in (first, last):
         stack.place(end)
     middle = str((first + last) // 2)
-    starts = choose_slices(volume, stack.plane, request.slices or (middle if carry.mask is None else ALL))
-    drawn = None if carry.mask is None else _drawn_seeds(carry, image, volume, starts)
-    _check_within([start.index for start in starts] if drawn is None else drawn[1], first, last)
+    places = choose_slices(volume, stack.plane, request.slices or (middle if carry.mask is None else ALL))
+    drawn: Starts | None = None
+    if carry.mask is not None:
+        drawing = ReferenceFile(image, carry.mask, carry.label, label_option="--mask-label")
+        drawn = drawn_starts(drawing, volume, places, are_named=request.slices not in (None, ALL))
+    check_within([places[0].index] if drawn is None else drawn.showing, first, last)
     window = window_for(volume.array, rule=request.window, modality=volume.modality)
     predictor = Predictor.load(model, device=device)
     start = time.perf_counter()
-    segment, seeds, seed = (
-        (*drawn, None) if drawn is not None else _segmented_seed(request, volume, starts[0], predictor, window)
-    )
-    known_class = class_called(segment.name, predictor.classes)
+    starts = segmented_start(request, volume, places[0], predictor, window) if drawn is None else drawn
+    known_class = class_called(starts.segment.name, predictor.classes)
     propagation = Propagation(predictor, stack, window=window, cls=known_class)
-    labels = np.zeros(volume.shape, np.uint8)
-    for index, mask in seeds.items():
+    for index, mask in starts.masks.items():
         propagation.accept(index, mask)  # also outside the range, as an example
-        if first <= index <= last:
-            stack.place(index).paste(mask, into=labels)
-    if carry.learn:
+    left = starts.left(first, last)
+    learned = carry.learn and bool(left)
+    if learned:
         with progress("Learning", STEPS) as step:
             for _ in propagation.learn():
                 step()
-    with progress("Propagating", max(1, last - first + 1)) as step:
-        for found in propagation.propagate(first, last):
-            stack.place(found.index).paste(found.mask, into=labels)
+    with progress("Propagating", max(1, len(left))) as step:
+        for _ in propagation.propagate(first, last):
             step()
-    within = {index: found for index, found in sorted(propagation.results.items()) if first <= index <= last}
-    result = LabelMap(labels, [segment], [stack.place(index) for index in within], window)
-    if seed is not None:
-        result.remark, result.references = seed.remark, seed.references
+    within = {index: found for index, found in propagation.results.items() if first <= index <= last}
+    result = LabelMap(
+        _pasted(within, stack, volume), [starts.segment], [stack.place(index) for index in within], window
+    )
+    if starts.found is not None:
+        result.remark, result.references = starts.found.remark, starts.found.references
+    if not left:
+        result.remark = " ".join(filter(None, (result.remark, _nothing_left(first, last))))
     result.milliseconds, result.encode_milliseconds = (time.perf_counter() - start) * 1000, None
-    outputs.write(result, volume, request.prompts, starts[0])
+    outputs.write(result, volume, request.prompts, places[0])
     facts = {
         **file_facts(request, image, outputs),
         **facts_of(result, volume, predictor, outputs),
         "propagation": {
-            "learned": carry.learn,
+            "learned": learned,
             "guided": propagation.guided,
             **_propagation_facts(propagation, within),
         },
@@ -148,44 +148,22 @@ def run(
         _tell(facts, outputs.segmentation)
 
 
-def _segmented_seed(
-    request: Request, volume: Volume, place: SlicePlacement, predictor: Predictor, window: IntensityWindow
-) -> tuple[Segment, dict[int, _Mask], LabelMap]:
-    """The slice that ``--slice`` names, segmented by what the request says, and all that is known of it."""
-    if request.slices is None:
-        say(f"Starting from {place.plane.value} slice {place.index}, the middle; --slice N takes another.")
-    found = predict(predictor, volume, [place], request.knowledge(predictor, place.plane), window=window)
-    mask = place.extract(found.array) != 0
-    if not mask.any():
-        raise InvalidMask(
-            f"Nothing was found in {place.plane.value} slice {place.index}, so there is nothing to carry on; choose "
-            "another --slice, or add clicks."
-        )
-    return found.segments[0], {place.index: mask}, found
+def _pasted(results: Mapping[int, SliceResult], stack: VolumeStack, volume: Volume) -> npt.NDArray[np.uint8]:
+    """The slices as one label map: uint8 ``(k, j, i)``."""
+    labels = np.zeros(volume.shape, np.uint8)
+    for index, found in results.items():
+        stack.place(index).paste(found.mask, into=labels)
+    return labels
 
 
-def _drawn_seeds(
-    carry: Carry, image: Path, volume: Volume, places: Sequence[SlicePlacement]
-) -> tuple[Segment, dict[int, _Mask]]:
-    """The slices in which the mask shows the structure; with ``--slice`` only that one."""
-    assert carry.mask is not None
-    drawing, name = read_drawing(volume, ReferenceFile(image, carry.mask, carry.label, label_option="--mask-label"))
-    masks = {place.index: place.extract(drawing) for place in places}
-    seeds = {index: mask for index, mask in masks.items() if mask.any()}
-    if not seeds:
-        where = f"{places[0].plane.value} slice {places[0].index}"  # of all slices together a mask is never empty
-        raise InvalidMask(f"{carry.mask.name} shows nothing in {where}; choose another --slice, or leave it out.")
-    return segment_called(name or NAMELESS, 1), seeds
-
-
-def _check_within(seeds: Collection[int], first: int, last: int) -> None:
-    """Raise InvalidConfig when the range holds no slice to start from."""
-    if not any(first <= index <= last for index in seeds):
-        started = ", ".join(str(index) for index in sorted(seeds)[:_LISTED]) + (" ..." if len(seeds) > _LISTED else "")
-        raise InvalidConfig(
-            f"The structure is known in slice {started}, outside the range {first} to {last}; widen --from and --to, "
-            "or choose another --slice."
-        )
+def _nothing_left(first: int, last: int) -> str:
+    """Why nothing was carried on, where every slice of the range is one to start from."""
+    if first == last:
+        return f"Slice {first} is all that was asked for, so nothing was carried on."
+    return (
+        f"Every slice from {first} to {last} is one to start from, so nothing was carried on; name those that are "
+        "right by --slice N,M, and the others are segmented anew."
+    )
 
 
 def _propagation_facts(propagation: Propagation, within: Mapping[int, SliceResult]) -> dict[str, Any]:
@@ -223,4 +201,13 @@ def _tell(facts: Mapping[str, Any], output: Path) -> None:
         if not carried["guided"]:
             say("The model does not know this structure here; --learn finds more of it.")
         say(f"Most pixels in doubt: slice {carried['least_certain']}; look at it first.")
+        say(_how_to_go_on(carried, output))
     say(f"Wrote {output} ({facts['milliseconds']:.0f} ms on {facts['device']}, window {facts['window']['rule']}).")
+
+
+def _how_to_go_on(carried: Mapping[str, Any], output: Path) -> str:
+    """How a slice that was corrected in the result changes the others."""
+    starts = [one["slice"] for one in carried["slices"] if one["slice"] in carried["from"]]
+    right = sorted({*starts, carried["least_certain"]})
+    slices = listed(right) if len(right) <= _LISTED else "and the slices that are right"
+    return f"Once it is corrected, go on with --mask {output.name} --slice {slices}."

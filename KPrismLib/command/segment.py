@@ -114,12 +114,12 @@ def segment(
         typer.Option("--plane", metavar="axial|coronal|sagittal", help="Default axial; of one slice, its own."),
     ] = None,
     slices: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             "--slice",
             metavar="N|middle|all",
             help="Default all for --class alone, otherwise the middle one; with --propagate the middle of the "
-            "range, or all that are drawn in --mask.",
+            "range, or all that are drawn in --mask, of which several can be named (16,21, or repeat).",
         ),
     ] = None,
     every_piece: Annotated[
@@ -141,7 +141,7 @@ def segment(
             "--mask",
             parser=named,
             metavar="MASK",
-            help="Start from the slices drawn in this mask of the image; with --slice, from that one.",
+            help="Start from the slices drawn in this mask of the image; with --slice, from those.",
             rich_help_panel=_CARRY,
         ),
     ] = None,
@@ -232,13 +232,14 @@ def segment(
     from KPrismLib.command.prompt_text import in_order
     from KPrismLib.command.references import ReferenceFile
     from KPrismLib.command.segment_request import Request
+    from KPrismLib.command.slices import SEPARATOR
 
     request = Request(
         classes=tuple(classes or ()),
         references=ReferenceFile.listed(references or (), masks or (), reference_labels or (), reference_slices or ()),
         prompts=in_order(ctx.meta.get(_ORDER, ()), clicks or (), scribbles or ()),
         plane=plane,
-        slices=slices,
+        slices=SEPARATOR.join(slices) if slices else None,
         window=window or "auto",
         drawn=mask is not None,
         every_piece=every_piece,

@@ -10,7 +10,7 @@ from KPrismLib.command.best_references import check_best
 from KPrismLib.command.console import say
 from KPrismLib.command.label_map import Knowledge
 from KPrismLib.command.references import ReferenceFile, encode_references, read_references
-from KPrismLib.command.slices import ALL, MIDDLE, check_slice, choose_plane, choose_slices, plane_called
+from KPrismLib.command.slices import ALL, MIDDLE, check_slice, choose_plane, choose_slices, names_several, plane_called
 from KPrismLib.errors import InvalidPrompt
 from KPrismLib.imaging.planes import Plane, SlicePlacement, slice_count
 from KPrismLib.imaging.segmentation_file import Segment
@@ -62,6 +62,11 @@ class Request:
         if self.every_piece and self.slices not in (None, ALL):
             raise InvalidPrompt("--every-piece says what becomes of classes in many slices; leave it or --slice out.")
         self._check_values()
+        if names_several(self.slices) and not self.drawn:
+            raise InvalidPrompt(
+                "Only --propagate with --mask takes several slices, those of the drawing to start from; give one "
+                "--slice, or all."
+            )
 
     @property
     def reference_files(self) -> tuple[Path, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import pytest
 import torch
 
 from KPrismLib.command.app import main
+from KPrismLib.imaging.labels import read_label_volume
 from KPrismLib.network import KPrism
 from KPrismLib.predictor import Predictor
 from KPrismLib.weights import save_weights
@@ -127,5 +129,18 @@ def batch(kprism, weights, tmp_path) -> Callable[..., Outcome]:
 
     def run(*arguments: object, output: Path = tmp_path / "results") -> Outcome:
         return kprism("segment", *arguments, "-o", output, "--class", "liver", "--model", weights)
+
+    return run
+
+
+@pytest.fixture
+def propagate(kprism, volume, weights, tmp_path):
+    """Runs the command on ``volume`` and gives (outcome, JSON or None, label array or None)."""
+
+    def run(*arguments: object, output: str = "out.nii.gz"):
+        target = tmp_path / output
+        result = kprism("segment", volume, "-o", target, "--propagate", *arguments, "--model", weights)
+        facts = json.loads(result.out) if result.out.startswith("{") else None
+        return result, facts, read_label_volume(target).array if target.exists() else None
 
     return run

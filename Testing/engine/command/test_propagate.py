@@ -19,19 +19,6 @@ from KPrismLib.volumes import Propagation, VolumeStack, class_guidance
 from Testing.engine.command.tiny_inputs import save_volume
 
 
-@pytest.fixture
-def propagate(kprism, volume, weights, tmp_path):
-    """Runs the command on ``volume`` and gives (outcome, JSON or None, label array or None)."""
-
-    def run(*arguments: object, output: str = "out.nii.gz"):
-        target = tmp_path / output
-        result = kprism("segment", volume, "-o", target, "--propagate", *arguments, "--model", weights)
-        facts = json.loads(result.out) if result.out.startswith("{") else None
-        return result, facts, read_label_volume(target).array if target.exists() else None
-
-    return run
-
-
 def _expected(
     volume: Path,
     weights: Path,
@@ -78,9 +65,9 @@ def test_a_drawn_slice_is_carried_through_the_volume(propagate, volume, volume_m
 def test_a_drawn_slice_in_which_there_is_nothing_to_see_is_named(propagate, tmp_path) -> None:
     drawn = np.zeros((5, 30, 20), np.uint8)
     drawn[[0, 3], 5:15, 5:15] = 1  # the first slice of the volume is empty
-    result, *_ = propagate("--mask", save_volume(tmp_path / "drawn.nii.gz", drawn))
+    result, *_ = propagate("--mask", save_volume(tmp_path / "drawn.nii.gz", drawn), "--slice", "all")
     assert result.status == 1
-    assert "Slice 0 has a mask, but every pixel of it is 0" in result.sentence
+    assert "Slice 0 has a mask, but every pixel of it is 0" in result.err.splitlines()[-1]
 
 
 def test_without_a_slice_every_drawn_slice_counts(propagate, volume, volume_mask, weights) -> None:
@@ -228,7 +215,7 @@ def test_what_does_not_go_together_is_a_sentence(propagate, kprism, volume, volu
     assert "choose one from 0 to 4" in refused(*drawn, "--to", 9)
     assert "choose one from 0 to 4" in refused(*drawn, "--from", -1)
     assert "shows nothing in axial slice 1" in refused(*drawn, "--slice", 1)
-    assert "known in slice 2, 3, outside the range 0 to 1" in refused(*drawn, "--to", 1)
+    assert "known in slice 2 to 3, outside the range 0 to 1" in refused(*drawn, "--to", 1)
     assert "known in slice 4, outside the range 1 to 2" in refused(
         "--class", "liver", "--slice", 4, "--from", 1, "--to", 2
     )
