@@ -31,7 +31,9 @@ def stacked(headers: Sequence[DicomHeader]) -> list[DicomHeader]:
     _check_alike(headers)
     orientation = headers[0].orientation
     if orientation is None or any(header.position is None for header in headers):
-        return sorted(headers, key=lambda header: (header.number, header.path.name))
+        numbered = sorted(headers, key=lambda header: (header.number, header.path.name))
+        _check_numbers(numbered)
+        return numbered
     normal = np.cross(orientation[:3], orientation[3:])
     placed = sorted(
         ((float(normal @ header.position), header) for header in headers if header.position is not None),
@@ -114,16 +116,34 @@ def _check_one_each(positions: npt.NDArray[np.float64], ordered: Sequence[DicomH
     )
 
 
+def _check_numbers(ordered: Sequence[DicomHeader]) -> None:
+    """Raise InvalidImage when slices without positions are missing, by their instance numbers.
+
+    Numbers that are absent, that come again, or that leave out more than they count say nothing of slices.
+    """
+    numbers = np.array([header.number for header in ordered])
+    steps = np.diff(numbers)
+    usual = int(steps.min()) if len(steps) else 0
+    if usual == 0 or numbers[-1] - numbers[0] >= 2 * usual * len(numbers):
+        return
+    gaps = [int(number) for number in np.flatnonzero(steps > usual)]
+    if gaps:
+        between = [f"{ordered[number].title} and {ordered[number + 1].title}" for number in gaps]
+        raise InvalidImage(
+            f"Slices are missing between {_first_of(between)}, by their numbers, for they have no positions; copy the "
+            "whole series, or, where it is whole, save it as one NIfTI or NRRD volume."
+        )
+
+
 def _check_gaps(positions: npt.NDArray[np.float64], ordered: Sequence[DicomHeader]) -> None:
     """Raise InvalidImage when slices are missing, or are not evenly many millimetres apart."""
     steps = np.diff(positions)
-    usual = float(np.median(steps)) if len(steps) else 0.0
+    usual = _step_by_number(positions, ordered) or (float(np.median(steps)) if len(steps) else 0.0)
     gaps = [int(number) for number in np.flatnonzero(steps > _GAP * usual)]
     if gaps:
-        between = "; ".join(_between(positions, ordered, number) for number in gaps[:_NAMED])
-        more = f" and in {len(gaps) - _NAMED} more places" if len(gaps) > _NAMED else ""
+        between = _first_of([_between(positions, ordered, number) for number in gaps])
         raise InvalidImage(
-            f"Slices are missing between {between}{more}: the step is {steps[gaps[0]]:.2f} mm there and {usual:.2f} mm "
+            f"Slices are missing between {between}: the step is {steps[gaps[0]]:.2f} mm there and {usual:.2f} mm "
             "elsewhere; copy the whole series."
         )
     if len(steps) < 2:
@@ -137,6 +157,27 @@ def _check_gaps(positions: npt.NDArray[np.float64], ordered: Sequence[DicomHeade
             f"{steps.min():.2f} to {steps.max():.2f} mm, the oddest between {_between(positions, ordered, odd)}; "
             "resample the series to even spacing first, for instance in 3D Slicer."
         )
+
+
+def _step_by_number(positions: npt.NDArray[np.float64], ordered: Sequence[DicomHeader]) -> float | None:
+    """Millimetres from one slice to the next, where positions go with the instance numbers, whatever is missing.
+
+    None where they do not, as where numbers are absent, or count echoes or time points, too.
+    """
+    numbers = np.array([header.number for header in ordered], dtype=np.float64)
+    counted = np.diff(numbers)
+    if not len(counted) or not ((counted > 0).all() or (counted < 0).all()):
+        return None
+    per_number = (positions[-1] - positions[0]) / (numbers[-1] - numbers[0])
+    step = float(abs(per_number) * np.abs(counted).min())
+    away = np.abs(positions - (positions[0] + (numbers - numbers[0]) * per_number))
+    return step if away.max() <= _tolerance(step) else None
+
+
+def _first_of(gaps: Sequence[str]) -> str:
+    """The first gaps, and how many there are besides."""
+    more = f" and in {len(gaps) - _NAMED} more places" if len(gaps) > _NAMED else ""
+    return "; ".join(gaps[:_NAMED]) + more
 
 
 def _tolerance(step: float) -> float:
