@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from rich.table import Table
 
 from KPrismLib.class_names import class_called
@@ -17,6 +16,7 @@ from KPrismLib.command.console import print_json, progress, say, show
 from KPrismLib.command.failures import without_reader_warnings
 from KPrismLib.command.label_map import LabelMap
 from KPrismLib.command.outputs import Outputs
+from KPrismLib.command.propagation_kept import keep_slices
 from KPrismLib.command.propagation_starts import Starts, check_within, drawn_starts, segmented_start
 from KPrismLib.command.references import ReferenceFile
 from KPrismLib.command.segment_request import Request
@@ -24,8 +24,8 @@ from KPrismLib.command.segment_run import amount_text, facts_of, file_facts, say
 from KPrismLib.command.slices import ALL, choose_plane, choose_slices, listed
 from KPrismLib.errors import InvalidConfig, InvalidPrompt
 from KPrismLib.imaging.reading import read_volume
-from KPrismLib.imaging.volume import Volume
-from KPrismLib.intensity import window_for
+from KPrismLib.imaging.segmentation_file import Segment
+from KPrismLib.intensity import IntensityWindow, window_for
 from KPrismLib.predictor import Predictor
 from KPrismLib.specialist import STEPS
 from KPrismLib.volumes import Propagation, SliceResult, VolumeStack
@@ -87,7 +87,10 @@ def run(
     device: str,
     as_json: bool,
 ) -> None:
-    """Segment, carry on, write, tell; nothing is written unless everything could be computed."""
+    """Segment, carry on, write, tell; nothing is written unless everything could be computed.
+
+    When the person cancels between slices, those that are done are kept in a file of their own.
+    """
     without_reader_warnings()
     carry.check(request, outputs)
     outputs.check([image, *request.reference_files, *([] if carry.mask is None else [carry.mask])])
@@ -119,13 +122,17 @@ def run(
         with progress("Learning", STEPS) as step:
             for _ in propagation.learn():
                 step()
-    with progress("Propagating", max(1, len(left))) as step:
-        for _ in propagation.propagate(first, last):
-            step()
+    try:
+        with progress("Propagating", max(1, len(left))) as step:
+            for _ in propagation.propagate(first, last):
+                step()
+    except KeyboardInterrupt:
+        known = propagation.results  # those to start from outside the range, too: whoever goes on needs them
+        if known.keys() - starts.masks.keys():
+            keep_slices(_label_map(known, stack, starts.segment, window), volume, outputs.segmentation, first, last)
+        raise
     within = {index: found for index, found in propagation.results.items() if first <= index <= last}
-    result = LabelMap(
-        _pasted(within, stack, volume), [starts.segment], [stack.place(index) for index in within], window
-    )
+    result = _label_map(within, stack, starts.segment, window)
     if starts.found is not None:
         result.remark, result.references = starts.found.remark, starts.found.references
     if not left:
@@ -148,12 +155,14 @@ def run(
         _tell(facts, outputs.segmentation)
 
 
-def _pasted(results: Mapping[int, SliceResult], stack: VolumeStack, volume: Volume) -> npt.NDArray[np.uint8]:
-    """The slices as one label map: uint8 ``(k, j, i)``."""
-    labels = np.zeros(volume.shape, np.uint8)
+def _label_map(
+    results: Mapping[int, SliceResult], stack: VolumeStack, segment: Segment, window: IntensityWindow
+) -> LabelMap:
+    """The slices put together."""
+    labels = np.zeros(stack.volume.shape, np.uint8)
     for index, found in results.items():
         stack.place(index).paste(found.mask, into=labels)
-    return labels
+    return LabelMap(labels, [segment], [stack.place(index) for index in results], window)
 
 
 def _nothing_left(first: int, last: int) -> str:
