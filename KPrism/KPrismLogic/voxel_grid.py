@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from KPrismLib.errors import InvalidImage
-from KPrismLib.imaging.itk_volumes import COLOUR_TYPES
+from KPrismLib.imaging.voxel_values import COLOUR_TYPES
 from KPrismLogic.matrices import Matrix, Vector, world_from_volume
 
 if TYPE_CHECKING:

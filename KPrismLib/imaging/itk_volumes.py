@@ -14,13 +14,12 @@ from KPrismLib.imaging.checksums import check_voxels
 from KPrismLib.imaging.geometry import Matrix, lps_to_ras
 from KPrismLib.imaging.itk_headers import check_itk_header
 from KPrismLib.imaging.itk_paths import itk_paths
+from KPrismLib.imaging.voxel_values import COLOUR_TYPES
 
 SUFFIXES = (".nrrd", ".nhdr", ".mha", ".mhd")
 
 #: What NRRD calls the axis along which the colours of a voxel lie; ITK, where nobody told it of colours, a vector.
 _COLOUR_KINDS, _VECTOR = ("RGB-color", "3-color", "RGBA-color", "4-color"), "vector"
-#: Colours are stored in these types; what has a sign or fractions was measured or computed.
-COLOUR_TYPES = (np.uint8, np.uint16)
 
 
 def read_itk_image(path: Path) -> sitk.Image:

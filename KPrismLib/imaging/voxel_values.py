@@ -11,6 +11,9 @@ import numpy.typing as npt
 
 _Array = npt.NDArray[Any]
 
+#: Colours are stored in these types; what has a sign or fractions was measured or computed.
+COLOUR_TYPES = (np.uint8, np.uint16)
+
 #: Integers that span no more values than this are counted instead of sorted.
 _COUNTABLE = 1 << 17
 #: Values looked at in one piece, so that counting needs little memory beside the volume.
