@@ -9,19 +9,9 @@ from typing import Any
 import pytest
 
 from KPrismLib.errors import InvalidConfig
-from Training.model_card import (
-    SetFacts,
-    class_table,
-    click_table,
-    dice_table,
-    left_out,
-    mean_over_sets,
-    parse_mean,
-    source_table,
-    split_table,
-    stand_ins,
-    training_commands,
-)
+from Training.card_tables import class_table, click_table, dice_table, mean_over_sets, stand_ins
+from Training.set_facts import SetFacts, left_out, source_table, split_table
+from Training.training_recipe import parse_mean, training_commands
 
 
 def test_each_stage_begins_from_the_one_before_or_from_the_mean_that_is_named() -> None:
@@ -178,11 +168,11 @@ def test_a_set_is_said_to_be_over_what_counts_as_a_patient(
         {"image": image, "patient": patient, "split": "train"} for image, patient in zip(images, patients, strict=True)
     ]
     rule = "random | by image; near-duplicates may cross the split"
-    description = {"name": "S", "items": items, "split_rule": rule, "notes": "CROPPED"}
+    description = {"name": "S", "items": items, "split_rule": rule}
     (tmp_path / "dataset.json").write_text(json.dumps(description), encoding="utf-8")
     facts = SetFacts.read(tmp_path)
     assert split_table([facts]).splitlines()[2] == (
-        f"| S | {unit} | random / by image; near-duplicates may cross the split | CROPPED |"
+        f"| S | {unit} | random / by image; near-duplicates may cross the split |"
     )
     assert source_table([facts]).splitlines()[2] == "| S | 2 | not given | not given |"
     found = {"semantic": {"dice": {"mean": 0.5}, "dice_interval95": {"mean": None}, "pairs": 2, "patients": 2}}

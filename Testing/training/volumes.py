@@ -50,6 +50,9 @@ class PerfectPredictor:
     def combine(self, parts: list[int]) -> list[int]:
         return parts
 
+    def read_out(self, image: Any, reference: list[int]) -> list[int]:
+        return reference
+
     def segment(self, image: Any, *, cls: str | None = None, reference: Any = None) -> Any:
         probability = np.where(image.pixels > 125, 0.99, 0.01).astype(np.float32)
         return SimpleNamespace(mask=probability > 0.5, probability=probability)

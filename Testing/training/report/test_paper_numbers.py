@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from KPrismLib.network.parameters import PAPER_PER_EXPERT, PAPER_TOTALS
-from Training import model_card
+from Training import card_tables
 from Training.convert import registry
 from Training.report import paper_numbers
 from Training.report.costs import PARAMETER_ROWS
@@ -162,5 +162,5 @@ def test_the_shipped_card_gives_the_numbers_of_the_sets_that_it_names() -> None:
     assert len(told) == 14
     for folder, name, *numbers in told:
         assert name == folder or folder in {each.name for each in PAPER_SETS[name].stand_ins}
-        dice = [_dice(name, mode) for mode in model_card.MODES]
+        dice = [_dice(name, mode) for mode in card_tables.MODES]
         assert numbers == ["-" if number is None else f"{number / 100:.3f}" for number in dice], folder
