@@ -220,3 +220,8 @@ def test_a_window_survives_its_record():
 def test_a_broken_record_is_refused(record):
     with pytest.raises(InvalidConfig, match="needs numbers"):
         IntensityWindow.from_dict(record)
+
+
+@pytest.mark.parametrize("highest", [1000, 1023, 1100])
+def test_twelve_bits_about_zero_are_hounsfield_units(highest: int) -> None:
+    assert looks_like_hounsfield(np.array([-1024, highest], np.int16), -1024, highest)
